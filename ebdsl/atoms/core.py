@@ -1,0 +1,130 @@
+"""What an atom is: a row that states each fact once, so that everybody can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ebdsl.model.ir import Axis, Dim, Node, Tensor
+
+ANY = (float("-inf"), float("inf"))
+
+
+@dataclass(frozen=True)
+class ScalarAtom:
+    """A function of numbers; on tensors it acts entry by entry.
+
+    ``domain`` is where it is defined (closed interval, one for each argument), ``range`` where its
+    values lie. ``curvature`` in ``affine convex concave neither``; ``monotone`` in ``increasing
+    decreasing neither``, an entry an argument. ``smooth``: differentiable everywhere in its domain.
+    ``lipschitz``: bound of the second derivative's size, None where there is none.
+    ``derivative(args)`` builds the partial derivatives, one :class:`Node` an argument (a
+    subgradient where it is not smooth). ``torch`` is a format string over argument texts,
+    ``numpy`` the reference, ``latex`` a format string. ``prox`` names the runtime function
+    ``(v, t) -> argmin_x t f(x) + ½(x-v)²``. ``conjugate`` is the convex conjugate on numpy arrays.
+    """
+
+    name: str
+    spellings: tuple[str, ...]
+    doc: str
+    latex: str
+    torch: str
+    numpy: Callable[..., Any]
+    derivative: Callable[[tuple[Node, ...]], tuple[Node, ...]]
+    domain: tuple[tuple[float, float], ...] = (ANY,)
+    range: tuple[float, float] = ANY
+    curvature: str = "neither"
+    monotone: tuple[str, ...] = ("neither",)
+    smooth: bool = True
+    lipschitz: float | None = None
+    prox: str | None = None
+    conjugate: Callable[..., Any] | None = None
+
+    @property
+    def arity(self) -> int:
+        return len(self.domain)
+
+
+@dataclass(frozen=True)
+class TensorAtom:
+    """A function of tensors that index notation can spell out: ``norm1``, ``trace``, ``dot``.
+
+    ``lower(*args)`` gets :class:`Tensor` nodes (numbers have no axes) and gives one. It raises
+    ``ShapeError`` when the shapes do not fit.
+    """
+
+    name: str
+    spellings: tuple[str, ...]
+    doc: str
+    latex: str
+    arity: int
+    lower: Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class OpaqueAtom:
+    """A function of tensors that stays one: ``logdet``, ``inverse``, ``conv``.
+
+    ``shape(*shapes)`` gives the result's shape or raises ``ShapeError``; ``torch`` is a format string over
+    argument texts that acts on the trailing axes and broadcasts over the leading ones; ``numpy``
+    the reference, without leading axes. ``derivative(args, index)`` gives for each argument the
+    node d value[index] / d arg[axes], as ``(Tensor over fresh axes of the argument)``, or None where autograd
+    must do it. ``linear`` tells for each argument whether the value is linear in it.
+    """
+
+    name: str
+    spellings: tuple[str, ...]
+    doc: str
+    latex: str
+    arity: int
+    shape: Callable[..., tuple[Dim, ...]]
+    torch: str
+    numpy: Callable[..., Any]
+    derivative: Callable[[tuple[Tensor, ...], tuple[Axis | int, ...]], tuple[Tensor, ...]] | None = None
+    linear: tuple[bool, ...] = ()
+    curvature: str = "neither"
+
+
+@dataclass(frozen=True)
+class LayerAtom:
+    """A stage of a module: ``linear``, ``mlp``, ``conv``, ``tanh``.
+
+    ``shape(input_shape, output_shape_or_None, args, keywords)`` gives the stage's output shape (``None`` entries are not
+    allowed) or raises ``ShapeError``; ``output_shape`` is what the declaration asks for where the stage is the last
+    one that can set it. ``torch(input_shape, output_shape, args, keywords)`` gives the text of an ``nn.Module``; shapes
+    come as tuples of texts (``("self.M",)`` or ``("144",)``).
+    """
+
+    name: str
+    spellings: tuple[str, ...]
+    doc: str
+    sets_shape: bool
+    shape: Callable[..., tuple[Dim, ...]]
+    torch: Callable[..., str]
+    keywords: tuple[str, ...] = field(default=())
+
+
+class ShapeError(Exception):
+    """Shapes do not fit; the message says so in the user's terms. The checker adds the place."""
+
+
+SCALARS: dict[str, ScalarAtom] = {}
+TENSORS: dict[str, TensorAtom] = {}
+OPAQUES: dict[str, OpaqueAtom] = {}
+LAYERS: dict[str, LayerAtom] = {}
+SPELLINGS: dict[str, ScalarAtom | TensorAtom | OpaqueAtom] = {}
+
+
+def register(atom: ScalarAtom | TensorAtom | OpaqueAtom | LayerAtom) -> Any:
+    """Add one row. Raises ``ValueError`` for a name or a spelling that is taken."""
+    table: dict[str, Any] = {ScalarAtom: SCALARS, TensorAtom: TENSORS, OpaqueAtom: OPAQUES, LayerAtom: LAYERS}[type(atom)]
+    if atom.name in table:
+        raise ValueError(f"atom {atom.name} is registered twice")
+    if not isinstance(atom, LayerAtom):
+        for spelling in atom.spellings:
+            if spelling in SPELLINGS:
+                raise ValueError(f"the spelling {spelling} belongs to {SPELLINGS[spelling].name}")
+            SPELLINGS[spelling] = atom
+    table[atom.name] = atom
+    return atom

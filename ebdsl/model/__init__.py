@@ -1,0 +1,1 @@
+"""The typed IR, domains, and the checked model."""

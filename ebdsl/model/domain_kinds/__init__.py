@@ -1,0 +1,1 @@
+"""The rows of the domain table, a file for each family."""

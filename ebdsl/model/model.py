@@ -1,0 +1,97 @@
+"""The checked model: what the planner, the diagrams and the emitter read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ebdsl.diagnostics import Source, Span
+from ebdsl.model.ir import Dim, Module, Node, Symbol
+
+
+@dataclass(frozen=True)
+class Term:
+    """One addend of the energy: ``node`` is its number (sign and weight included).
+
+    ``text`` is how the spec writes it (without leading sign), for explanations and metrics.
+    ``span`` is where. ``functions`` are the modules it calls, in order of first use.
+    """
+
+    node: Node
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """``min_z`` or ``softmin_z[β]``: how latents leave the energy. ``beta`` None for ``min``."""
+
+    kind: str
+    latents: tuple[Symbol, ...]
+    beta: Node | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of the ``train`` block: ``value`` is a number, a word, a text or a :class:`Word`."""
+
+    key: str
+    value: object
+    span: Span
+    children: tuple[Setting, ...] = ()
+
+
+@dataclass(frozen=True)
+class Word:
+    """``adam(lr = 1e-3)`` in a setting: a head, positional and keyword arguments."""
+
+    head: str
+    args: tuple[object, ...] = ()
+    keywords: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checked spec.
+
+    ``terms`` add up to the energy ``E``; ``eliminations``, outermost first, lead from ``E`` to the
+    free energy ``F``. ``dims`` has every named dimension with its size, or None until data is
+    bound, in order of declaration. ``amortised`` maps a latent's name to the expression (as a
+    :class:`~ebdsl.model.ir.Tensor`) that ``infer z by …`` answers with.
+    """
+
+    name: str
+    source: Source
+    symbols: tuple[Symbol, ...]
+    modules: tuple[Module, ...]
+    dims: dict[str, int | None]
+    terms: tuple[Term, ...]
+    eliminations: tuple[Elimination, ...] = ()
+    energy_name: str = "E"
+    free_energy_name: str = "F"
+    amortised: dict[str, Node] = field(default_factory=dict)
+    train: tuple[Setting, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def role(self, *roles: str) -> tuple[Symbol, ...]:
+        return tuple(s for s in self.symbols if s.role in roles)
+
+    def symbol(self, name: str) -> Symbol:
+        """Raises ``KeyError`` for a name that is not declared."""
+        for s in self.symbols:
+            if s.name == name:
+                return s
+        raise KeyError(name)
+
+    def size(self, dim: Dim) -> int | None:
+        """Extent of a dimension, None where the data has still to tell."""
+        return dim if isinstance(dim, int) else self.dims.get(dim)
+
+    def shape(self, symbol: Symbol) -> tuple[int | None, ...]:
+        return tuple(self.size(d) for d in symbol.shape)
+
+    def bind(self, sizes: dict[str, int]) -> Model:
+        """The same model with free dimensions given a size."""
+        return replace(self, dims={**self.dims, **sizes})
+
+    def setting(self, key: str) -> Setting | None:
+        return next((s for s in self.train if s.key == key), None)
