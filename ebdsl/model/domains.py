@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from ebdsl.model.ir import Dim
+
+
+def _unbounded(args: tuple[float, ...]) -> tuple[float, float]:
+    return (float("-inf"), float("inf"))
+
 
 @dataclass(frozen=True)
 class DomainKind:
@@ -19,8 +25,19 @@ class DomainKind:
     ``project`` names the runtime function that maps a tensor of shape ``(..., *shape)`` to its
     nearest point (None: there is none, or it is the identity for ``real``). ``whole`` says over how
     many trailing axes a constraint ties entries together: 0 for a box (each entry alone), 1 for
-    a simplex (each row), 2 for a positive definite matrix. ``axis`` -2 is for columns.
-    ``contains(x, args, tol)`` checks a numpy array in float64; ``sample(rng, shape, args)`` draws a point.
+    a simplex (each row), 2 for a positive definite matrix, -1 for all axes but the first. ``axis`` -2 is for
+    columns. ``contains(x, args, tol)`` checks a numpy array in float64; ``sample(rng, shape, args)`` draws a point.
+
+    ``nargs`` numbers may stand in parentheses, ``defaults`` are those that need not. ``complaint(args, shape)`` says
+    in a user's words what is wrong with the numbers or the (partly symbolic) shape, None where nothing is.
+    ``bounds(args)`` is the closed interval of every entry; ``strict``: its ends are excluded.
+
+    Texts of torch: ``torch`` is the projection over ``{x}``, the numbers ``{0} {1}`` and ``{ndim}``, the number of axes
+    of the symbol; None where ``project`` is. ``centre`` (where a latent starts) and ``draw`` (how a parameter is
+    drawn) are over ``{shape}``, a tuple, the numbers, ``{n}``, the entries of one ``whole``, and ``{options}``:
+    ``dtype=…, device=…``, for ``draw`` also ``generator=…``; their functions are in ``runtime/starts.py``. A finite kind
+    lists the values of one ``whole`` in ``points(shape of the whole)``, an array ``(count, *shape of the whole)``,
+    and in ``points_torch`` over ``{n}`` and ``{options}``. ``latex`` is a format string over ``{dims}`` and the numbers.
     """
 
     name: str
@@ -37,6 +54,15 @@ class DomainKind:
     project: str | None = None
     contains: Callable[[np.ndarray, tuple[float, ...], float], bool] | None = None
     sample: Callable[[np.random.Generator, tuple[int, ...], tuple[float, ...]], np.ndarray] | None = None
+    defaults: tuple[float, ...] = ()
+    complaint: Callable[[tuple[float, ...], tuple[Dim, ...]], str | None] | None = None
+    bounds: Callable[[tuple[float, ...]], tuple[float, float]] = _unbounded
+    strict: bool = False
+    torch: str | None = None
+    centre: str = "torch.zeros({shape}, {options})"
+    draw: str = "draw_normal({shape}, {options})"
+    points: Callable[[tuple[int, ...]], np.ndarray] | None = None
+    points_torch: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, dataclass_transform
 
 from ebdsl.diagnostics import Span
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Dim = str | int
 """A named dimension, whose size the model knows or the data tells, or a size."""
+
+T = TypeVar("T")
 
 PER_SAMPLE = frozenset({"observed", "latent", "noise"})
 
@@ -106,10 +108,11 @@ class Node:
         return self._hash
 
 
-def node(cls: type) -> type:
+@dataclass_transform(frozen_default=True)
+def node(cls: type[T]) -> type[T]:
     """Frozen dataclass whose hash is computed once: trees are hashed at every turn."""
     cls = dataclass(frozen=True)(cls)
-    cls.__hash__ = Node.__hash__
+    cls.__hash__ = Node.__hash__  # type: ignore[method-assign, assignment]
     return cls
 
 
