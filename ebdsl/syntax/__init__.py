@@ -1,1 +1,6 @@
 """From text to syntax tree and back: grammar, bars, formatter."""
+
+from ebdsl.syntax.parser import parse
+from ebdsl.syntax.show import show
+
+__all__ = ["parse", "show"]

@@ -271,3 +271,61 @@ class Spec:
     statements: tuple[Statement, ...]
     name: str | None = None
     comments: tuple[tuple[Span, str], ...] = field(default=())
+
+
+# --------------------------------------------------------------------------- walking
+
+
+def children(node: Expr | TypeExpr) -> tuple[Expr, ...]:
+    """The expressions right under a node, in source order."""
+    match node:
+        case Call(args=args, keywords=keywords):
+            return (*args, *(value for _, value in keywords))
+        case Index(base=base, items=items):
+            return (base, *items)
+        case Transpose(base=base):
+            return (base,)
+        case Negate(body=body) | Bars(body=body):
+            return (body,)
+        case Sum(terms=pairs) | Product(factors=pairs):
+            return tuple(expr for _, expr in pairs)
+        case Power(base=base, exponent=exponent):
+            return (base, exponent)
+        case Relation(left=left, right=right):
+            return (left, right)
+        case BigOp(body=body, beta=beta, ranges=ranges):
+            limits = tuple(limit for pair in ranges if pair for limit in pair)
+            return (*limits, *([beta] if beta else []), body)
+        case Derivative(of=of, by=by):
+            return (of, by)
+        case TypeExpr(dims=dims, args=args):
+            return (*dims, *args)
+    return ()
+
+
+def expressions(statement: Statement) -> tuple[Expr, ...]:
+    """The outermost expressions of a statement, those of its domains included; a block's too."""
+    match statement:
+        case DimDecl(size=size):
+            return (size,) if size else ()
+        case IndexDecl(low=low, high=high):
+            return (low, high)
+        case VarDecl(type=kind, constraints=constraints, subscripts=subscripts, law=law):
+            domains = (*([kind] if kind else []), *constraints)
+            return (*subscripts, *(e for d in domains for e in children(d)), *([law] if law else []))
+        case ConstDecl(value=value, type=kind):
+            return (*(children(kind) if kind else ()), value)
+        case ModuleDecl(inputs=inputs, output=output, body=body):
+            domains = (*inputs, *([output] if output else []))
+            return (*(e for d in domains for e in children(d)), *(body or ()))
+        case Define(body=body):
+            return (body,)
+        case Equation(left=left, right=right):
+            return (left, right)
+        case InferBy(by=by):
+            return (by,)
+        case Setting(value=value, children=inner):
+            return (*([value] if value else []), *(e for s in inner for e in expressions(s)))
+        case Train(settings=settings):
+            return tuple(e for s in settings for e in expressions(s))
+    return ()

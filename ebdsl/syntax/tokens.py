@@ -1,0 +1,71 @@
+"""The grammar, loaded once, and the tokens of a text."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from lark import Lark, Token
+
+from ebdsl.diagnostics import Span
+from ebdsl.resources import folder
+
+OPENERS = {"LPAR": "RPAR", "LSQ": "RSQ", "LBRACE": "RBRACE", "SUBBRACE": "RBRACE"}
+CLOSERS = frozenset(OPENERS.values())
+SPELLED = {"LPAR": "(", "RPAR": ")", "LSQ": "[", "RSQ": "]", "LBRACE": "{", "RBRACE": "}", "SUBBRACE": "_{"}
+
+INFIX = frozenset({"PLUS", "MINUS", "STAR", "ELEMENTWISE", "DOT", "SLASH", "CROSS", "CARET"})
+"""Operators that stand between two operands."""
+
+
+class _AsFound:
+    """Lark's post-lexer: it keeps the terminals that no rule names, and passes everything on."""
+
+    always_accept = (
+        *("COMMENT", "NEWLINE", "COMMAND", "JUNK", "BAR", "DOUBLEBAR", "SEMICOLON", "ELEMENT", "FRACTION"),
+        *("BIGSUM", "BIGPROD", "INTEGRAL", "ROOT", "INFINITY"),
+    )
+
+    def process(self, stream):  # type: ignore[no-untyped-def]
+        return stream
+
+
+@lru_cache(maxsize=1)
+def grammar() -> Lark:
+    """The parser of one statement, whose tree is built by :mod:`ebdsl.syntax.builder`."""
+    from ebdsl.syntax.builder import Builder
+
+    text = (folder("grammars") / "ebm.lark").read_text(encoding="utf-8")
+    return Lark(
+        text,
+        parser="lalr",
+        lexer="basic",
+        postlex=_AsFound(),  # type: ignore[arg-type]
+        transformer=Builder(),
+        keep_all_tokens=True,
+        maybe_placeholders=False,
+    )
+
+
+def lex(text: str) -> list[Token]:
+    """Every token of the text in order, comments, line ends and characters of no use included."""
+    machine = grammar().parse_interactive(text)
+    return list(machine.lexer_thread.lex(machine.parser_state))
+
+
+def start(token: Token) -> int:
+    assert token.start_pos is not None
+    return token.start_pos
+
+
+def end(token: Token) -> int:
+    assert token.end_pos is not None
+    return token.end_pos
+
+
+def span(token: Token) -> Span:
+    return Span(start(token), end(token))
+
+
+def make(kind: str, text: str, begin: int, finish: int) -> Token:
+    """A token that the text does not spell out on its own."""
+    return Token(kind, text, start_pos=begin, end_pos=finish)
