@@ -1,0 +1,103 @@
+"""The factor graph of a model: variables, deterministic functions and energy terms.
+
+The convention is LeCun's (``A Path Towards Autonomous Machine Intelligence``, 2022, section 3): variables
+are circles, functions are modules with a direction, each addend of the energy is a factor.
+
+Nodes are keyed by kind and name (``"variable y"``, ``"parameter W"``, ``"function 0"``, ``"energy 1"``) and carry
+``kind`` in ``variable parameter function energy`` and ``label``; besides
+
+* a variable: ``role`` in ``observed latent noise``, ``dims``, ``domain``, ``mark`` (``min``, ``softmin``, … where
+  it is eliminated, else None) and ``beta`` (text, for a softmin);
+* a parameter: ``dims`` and ``domain``;
+* a function: ``form`` in ``module linear elementwise tensor``, ``detail`` (the module's layers), ``dims`` of its value;
+* an energy: ``term``, its place in ``model.terms``.
+
+Edges go from what is read to what reads it and carry ``dims``; ``relation`` is ``value``, ``parameter``, or
+``infers`` for the edge from an encoder to the latent that a trained model answers with.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from ebdsl.graph.functions import Reader
+from ebdsl.graph.text import number_text
+from ebdsl.model.ir import Lit, Mul, Symbol
+from ebdsl.model.model import Model, Term
+
+
+def factor_graph(model: Model) -> nx.MultiDiGraph:
+    """The graph of ``model``, its nodes in order of declaration and of the terms."""
+    graph = nx.MultiDiGraph(
+        name=model.name, energy=model.energy_name, free_energy=model.free_energy_name, caption=caption(model)
+    )
+    marks = {s.name: e for e in model.eliminations for s in e.latents}
+    for s in model.role("observed", "latent", "noise"):
+        by = marks.get(s.name)
+        graph.add_node(
+            f"variable {s.name}",
+            kind="variable",
+            label=s.name,
+            role=s.role,
+            dims=dims_text(model, s.shape),
+            domain=domain_text(s),
+            mark=by.kind if by else None,
+            beta=number_text(by.beta) if by and by.beta is not None else None,
+        )
+    for s in model.role("param"):
+        graph.add_node(
+            f"parameter {s.name}",
+            kind="parameter",
+            label=s.name,
+            dims=dims_text(model, s.shape),
+            domain=domain_text(s),
+        )
+    reader = Reader(graph, lambda shape: dims_text(model, shape))
+    for i, term in enumerate(model.terms):
+        graph.add_node(f"energy {i}", kind="energy", label=term_text(term), term=i)
+        reader.connect(f"energy {i}", term.node)
+    for name, encoder in model.amortised.items():
+        for source, shape in reader.feeds(encoder).inputs.items():
+            graph.add_edge(source, f"variable {name}", relation="infers", dims=dims_text(model, shape))
+    return graph
+
+
+def dims_text(model: Model, shape: tuple[str | int, ...]) -> str:
+    """``M = 144``, ``K × 28 × 28``; empty for a number."""
+    if len(shape) == 1:
+        (d,) = shape
+        size = model.size(d)
+        return str(d) if isinstance(d, int) or size is None else f"{d} = {size}"
+    return " × ".join(str(d if isinstance(d, int) or model.size(d) is None else model.size(d)) for d in shape)
+
+
+def domain_text(symbol: Symbol) -> str:
+    """The domain in the shortest words that say it; empty for real numbers."""
+    domain = symbol.domain
+    if domain.kind == "real":
+        return ""
+    signs = [s for s in domain.row.spellings if s[0] in "{>"]
+    if signs:
+        return signs[0].replace(">=", "≥")
+    return str(domain)
+
+
+def term_text(term: Term) -> str:
+    """As the spec writes it, with the sign that its number has."""
+    node = term.node
+    negative = isinstance(node, Mul) and isinstance(node.factors[0], Lit) and node.factors[0].value < 0
+    return f"-{term.text}" if negative and not term.text.lstrip().startswith(("-", "−")) else term.text
+
+
+def caption(model: Model) -> str:
+    """``F(y) = min_z E(y, z)``: what the picture's energies add up to."""
+    observed = [s.name for s in model.role("observed")]
+    rest = [s.name for s in model.role("latent", "noise")]
+    energy = f"{model.energy_name}({', '.join(observed + rest)})"
+    if not model.eliminations:
+        return energy if rest or not observed else f"{model.free_energy_name}({', '.join(observed)})"
+    words = []
+    for e in model.eliminations:
+        beta = f"[β = {number_text(e.beta)}]" if e.beta is not None else ""
+        words.append(f"{e.kind}_{','.join(s.name for s in e.latents)}{beta}")
+    return f"{model.free_energy_name}({', '.join(observed)}) = {' '.join(words)} {energy}"
