@@ -34,6 +34,8 @@ def _same_rank(name: str, kernel: tuple[Dim, ...], x: tuple[Dim, ...]) -> tuple[
         raise ShapeError(
             f"{name} takes a kernel and a map with as many axes, and these are {show(kernel)} and {show(x)}"
         )
+    if len(x) > 3:
+        raise ShapeError(f"{name} takes maps with up to 3 axes, and this is {show(x)}")
     return x
 
 

@@ -1,0 +1,58 @@
+"""Convolution of maps, of the map's size, for any leading axes. Torch only; copied into generated files by name.
+
+With ``c = (k - 1) // 2`` on every axis and zeros outside: ``convolve(K, x)[p] = Σ_q K[q] x[p - q + c]``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "convolve": ("correlate_padded",),
+    "correlate": ("correlate_padded",),
+    "kernel_gradient": ("correlate_padded",),
+}
+
+
+def convolve(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """``(..., *k)`` and ``(..., *n)``, with ``ndim`` axes in k and n, give ``(..., *n)``; leading axes broadcast."""
+    after = tuple((k - 1) // 2 for k in kernel.shape[-ndim:])
+    before = tuple(k - 1 - c for k, c in zip(kernel.shape[-ndim:], after, strict=True))
+    return correlate_padded(kernel.flip(tuple(range(-ndim, 0))), x, before, after)
+
+
+def correlate(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """The adjoint of :func:`convolve` in the map: ``Σ_q K[q] x[p + q - c]``."""
+    before = tuple((k - 1) // 2 for k in kernel.shape[-ndim:])
+    after = tuple(k - 1 - c for k, c in zip(kernel.shape[-ndim:], before, strict=True))
+    return correlate_padded(kernel, x, before, after)
+
+
+def kernel_gradient(x: Tensor, g: Tensor, kernel: Tensor, ndim: int) -> Tensor:
+    """The adjoint of :func:`convolve` in the kernel: ``Σ_p g[p] x[p - q + c]`` for all q of ``kernel``."""
+    after = tuple((k - 1) // 2 for k in kernel.shape[-ndim:])
+    before = tuple(k - 1 - c for k, c in zip(kernel.shape[-ndim:], after, strict=True))
+    return correlate_padded(g, x, before, after).flip(tuple(range(-ndim, 0)))
+
+
+def correlate_padded(kernel: Tensor, x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
+    """``y[p] = Σ_q K[q] x[p + q - before]`` with so many zeros before and after on each axis.
+
+    Leading axes of the two broadcast; where the kernel has one entry they are a batch, else groups.
+    """
+    ndim = len(before)
+    lead = torch.broadcast_shapes(kernel.shape[:-ndim], x.shape[:-ndim])
+    kernel = kernel[(None,) * (len(lead) + ndim - kernel.ndim)]
+    batch = [i for i in range(len(lead)) if kernel.shape[i] == 1]
+    groups = [i for i in range(len(lead)) if kernel.shape[i] != 1]
+    count = kernel.shape[: len(lead)].numel()
+    inner = range(len(lead), len(lead) + ndim)
+    maps = x.expand(*lead, *x.shape[-ndim:]).permute(*batch, *groups, *inner).reshape(-1, count, *x.shape[-ndim:])
+    sides = [side for pair in zip(before[::-1], after[::-1], strict=True) for side in pair]
+    weight = kernel.reshape(count, 1, *kernel.shape[-ndim:])
+    convolution = (torch.conv1d, torch.conv2d, torch.conv3d)[ndim - 1]
+    y = convolution(torch.nn.functional.pad(maps, sides), weight, groups=count)
+    order = [*batch, *groups]
+    y = y.reshape(*(lead[i] for i in order), *y.shape[-ndim:])
+    return y.permute(*(order.index(i) for i in range(len(lead))), *inner)
