@@ -1,0 +1,1 @@
+"""Compile, train, infer, evaluate: what happens to a spec once there is data."""

@@ -1,0 +1,25 @@
+"""The generated model over many samples, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ebdsl.run.batches import Batches
+
+
+def inferences(network: Any, data: Batches, size: int, **options: Any) -> Iterator[tuple[dict[str, Tensor], Any]]:
+    """``(observed, Inference)`` of each batch, in the order of the data; ``options`` go to ``infer``."""
+    for batch in data.slices(size):
+        with torch.no_grad():
+            yield batch, network.infer(**batch, **options)
+
+
+def free_energies(network: Any, data: Batches, size: int) -> Iterator[Tensor]:
+    """The free energy of each sample, (size,) at a time."""
+    for batch in data.slices(size):
+        with torch.no_grad():
+            yield network.free_energy(**batch).detach()

@@ -1,0 +1,151 @@
+"""The training loop: steps, a watch over the energy, and a checkpoint now and then.
+
+The loop never waits for the device inside a step: metrics stay tensors until some have gathered,
+and come over together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ebdsl.run.batches import Batches, permutation
+from ebdsl.run.health import Record, Watch
+from ebdsl.run.options import Options
+
+GATHER_STEPS, GATHER_SECONDS = 64, 0.2
+STILL = 3
+"""Steps over all samples that leave the energy exactly as it is: a fixed point."""
+
+
+class Learner(Protocol):
+    """What the generated file's learner offers."""
+
+    full_batch: bool
+
+    def start(self, data: dict[str, Tensor]) -> None: ...
+    def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]: ...
+    def state_dict(self) -> dict[str, Tensor]: ...
+    def load_state_dict(self, state: dict[str, Tensor]) -> object: ...
+
+
+class Listener(Protocol):
+    """Told of progress: a progress bar, a file of metrics."""
+
+    def steps(self, records: list[Record]) -> None: ...
+    def held_out(self, step: int, epoch: int, energy: float) -> None: ...
+
+
+@dataclass
+class Position:
+    """How far a run is: all of the loop's own state.
+
+    ``still`` counts steps that changed nothing; ``seconds`` of training, those before a resumption included.
+    """
+
+    step: int = 0
+    still: int = 0
+    seconds: float = 0.0
+    energy: float | None = None
+    held_out: float | None = None
+
+
+def steps_per_epoch(learner: Learner, n: int, options: Options) -> int:
+    return 1 if learner.full_batch else -(-n // options.batch)
+
+
+def run(
+    learner: Learner,
+    data: Batches,
+    options: Options,
+    *,
+    position: Position,
+    watch: Watch,
+    listeners: tuple[Listener, ...] = (),
+    save: Callable[[Position], None] = lambda position: None,
+    stopped: Callable[[], bool] = lambda: False,
+    measure: Callable[[], float] | None = None,
+) -> str:
+    """Train from ``position`` on; it is moved along. Returns ``"finished"``, ``"fixed point"`` or ``"interrupted"``.
+
+    ``save`` is called with every energy up to ``position`` known to be finite. ``measure`` gives the
+    energy of held-out samples, at the end of each epoch. Raises :class:`SpecError` (EB0703, EB0704)
+    and what ``save`` raises.
+    """
+    n, per_epoch = len(data), steps_per_epoch(learner, len(data), options)
+    looked = saved_at = time.monotonic()
+    began = looked - position.seconds
+    saved = position.step
+    pending: list[tuple[int, int, float, dict[str, Tensor]]] = []
+
+    def gather() -> None:
+        nonlocal looked
+        records = to_host(pending)
+        pending.clear()
+        looked = time.monotonic()
+        good = 0
+        try:
+            for record in records:
+                watch.look(record)
+                good += 1
+                energy = record.values.get("energy")
+                position.still = position.still + 1 if learner.full_batch and energy == position.energy else 0
+                position.energy = energy
+        finally:  # the step that went wrong is on record too
+            for listener in listeners if records else ():
+                listener.steps(records[: good + 1])
+
+    def keep() -> None:
+        nonlocal saved, saved_at
+        gather()
+        if saved != position.step:
+            save(position)
+        saved, saved_at = position.step, time.monotonic()
+
+    last = options.epochs * per_epoch
+    while position.step < last:
+        epoch, first = divmod(position.step, per_epoch)
+        order = None if learner.full_batch else permutation(n, options.seed, epoch)
+        for within in range(first, per_epoch):
+            at = within * options.batch
+            batch = data.all() if order is None else data.take(order[at : at + options.batch])
+            metrics = learner.step(batch)
+            now = time.monotonic()
+            position.step, position.seconds = position.step + 1, now - began
+            pending.append((position.step, epoch, position.seconds, metrics))
+            if len(pending) >= GATHER_STEPS or now - looked > GATHER_SECONDS:
+                gather()
+            if within + 1 == per_epoch and measure is not None:
+                gather()
+                position.held_out = measure()
+                for listener in listeners:
+                    listener.held_out(position.step, epoch, position.held_out)
+            due = options.checkpoint_steps is not None and position.step - saved >= options.checkpoint_steps
+            if due or now - saved_at > options.checkpoint_seconds:
+                keep()
+            if stopped():
+                keep()
+                return "interrupted" if position.step < last else "finished"
+        if learner.full_batch:
+            gather()
+            if position.still >= STILL:
+                keep()
+                return "fixed point"
+    keep()
+    return "finished"
+
+
+def to_host(pending: list[tuple[int, int, float, dict[str, Tensor]]]) -> list[Record]:
+    """All numbers of the gathered steps, in one transfer."""
+    flat = [value.detach().reshape(()) for *_, metrics in pending for value in metrics.values()]
+    if not flat:
+        return []
+    numbers = iter(torch.stack(flat).tolist())
+    return [
+        Record(step, epoch, wall, {name: next(numbers) for name in metrics}) for step, epoch, wall, metrics in pending
+    ]

@@ -1,0 +1,110 @@
+"""What training said, step by step: JSON lines for programs, event files for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from ebdsl.diagnostics import Diagnostic
+from ebdsl.run.files import unwritable
+from ebdsl.run.health import Record
+
+
+class Lines(AbstractContextManager):
+    """``metrics.jsonl``: one object a step. It is cut at the checkpoint's ``offset`` when a run is resumed,
+    so that no step is told twice.
+    """
+
+    def __init__(self, path: Path, offset: int | None = None) -> None:
+        self.path = path
+        try:
+            self._file = path.open("a" if offset is not None else "w", encoding="utf-8")
+            if offset is not None and path.stat().st_size > offset:
+                os.truncate(path, offset)
+        except OSError as error:
+            raise unwritable(error, path) from None
+
+    def steps(self, records: list[Record]) -> None:
+        self._write([{"step": r.step, "epoch": r.epoch, "seconds": round(r.wall, 4), **r.values} for r in records])
+
+    def held_out(self, step: int, epoch: int, energy: float) -> None:
+        self._write([{"step": step, "epoch": epoch, "held_out": energy}])
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        """A number that is none becomes null: JSON has no NaN."""
+        clean = ({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in r.items()} for r in rows)
+        try:
+            self._file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in clean)
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(error, self.path) from None
+
+    def offset(self) -> int:
+        """Bytes that are safely on disk: what the checkpoint remembers."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return os.fstat(self._file.fileno()).st_size
+        except OSError as error:
+            raise unwritable(error, self.path) from None
+
+    def __exit__(self, kind: Any, value: Any, at: Any) -> None:
+        self._file.close()
+
+
+class Events(AbstractContextManager):
+    """TensorBoard's event files. At most one point of each curve at a time that metrics come over."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None, flush_secs=10)
+
+    def steps(self, records: list[Record]) -> None:
+        last = records[-1]
+        for name, value in last.values.items():
+            self._writer.add_scalar(tag(name), value, last.step)
+
+    def held_out(self, step: int, epoch: int, energy: float) -> None:
+        self._writer.add_scalar("energy, held out", energy, step)
+
+    def __exit__(self, kind: Any, value: Any, at: Any) -> None:
+        self._writer.close()
+
+
+def tag(name: str) -> str:
+    """A metric's name as TensorBoard takes it: no slash but the one that groups."""
+    head, slash, rest = name.partition("/")
+    return head + slash + rest.replace("/", "∕")
+
+
+def events(folder: Path, step: int) -> tuple[Events | None, tuple[Diagnostic, ...]]:
+    """Event files under ``folder``, or a warning that the package for them is missing."""
+    try:
+        return Events(folder, step), ()
+    except ImportError:
+        help = ('pip install "ebdsl[plot]" brings it',)
+        return None, (Diagnostic("EB0721", "tensorboard is not installed: no event files are written", (), help),)
+    except OSError as error:
+        raise unwritable(error, folder) from None
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a ``metrics.jsonl``; a last line that was cut short is left out."""
+    rows = []
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    for line in text.split("\n"):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows

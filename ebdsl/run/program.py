@@ -1,0 +1,102 @@
+"""A spec, with the sizes its data has, as PyTorch text and as a module in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any, TypeVar
+
+from ebdsl.diagnostics import Checked, Diagnostic, Source, SpecError
+from ebdsl.model.model import Model
+from ebdsl.run.files import refuse
+from ebdsl.run.load import load
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Program:
+    """``model`` has every dimension bound; ``text`` is the generated file."""
+
+    source: Source
+    model: Model
+    text: str
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @cached_property
+    def namespace(self) -> ModuleType:
+        """The generated file as a module. Imports torch."""
+        return load(self.text)
+
+    @property
+    def network(self) -> Any:
+        """The generated ``nn.Module`` class."""
+        return next(v for v in vars(self.namespace).values() if isinstance(v, type) and hasattr(v, "OBSERVED"))
+
+    @cached_property
+    def observed(self) -> dict[str, str]:
+        """Observed variables: the spec's name -> the generated file's."""
+        return dict(zip((s.name for s in self.model.role("observed")), self.network.OBSERVED, strict=True))
+
+    @cached_property
+    def latent(self) -> dict[str, str]:
+        """Latent variables: the spec's name -> the generated file's."""
+        return dict(zip((s.name for s in self.model.role("latent")), self.network.LATENT, strict=True))
+
+
+def value_or_raise(checked: Checked[T], source: Source, found: list[Diagnostic]) -> T:
+    """The value of a phase; its warnings go to ``found``. Raises :class:`SpecError`, with all of them, if it failed."""
+    found.extend(d for d in checked.diagnostics if d not in found)
+    if checked.value is None or checked.errors:
+        raise SpecError(found, source)
+    return checked.value
+
+
+def checked_model(source: Source, settings: Mapping[str, str] | None = None) -> tuple[Model, list[Diagnostic]]:
+    """Parse and check, with ``settings`` put into the text first. Raises :class:`SpecError`."""
+    from ebdsl import driver
+    from ebdsl.run.settings import applied
+
+    found: list[Diagnostic] = []
+    spec = value_or_raise(driver.parse(source), source, found)
+    if settings:
+        source = value_or_raise(applied(source, spec, settings), source, found)
+        found.clear()
+        spec = value_or_raise(driver.parse(source), source, found)
+    return value_or_raise(driver.check(spec, source), source, found), found
+
+
+def program(model: Model, sizes: Mapping[str, int], found: list[Diagnostic] | None = None) -> Program:
+    """Plan and write out a model with the sizes of its data. Raises :class:`SpecError` (also EB0702)."""
+    from ebdsl import driver
+
+    found = [] if found is None else found
+    model = model.bind({**sizes})
+    require_sizes(model)
+    plan = value_or_raise(driver.plan(model), model.source, found)
+    emitted = driver.emit(plan)
+    text = value_or_raise(emitted, model.source, found) if isinstance(emitted, Checked) else emitted
+    return Program(model.source, model, text, tuple(found))
+
+
+def require_sizes(model: Model) -> None:
+    """Raises :class:`SpecError` (EB0702) for each dimension that nobody gave a size."""
+    unknown = [name for name, size in model.dims.items() if size is None]
+    if unknown:
+        sets = " ".join(f"--set {name}=…" for name in unknown)
+        many = "s" if len(unknown) > 1 else ""
+        names = ", ".join(unknown)
+        verb = "have" if many else "has"
+        raise refuse(
+            "EB0702",
+            f"the dimension{many} {names} {verb} no size: neither the spec nor the data tells",
+            f"write it in the spec (dim {unknown[0]} = 20) or on the command line ({sets})",
+            source=model.source,
+        )
+
+
+def renamed(program: Program, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays by the spec's names, as the generated file calls them."""
+    return {python: arrays[name] for name, python in program.observed.items()}

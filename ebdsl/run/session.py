@@ -1,0 +1,182 @@
+"""The live objects of a training run, and how they go into a checkpoint and come out of it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import ebdsl
+from ebdsl.diagnostics import Diagnostic
+from ebdsl.run import batches as samples
+from ebdsl.run.batches import Batches
+from ebdsl.run.checkpoint import Checkpoint, restore
+from ebdsl.run.device import device
+from ebdsl.run.evaluate import mean_energy
+from ebdsl.run.files import refuse
+from ebdsl.run.health import Watch
+from ebdsl.run.load import digest
+from ebdsl.run.loop import Learner, Position
+from ebdsl.run.options import Options
+from ebdsl.run.program import Program, renamed
+
+START_ROWS = 65_536
+"""Samples a learner is started on where the data does not fit in memory."""
+
+
+@dataclass
+class Session:
+    program: Program
+    options: Options
+    network: nn.Module
+    learner: Learner
+    data: Batches
+    held_out: Batches | None
+    fingerprint: dict[str, list]
+    position: Position = field(default_factory=Position)
+
+    @property
+    def watch(self) -> Watch:
+        return self._watch
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(self.program.model)
+
+    def measure(self) -> float:
+        """Mean free energy of the held-out samples; leaves no trace in the state of any generator."""
+        assert self.held_out is not None
+        with torch.random.fork_rng(devices=[self.data.device] if self.data.device.type == "cuda" else []):
+            return mean_energy(self.network, self.held_out, self.options.batch)
+
+
+def session(
+    program: Program,
+    arrays: Mapping[str, np.ndarray],
+    options: Options,
+    held_out: Mapping[str, np.ndarray] | None = None,
+) -> Session:
+    """Build model and learner and put the samples in place. ``arrays`` (n, *shape) by the spec's names.
+
+    Samples are held out of ``arrays`` as ``options`` say where no ``held_out`` ones are brought along.
+    Raises :class:`SpecError` (EB0714, EB0720).
+    """
+    where, dtype = device(options.device), getattr(torch, options.dtype)
+    arrays = renamed(program, arrays)
+    n = len(next(iter(arrays.values())))
+    train, held = samples.split(n, 0.0 if held_out else options.holdout, options.seed)
+    if not len(train):
+        out = f", {len(held)} of them held out" if len(held) else ""
+        raise refuse("EB0720", f"the data has {n} sample{'s' * (n != 1)}{out}: none is left to train on")
+    apart, rows = arrays, held
+    if held_out:
+        apart = renamed(program, held_out)
+        rows = torch.arange(len(next(iter(apart.values()))))
+    torch.manual_seed(options.seed)
+    network = program.namespace.build(seed=options.seed, dtype=dtype).to(where)
+    learner = program.namespace.Learner(network, lr=options.lr, seed=options.seed)
+    return Session(
+        program,
+        options,
+        network,
+        learner,
+        samples.batches(arrays, train, where, dtype),
+        samples.batches(apart, rows, where, dtype) if len(rows) else None,
+        samples.fingerprint(arrays),
+    )
+
+
+def begin(s: Session) -> None:
+    """The data-driven start of a fresh run."""
+    small = s.learner.full_batch or s.data.tensors is not None or len(s.data) <= START_ROWS
+    s.learner.start(
+        s.data.all() if small else s.data.take(samples.permutation(len(s.data), s.options.seed, -2)[:START_ROWS])
+    )
+
+
+def tensors(s: Session) -> dict[str, Tensor]:
+    """All tensors of a checkpoint. Raises :class:`SpecError` (EB0703) where a parameter is not finite."""
+    for name, value in s.network.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise refuse(
+                "EB0703",
+                f"the parameter {name} is not finite after step {s.position.step}",
+                "try --lr ten times smaller",
+            )
+    result = {f"model.{k}": v for k, v in s.network.state_dict().items()}
+    result |= {f"learner.{k}": v for k, v in s.learner.state_dict().items()}
+    result["rng.cpu"] = torch.get_rng_state()
+    if s.data.device.type == "cuda":
+        result["rng.cuda"] = torch.cuda.get_rng_state(s.data.device)
+    return result
+
+
+def facts(s: Session) -> dict[str, Any]:
+    """The header of a checkpoint."""
+    return {
+        "version": ebdsl.__version__,
+        "spec": s.program.source.text,
+        "spec_digest": digest(s.program.source.text),
+        "generated_digest": digest(s.program.text),
+        "sizes": dict(s.program.model.dims),
+        "options": s.options.to_json(),
+        "position": asdict(s.position),
+        "scale": s.watch.scale,
+        "data": s.fingerprint,
+        "ground": ground(s),
+    }
+
+
+def ground(s: Session) -> dict[str, Any]:
+    """What rounding depends on."""
+    return {
+        "ebdsl": ebdsl.__version__,
+        "generated file": digest(s.program.text),
+        "torch": torch.__version__,
+        "device": s.data.device.type,
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def resume(s: Session, checkpoint: Checkpoint) -> tuple[Diagnostic, ...]:
+    """Put a checkpoint's state in place. Raises :class:`SpecError` (EB0705, EB0709); may warn that bits can differ."""
+    saved = checkpoint.facts
+    if saved.get("data") != s.fingerprint:
+        raise refuse("EB0709", difference(saved.get("data"), s.fingerprint), "bring the data back, or begin a new run")
+    network, learner = checkpoint.part("model"), checkpoint.part("learner")
+    restore(network, s.network.state_dict(), checkpoint.path, "model")
+    s.network.load_state_dict(network)
+    try:
+        position = Position(**saved["position"])
+        s.watch.scale = float(saved["scale"])
+        s.learner.load_state_dict(learner)
+        torch.set_rng_state(checkpoint.part("rng")["cpu"])
+        if s.data.device.type == "cuda" and "cuda" in checkpoint.part("rng"):
+            torch.cuda.set_rng_state(checkpoint.part("rng")["cuda"], s.data.device)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise refuse(
+            "EB0705", f"the checkpoint {checkpoint.path} does not hold the state of this spec's learner"
+        ) from None
+    s.position = position
+    before, now = saved.get("ground", {}), ground(s)
+    changed = [f"{k} was {before.get(k)}, is {v}" for k, v in now.items() if before.get(k) != v]
+    if not changed:
+        return ()
+    return (Diagnostic("EB0710", f"the run goes on, but not to the bit: {'; '.join(changed)}"),)
+
+
+def difference(before: Any, now: dict[str, list]) -> str:
+    """In words, how data changed."""
+    if isinstance(before, dict) and before.keys() == now.keys():
+        for name, (shape, kind, _) in now.items():
+            if before[name][0] != shape:
+                return f"the data changed since the run began: {name} was {before[name][0]}, is {shape}"
+            if before[name][1] != kind:
+                return f"the data changed since the run began: {name} has another type"
+        return "the data changed since the run began: same shape, other values"
+    return "the data changed since the run began: it has other variables"

@@ -1,0 +1,61 @@
+"""``--set λ=0.3``: an edit of the spec's text.
+
+The edited text is what is compiled, saved with the run and shown in messages, so that a run's copy
+of the spec is the whole truth about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from ebdsl.diagnostics import Checked, Diagnostic, Source, Span
+from ebdsl.syntax import ast
+from ebdsl.syntax.spellings import canonical
+
+
+def places(spec: ast.Spec) -> Iterator[tuple[str, Span, str]]:
+    """Everything that can be set: its name, the text to replace, and what goes before the new value."""
+    for statement in spec.statements:
+        match statement:
+            case ast.ConstDecl(name=name, value=value):
+                yield name.id, value.span, ""
+            case ast.DimDecl(name=name, size=size):
+                yield (name.id, size.span, "") if size else (name.id, Span(name.span.end, name.span.end), " = ")
+            case ast.Train(settings=settings):
+                yield from _settings(settings)
+
+
+def _settings(settings: tuple[ast.Setting, ...]) -> Iterator[tuple[str, Span, str]]:
+    for setting in settings:
+        end = setting.key.span.end
+        yield (setting.key.id, setting.value.span, "") if setting.value else (setting.key.id, Span(end, end), " ")
+        yield from _settings(setting.children)
+
+
+def applied(source: Source, spec: ast.Spec, settings: Mapping[str, str]) -> Checked[Source]:
+    """``source`` with other values. A name that cannot be set, or an empty value, is EB0716."""
+    can = list(places(spec))
+    names = {canonical(name): name for name, _, _ in can}
+    edits: list[tuple[Span, str]] = []
+    found: list[Diagnostic] = []
+    for name, value in settings.items():
+        value = value.strip()
+        if not value or any(c in value for c in "\n\r#"):
+            found.append(Diagnostic("EB0716", f"{name} is set to {value!r}, which is no value", (), _example()))
+            continue
+        hits = [(span, before + value) for known, span, before in can if canonical(known) == canonical(name)]
+        if not hits:
+            close = [names[n] for n in get_close_matches(canonical(name), names, 1, 0.5)]
+            listed = ", ".join(dict.fromkeys(n for n, _, _ in can)) or "nothing"
+            help = (f"did you mean {close[0]} ?",) if close else (f"what can be set: {listed}",)
+            found.append(Diagnostic("EB0716", f"the spec has no constant, dimension or setting {name}", (), help))
+        edits += hits
+    text = source.text
+    for span, new in sorted(edits, reverse=True):
+        text = text[: span.start] + new + text[span.end :]
+    return Checked(None if found else Source(source.name, text), tuple(found))
+
+
+def _example() -> tuple[str, ...]:
+    return ("as in --set λ=0.3 or --set K=20",)

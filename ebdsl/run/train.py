@@ -1,0 +1,269 @@
+"""Train a spec into a run folder, and take a run up again where it stopped."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ebdsl
+from ebdsl.diagnostics import Diagnostic, Source, SpecError
+from ebdsl.run import checkpoint as checkpoints
+from ebdsl.run import folder as folders
+from ebdsl.run import loop
+from ebdsl.run.faults import translated
+from ebdsl.run.files import read_source, refuse, write_atomically
+from ebdsl.run.folder import Folder
+from ebdsl.run.interrupt import Interrupt
+from ebdsl.run.metrics import Lines, events
+from ebdsl.run.observations import Observations, observations
+from ebdsl.run.options import FIXED, Options, merged, options
+from ebdsl.run.program import Program, checked_model, program
+from ebdsl.run.progress import Progress
+from ebdsl.run.session import Session, begin, facts, resume, session, tensors
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run talks: each a function that may do nothing.
+
+    ``progress(total, done, epochs)`` gives a :class:`~ebdsl.run.progress.Progress`, or None.
+    """
+
+    say: Callable[[str], None] = lambda text: None
+    warn: Callable[[Iterable[Diagnostic], Source], None] = lambda found, source: None
+    progress: Callable[[int, int, int], Progress | None] = lambda total, done, epochs: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``ending``: ``finished``, ``fixed point`` or ``interrupted`` (then ``signal`` is what interrupted it)."""
+
+    ending: str
+    session: Session
+    folder: Folder | None
+    signal: int | None = None
+
+
+def train(
+    source: Source,
+    *,
+    data: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    out: str | None = None,
+    force: bool = False,
+    given: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+) -> Outcome:
+    """Compile ``source``, train it and leave a run folder. ``given`` are :class:`Options` that were asked for.
+
+    Raises :class:`SpecError` for all that can be wrong with spec, data, options and output folder.
+    """
+    report, given = report or Report(), given or {}
+    model, found = checked_model(source, settings)
+    seed = options(model, {}, given).seed
+    seen = observations(model, data, seed)
+    built = program(model, seen.sizes, [*found, *seen.warnings])
+    report.warn(built.warnings, built.source)
+    chosen = options(model, built.namespace.DEFAULTS, given)
+    live = live_session(built, seen, chosen)
+    name = re.sub(r"[^\w.-]", "_", model.name).strip(".") or "run"
+    folder, unfinished = folders.fresh(out, name, force=force)
+    if unfinished is not None:
+        report.say(f"{unfinished} was not finished: ebdsl train {unfinished} --resume goes on with it")
+    with folder.lock():
+        about = {
+            "name": model.name,
+            "status": "training",
+            "version": ebdsl.__version__,
+            "began": now(),
+            "spec": source.name,
+            "data": where(data),
+            "samples": seen.about,
+            "settings": dict(settings or {}),
+            "options": chosen.to_json(),
+            "sizes": dict(built.model.dims),
+            "image_shapes": {name: list(shape) for name, shape in seen.image_shapes.items()},
+        }
+        folder.write_facts(about)
+        write_atomically(folder.spec, built.source.text)
+        write_atomically(folder.generated, built.text)
+        introduce(live, seen, folder, report)
+        return go(live, folder, report, fresh=True)
+
+
+def take_up(
+    path: Path,
+    *,
+    source: Source | None = None,
+    data: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    given: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+) -> Outcome:
+    """Go on with the run in ``path``, to the bit. ``source``, where given, has to be the run's.
+
+    Raises :class:`SpecError`: EB0705 to EB0709, EB0812, EB0813, and as :func:`train`.
+    """
+    report, given = report or Report(), given or {}
+    folder = Folder(path)
+    about = folder.facts()
+    with folder.lock():
+        saved, found = checkpoints.newest(folder.checkpoints)
+        text = str(saved.facts.get("spec", "")) if saved else read_source(str(folder.spec)).text
+        theirs = Source(str(about.get("spec", folder.spec)), text)
+        report.warn(found, theirs)
+        edited = read_source(str(folder.spec)).text if folder.spec.is_file() else text
+        require_same_spec(text, edited, str(folder.spec), path)
+        if source is not None:
+            model, _ = checked_model(source, settings)
+            require_same_spec(text, model.source.text, source.name, path)
+        old = merged(saved.facts.get("options") if saved else about.get("options"), folder.path)
+        chosen = require_same_options(old, given, path)
+        model, warnings = checked_model(theirs)
+        seen = observations(model, data if data is not None else about.get("data"), chosen.seed)
+        built = program(model, seen.sizes, [*warnings, *seen.warnings])
+        live = live_session(built, seen, chosen)
+        if saved is None:
+            introduce(live, seen, folder, report)
+            return go(live, folder, report, fresh=True)
+        report.warn(resume(live, saved), theirs)
+        per_epoch = loop.steps_per_epoch(live.learner, len(live.data), chosen)
+        report.say(f"going on with {path} from step {live.position.step} of {chosen.epochs * per_epoch}")
+        folder.update(options=chosen.to_json())
+        return go(live, folder, report, offset=saved.facts.get("metrics"))
+
+
+def go(s: Session, folder: Folder | None, report: Report, *, fresh: bool = False, offset: Any = None) -> Outcome:
+    """The loop and all that listens to it. No ``folder``: nothing is written. metrics.jsonl is cut at ``offset``."""
+    model = s.program.model
+    with ExitStack() as stack:
+        stop = stack.enter_context(Interrupt())
+        lines: Lines | None = None
+        last: Path | None = None
+
+        def save(position: loop.Position) -> None:
+            nonlocal last
+            state = tensors(s)
+            if folder is not None and lines is not None:
+                header = {**facts(s), "metrics": lines.offset()}
+                last = checkpoints.write(folder.checkpoints, position.step, state, header)
+
+        try:
+            listeners: list[loop.Listener] = []
+            if folder is not None:
+                cut = offset if isinstance(offset, int) and not fresh else None
+                lines = stack.enter_context(Lines(folder.metrics, cut))
+                curves, missing = events(folder.events, s.position.step)
+                report.warn(missing, model.source)
+                listeners += [lines, *([stack.enter_context(curves)] if curves else [])]
+                last = next(iter(checkpoints.found(folder.checkpoints)), None)
+                folder.update(status="training")
+            if fresh:
+                begin(s)
+                save(s.position)
+            total = s.options.epochs * loop.steps_per_epoch(s.learner, len(s.data), s.options)
+            bar = report.progress(total, s.position.step, s.options.epochs)
+            stack.enter_context(bar if bar is not None else nullcontext())
+            ending = loop.run(
+                s.learner,
+                s.data,
+                s.options,
+                position=s.position,
+                watch=s.watch,
+                listeners=(*listeners, *([bar] if bar is not None else [])),
+                save=save,
+                stopped=lambda: stop.signal is not None,
+                measure=s.measure if s.held_out is not None else None,
+            )
+        except Exception as error:
+            known = (
+                error if isinstance(error, SpecError) else translated(error, model, f"at step {s.position.step + 1}")
+            )
+            if folder is not None:
+                _mark_failed(folder)
+            if known is None:
+                raise
+            raise with_last_checkpoint(known, folder, last, model.source) from None
+    if folder is not None:
+        status = "interrupted" if ending == "interrupted" else "finished"
+        folder.update(status=status, step=s.position.step, energy=s.position.energy, held_out=s.position.held_out)
+    return Outcome(ending, s, folder, stop.signal)
+
+
+def _mark_failed(folder: Folder) -> None:
+    with suppress(SpecError):  # the disk that failed the run may refuse this too: the first failure is the one to tell
+        folder.update(status="failed")
+
+
+def with_last_checkpoint(error: SpecError, folder: Folder | None, last: Path | None, source: Source) -> SpecError:
+    """The same diagnostics, and where the last good state is."""
+    if folder is None or last is None or not error.diagnostics:
+        return error
+    step = int(last.stem[5:])
+    first, *rest = error.diagnostics
+    help = (*first.help, f"the state of step {step} is kept: {last}")
+    return SpecError([replace(first, help=help), *rest], error.source or source)
+
+
+def live_session(built: Program, seen: Observations, chosen: Options) -> Session:
+    """Raises :class:`SpecError`, also for what PyTorch says when the model is built."""
+    try:
+        return session(built, seen.arrays, chosen, seen.held_out)
+    except (RuntimeError, MemoryError, ValueError) as error:
+        known = translated(error, built.model, "while the model was built")
+        if known is None:
+            raise
+        raise known from None
+
+
+def introduce(s: Session, seen: Observations, folder: Folder, report: Report) -> None:
+    """What is about to happen, in three lines."""
+    count = sum(p.numel() for p in s.network.parameters())
+    held = f", {len(s.held_out)} more held out" if s.held_out is not None else ""
+    report.say(f"model   {s.program.model.name}: {count:,} parameters, {s.options.dtype} on {s.data.device}")
+    report.say(f"data    {seen.about}: {len(s.data):,} samples to train on{held}")
+    way = "all samples in every step" if s.learner.full_batch else f"{s.options.batch} samples a step"
+    report.say(f"run     {folder.path}: {s.options.epochs} epochs, {way}, seed {s.options.seed}")
+
+
+def require_same_spec(run: str, other: str, name: str, path: Path) -> None:
+    """Raises :class:`SpecError` (EB0707), naming the first line that differs."""
+    if run == other:
+        return
+    old, new = run.split("\n"), other.split("\n")
+    at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    was = old[at].strip() if at < len(old) else "nothing"
+    reads = new[at].strip() if at < len(new) else "nothing"
+    raise refuse(
+        "EB0707",
+        f"{name} is not the spec that the run in {path} began with: line {at + 1} was `{was}`, is `{reads}`",
+        f"go on with the run's own spec: ebdsl train {path} --resume",
+        "or begin another run: leave --resume out",
+    )
+
+
+def require_same_options(old: Options, given: Mapping[str, Any], path: Path) -> Options:
+    """``old`` with what may change on the way. Raises :class:`SpecError` (EB0708, EB0715)."""
+    asked = {key: value for key, value in given.items() if value is not None}
+    before = asdict(old)
+    changed = [key for key in FIXED if key in asked and asked[key] != before[key]]
+    if changed:
+        told = ", ".join(f"{key} is {before[key]} and not {asked[key]}" for key in changed)
+        raise refuse(
+            "EB0708", f"the run in {path} keeps its options: {told}", "leave the option out, or begin another run"
+        )
+    return merged({**before, **asked}, path)
+
+
+def where(data: str | None) -> str | None:
+    """A file's absolute path, so that a run can be resumed from another folder; any other word as it is."""
+    return str(Path(data).resolve()) if data is not None and Path(data).exists() else data
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
