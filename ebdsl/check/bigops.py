@@ -1,0 +1,135 @@
+"""``Σ_k`` inside a formula, and what the other big operators say where they cannot stand."""
+
+from __future__ import annotations
+
+from ebdsl.check import ranges
+from ebdsl.check.scope import Env, Value
+from ebdsl.check.words import key
+from ebdsl.model import build
+from ebdsl.model.ir import Axis, Lit, Node, Size
+from ebdsl.syntax import ast
+
+LATER = {
+    "prod": "products over an index",
+    "argmin": "argmin as a value",
+    "argmax": "argmax as a value",
+    "expect": "expectations",
+}
+
+
+def bigop(e: ast.BigOp, env: Env) -> Value | None:
+    """A sum or a mean over indices; the other operators are reported."""
+    from ebdsl.check.lower import lower
+
+    ctx = env.ctx
+    latents = [n for n in e.names if key(n.id) in ctx.symbols and ctx.symbols[key(n.id)].role == "latent"]
+    if e.kind in LATER:
+        ctx.report.add("EB0230", f"{LATER[e.kind]} have their place in the grammar and come later", (e.span, "here"))
+        return None
+    if e.kind in ("sum", "mean") and not latents:
+        inner = bind_all(e, env)
+        value = None if inner is None else lower(e.body, inner)
+        if value is None or inner is None:
+            return None
+        axes = bound_axes(e, inner)
+        body = build.sum_over(value.body, axes)
+        if e.kind == "mean":
+            body = build.div(body, build.mul(*(extent(a) for a in axes)))
+        return Value(body, value.axes, e.span, value.row, value.origins)
+    if not valid_names(e, env):
+        return None
+    report_inside(e, env)
+    return None
+
+
+def extent(axis: Axis) -> Node:
+    return Lit(float(axis.dim)) if isinstance(axis.dim, int) else Size(axis.dim)
+
+
+def bind_all(e: ast.BigOp, env: Env) -> Env | None:
+    """The scope of a sum's body; None after an error."""
+    inner: Env | None = env
+    limits = (*e.ranges, *(None for _ in e.names))
+    for n, limit in zip(e.names, limits, strict=False):
+        inner = ranges.bind(n, limit, e.body, inner) if inner is not None else None
+    return inner
+
+
+def bound_axes(e: ast.BigOp, inner: Env) -> tuple[Axis, ...]:
+    """The axes that a sum runs over."""
+    found = (inner.indices[key(n.id)].at for n in e.names)
+    return tuple(a for a in found if isinstance(a, Axis))
+
+
+def valid_names(e: ast.BigOp, env: Env) -> bool:
+    """Whether everything under ``min``, ``softmin`` or ``∫`` is a latent variable; reported where it is not."""
+    ctx = env.ctx
+    word = {"sum": "Σ", "integral": "∫"}.get(e.kind, e.kind)
+    if e.kind in ("max", "argmax"):
+        ctx.report.add(
+            "EB0230",
+            f"{e.kind} has its place in the grammar and comes later",
+            (e.span, "here"),
+            help="a maximum over z of E is a minimum of -E, with a minus before it",
+        )
+        return False
+    good = True
+    for n in e.names:
+        k = key(n.id)
+        s = ctx.symbols.get(k)
+        if s is not None and s.role == "latent":
+            ctx.used.add(k)
+            good = good and k not in ctx.broken
+            continue
+        good = False
+        if s is None and k not in ctx.indices and k not in env.values:
+            index = len(n.id) == 1 and any(True for _ in ranges.uses(e.body, n.id, env.muted()))
+            if not index:
+                from ebdsl.check.lower import undeclared
+
+                undeclared(n.id, n.span, env)
+                continue
+            what = "an index"
+            hint = f"for the best of them, declare a choice: latent z : onehot[{n.id.upper()}], with W z for W_{n.id}"
+        elif s is None:
+            what, hint = "not a variable", "minima are over latent variables"
+        else:
+            what = {
+                "observed": "observed: it is given",
+                "param": "a parameter: training minimises over it by itself",
+                "const": "a constant",
+                "noise": "a noise variable",
+            }[s.role]
+            hint = (
+                f"if the energy may choose it, declare it so: latent {n.id} : …"
+                if s.role == "observed"
+                else f"leave {word}_{n.id} out"
+            )
+        ctx.report.add(
+            "EB0305",
+            f"{word}_{n.id} is over {n.id}, which is {what}",
+            (n.span, "not a latent variable"),
+            *(((s.span, "declared here"),) if s is not None and s.span else ()),
+            help=hint,
+        )
+    return good
+
+
+def report_inside(e: ast.BigOp, env: Env) -> None:
+    """A minimum or an integral over latents in a place that keeps it from moving out."""
+    names = ", ".join(n.id for n in e.names)
+    if e.kind in ("sum", "integral", "mean"):
+        sign = "Σ" if e.kind == "sum" else "∫"
+        env.report.add(
+            "EB0306",
+            f"{sign} over the latent variable {names} stands only in a log-sum-exp",
+            (e.span, "over a latent variable"),
+            help=f"the free energy is -1/β log {sign}_{names} exp(-β E), or softmin_{names}[β] E",
+        )
+        return
+    env.report.add(
+        "EB0306",
+        f"{e.kind}_{names} stands inside another function, and cannot be moved out of it",
+        (e.span, "inside a function"),
+        help=f"a free energy is {e.kind}_{names} of an energy; terms without {names} may be added to it",
+    )

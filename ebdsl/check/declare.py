@@ -1,0 +1,344 @@
+"""Declarations: dimensions, constants, variables, index sets, definitions."""
+
+from __future__ import annotations
+
+from ebdsl.check import numbers
+from ebdsl.check.domains import domain_and_shape
+from ebdsl.check.report import Report
+from ebdsl.check.scope import Context, IndexRange
+from ebdsl.check.words import key
+from ebdsl.diagnostics import Source, Span
+from ebdsl.model.ir import Dim, Symbol
+from ebdsl.syntax import ast
+
+Settings = dict[str, float | int]
+
+
+def declare(spec: ast.Spec, source: Source, settings: Settings, report: Report) -> Context:
+    """All names of a spec with their kinds; modules come after (their layers need the catalogue)."""
+    ctx = Context(source, report, {})
+    taken: dict[str, tuple[str, Span]] = {}
+    for s in spec.statements:
+        _take(s, taken, report)
+    _dimensions(spec, settings, ctx)
+    for s in spec.statements:
+        name = getattr(s, "name", None)
+        if isinstance(name, ast.Name) and taken.get(key(name.id), ("", None))[1] == name.span:
+            ctx.declarations[key(name.id)] = s
+    constants: dict[str, float | None] = {k: v for k, v in ctx.dims.items() if v is not None}
+    for s in spec.statements:
+        first = isinstance(getattr(s, "name", None), ast.Name) and ctx.declarations.get(key(s.name.id)) is s  # type: ignore[attr-defined]
+        match s:
+            case ast.ConstDecl() if first:
+                _constant(s, settings, constants, ctx)
+            case ast.VarDecl() if first:
+                _variable(s, constants, ctx)
+            case ast.IndexDecl() if first:
+                _index(s, ctx)
+            case ast.Define() if first:
+                ctx.definitions[key(s.name.id)] = s
+    return ctx
+
+
+_KINDS = {
+    "observed": "an observed variable",
+    "latent": "a latent variable",
+    "param": "a parameter",
+    "noise": "a noise variable",
+}
+
+
+def _kind(s: ast.Statement) -> str | None:
+    match s:
+        case ast.DimDecl():
+            return "a dimension"
+        case ast.VarDecl(role=role):
+            return _KINDS[role]
+        case ast.ConstDecl():
+            return "a constant"
+        case ast.ModuleDecl():
+            return "a module"
+        case ast.Define():
+            return "a function"
+        case ast.IndexDecl():
+            return "an index"
+    return None
+
+
+def _take(s: ast.Statement, taken: dict[str, tuple[str, Span]], report: Report) -> None:
+    kind = _kind(s)
+    name = getattr(s, "name", None)
+    if kind is None or not isinstance(name, ast.Name):
+        return
+    before = taken.setdefault(key(name.id), (kind, name.span))
+    if before[1] != name.span:
+        same = before[0] == kind
+        report.add(
+            "EB0202",
+            f"{name.id} is declared twice" if same else f"{name.id} is {before[0]} and {kind}",
+            (name.span, "declared again here" if same else f"{kind} here"),
+            (before[1], "first declared here" if same else f"{before[0]} here"),
+            help="remove one of the two lines" if same else "rename one of the two",
+        )
+
+
+# --------------------------------------------------------------------------- dimensions
+
+
+def _dimensions(spec: ast.Spec, settings: Settings, ctx: Context) -> None:
+    """Sizes of all dimensions, declared ones first; names in brackets that nothing declares are free."""
+    other = {key(s.name.id): s for s in spec.statements if _kind(s) and not isinstance(s, ast.DimDecl)}  # type: ignore[attr-defined]
+    for s in spec.statements:
+        if not isinstance(s, ast.DimDecl):
+            continue
+        k = key(s.name.id)
+        if k in ctx.dims:
+            continue
+        ctx.dim_spans[k] = s.name.span
+        if isinstance(s.size, ast.Name) and key(s.size.id) in ctx.dims:
+            ctx.aliases[k] = resolve(ctx, key(s.size.id))
+            ctx.dims[k] = ctx.dims[ctx.aliases[k]]
+            continue
+        ctx.dims[k] = None
+        if k in settings:
+            ctx.dims[k] = int(settings[k])
+        elif s.size is not None:
+            ctx.dims[k] = _size(s.name.id, s.size, ctx)
+    for s in spec.statements:
+        for d in _bracketed(s):
+            if isinstance(d, ast.Name):
+                k = key(d.id)
+                if k in ctx.dims or _is_loop_index(k, other):
+                    continue
+                if k in other:
+                    _not_a_dimension(d, other[k], ctx)
+                    continue
+                ctx.dim_spans[k] = d.span
+                ctx.dims[k] = int(settings[k]) if k in settings else None
+
+
+def _is_loop_index(k: str, other: dict[str, ast.Statement]) -> bool:
+    return isinstance(other.get(k), ast.IndexDecl)
+
+
+def resolve(ctx: Context, name: str) -> str:
+    """The name that a dimension's aliases (``dim P = N``) stand for."""
+    return ctx.aliases.get(name, name)
+
+
+def _bracketed(s: ast.Statement) -> tuple[ast.Expr, ...]:
+    match s:
+        case ast.VarDecl(type=t) if t is not None:
+            return t.dims
+        case ast.ModuleDecl(inputs=inputs, output=output):
+            return tuple(d for t in (*inputs, *((output,) if output else ())) for d in t.dims)
+    return ()
+
+
+def _not_a_dimension(d: ast.Name, s: ast.Statement, ctx: Context) -> None:
+    span = s.name.span  # type: ignore[attr-defined]
+    if isinstance(s, ast.ConstDecl):
+        word = ctx.source.text.rfind("const", 0, span.start)
+        fix = (Span(word, word + 5), "dim") if word >= 0 and not ctx.source.text[word + 5 : span.start].strip() else None
+        ctx.report.add(
+            "EB0202",
+            f"{d.id} is a constant, and a dimension here",
+            (d.span, "a dimension here"),
+            (span, "a constant here"),
+            help=f"declare it as a dimension; in formulas it is a number all the same: dim {d.id} = "
+            f"{ctx.text(s.value.span)}",
+            fix=fix,
+        )
+    else:
+        ctx.report.add(
+            "EB0202",
+            f"{d.id} is {_kind(s)}, and a dimension here",
+            (d.span, "a dimension here"),
+            (span, f"{_kind(s)} here"),
+            help="rename one of the two",
+        )
+
+
+def _size(name: str, expr: ast.Expr, ctx: Context) -> int | None:
+    free = [e for e in _names(expr) if key(e.id) in ctx.dims and ctx.dims[key(e.id)] is None]
+    if free:
+        if not any(d.labels and d.labels[0].span == ctx.dim_spans[key(free[0].id)] for d in ctx.report.found.values()):
+            ctx.report.add(
+                "EB0215",
+                f"the size of {name} needs the size of {free[0].id}, which only the data tells",
+                (free[0].span, "no size yet"),
+                (ctx.dim_spans[key(free[0].id)], "declared without a size"),
+                help=f"give it a size: dim {free[0].id} = 144",
+            )
+        return None
+    value = numbers.evaluate(expr, dict(ctx.dims), ctx.report, "EB0215", f"the size of {name}")
+    return _whole(name, value, expr.span, ctx)
+
+
+def _names(expr: ast.Expr) -> list[ast.Name]:
+    from ebdsl.check.walk import children
+
+    return [expr] if isinstance(expr, ast.Name) else [n for c in children(expr) for n in _names(c)]
+
+
+def _whole(name: str, value: float | None, span: Span, ctx: Context) -> int | None:
+    if value is None:
+        return None
+    if value != int(value) or value < 1:
+        ctx.report.add(
+            "EB0215",
+            f"the size of {name} is {value:g}; a dimension is a whole number above zero",
+            (span, f"{value:g}"),
+        )
+        return None
+    return int(value)
+
+
+def dimension(d: ast.Expr, ctx: Context) -> Dim | None:
+    """What stands in the brackets of a type: a name, or a size. None after an error."""
+    if isinstance(d, ast.Name):
+        k = key(d.id)
+        if k in ctx.indices:
+            ctx.report.add(
+                "EB0230",
+                f"variables that are indexed by {d.id} in their type come later",
+                (d.span, "an index here"),
+                help="name the dimension that the index runs over",
+            )
+            return None
+        ctx.used.add(k)
+        return resolve(ctx, k) if k in ctx.dims else None
+    if isinstance(d, ast.Number):
+        return _whole("this dimension", d.value, d.span, ctx)
+    if isinstance(d, ast.Slice):
+        ctx.report.add("EB0215", "a dimension needs a name or a size", (d.span, "neither"))
+        return None
+    for n in _names(d):
+        ctx.used.add(key(n.id))
+    return _size("this dimension", d, ctx)
+
+
+# --------------------------------------------------------------------------- constants, variables, indices
+
+
+def _constant(s: ast.ConstDecl, settings: Settings, known: dict[str, float | None], ctx: Context) -> None:
+    from ebdsl.model.domains import REAL
+
+    k = key(s.name.id)
+    value: float | None
+    if (s.type is not None and (s.type.dims or s.type.name not in ("R", "ℝ"))) or isinstance(s.value, ast.Text):
+        ctx.report.add(
+            "EB0216",
+            f"{s.name.id} is an array; constants are numbers in this version",
+            (s.type.span if s.type else s.value.span, "not a number"),
+            help=f"if it comes with the data: observed {s.name.id} : R[…]; if it is learned: param {s.name.id} : R[…]",
+        )
+        value = None
+    elif k in settings:
+        for n in _names(s.value):
+            ctx.used.add(key(n.id))
+        value = float(settings[k])
+    else:
+        for n in _names(s.value):
+            ctx.used.add(key(n.id))
+        value = numbers.evaluate(s.value, known, ctx.report, "EB0216", f"the constant {s.name.id}")
+    known[k] = value
+    if value is None:
+        ctx.broken.add(k)
+    ctx.symbols[k] = Symbol(s.name.id, "const", (), REAL, s.name.span, value)
+
+
+def _variable(s: ast.VarDecl, known: dict[str, float | None], ctx: Context) -> None:
+    from ebdsl.model.domains import REAL
+
+    k = key(s.name.id)
+    if s.subscripts:
+        ctx.report.add(
+            "EB0230",
+            f"variables with a time or an index of their own, {s.name.id}[…], come later",
+            (s.subscripts[0].span, "an index in a declaration"),
+            help=f"make it an axis of the variable: {s.role} {s.name.id} : R[T, N]",
+        )
+        ctx.broken.add(k)
+    if s.role == "noise":
+        ctx.report.add(
+            "EB0230",
+            f"noise variables come later, and {s.name.id} is one",
+            (s.name.span, "noise"),
+            help="this version learns by the free energy alone, without samples of a noise",
+        )
+        ctx.broken.add(k)
+    if s.type is None:
+        if s.role != "noise":
+            ctx.report.add(
+                "EB0205",
+                f"{s.name.id} has no type",
+                (s.name.span, "what is it?"),
+                help=f"say where it lies: {s.role} {s.name.id} : R[N]; a number is {s.name.id} : R",
+            )
+        ctx.broken.add(k)
+        ctx.symbols[k] = Symbol(s.name.id, s.role, (), REAL, s.name.span)
+        return
+    found = domain_and_shape(s, known, ctx)
+    if found is None:
+        ctx.broken.add(k)
+        ctx.symbols[k] = Symbol(s.name.id, s.role, (), REAL, s.name.span)
+        return
+    domain, shape = found
+    ctx.symbols[k] = Symbol(s.name.id, s.role, shape, domain, s.name.span)
+
+
+def _index(s: ast.IndexDecl, ctx: Context) -> None:
+    k = key(s.name.id)
+    if s.time:
+        ctx.report.add(
+            "EB0230",
+            "time comes later: recurrences and sequences are read, and not used yet",
+            (s.span, "a time"),
+            help="take the steps as an axis of the variables, and sum over it: index t in 1..T",
+        )
+        ctx.broken.add(k)
+        return
+    found = extent(s.low, s.high, ctx)
+    if found is None:
+        ctx.broken.add(k)
+        return
+    dim, low = found
+    ctx.indices[k] = IndexRange(dim, low, s.name.span)
+
+
+def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | None:
+    """The dimension that ``low..high`` runs over, and the first number. None after an error."""
+    start = numbers.evaluate(low, ctx.dims, ctx.report, "EB0209", "the start of the range")
+    if start is None:
+        return None
+    if isinstance(high, ast.Name) and key(high.id) not in ctx.dims and key(high.id) not in ctx.symbols:
+        ctx.dims[key(high.id)] = None
+        ctx.dim_spans[key(high.id)] = high.span
+    if isinstance(high, ast.Name) and start == 1 and key(high.id) in ctx.dims:
+        ctx.used.add(key(high.id))
+        return resolve(ctx, key(high.id)), 1
+    match high:
+        case ast.Sum(_, ((1, ast.Name(_, name)), (-1, ast.Number(_, 1.0)))) if start == 0 and key(name) in ctx.dims:
+            ctx.used.add(key(name))
+            return resolve(ctx, key(name)), 0
+    for n in _names(high):
+        ctx.used.add(key(n.id))
+        if key(n.id) in ctx.dims and ctx.dims[key(n.id)] is None:
+            ctx.report.add(
+                "EB0209",
+                f"the range needs the size of {n.id}, which only the data tells",
+                (n.span, "no size yet"),
+                help=f"count from 1: 1..{n.id}",
+            )
+            return None
+    end = numbers.evaluate(high, ctx.dims, ctx.report, "EB0209", "the end of the range")
+    if end is None:
+        return None
+    n = end - start + 1
+    if n != int(n) or n < 1 or start != int(start):
+        ctx.report.add("EB0209", f"the range {start:g}..{end:g} holds no whole steps", (low.span.to(high.span), "here"))
+        return None
+    return int(n), int(start)
+
+

@@ -1,0 +1,378 @@
+"""An energy taken apart: its terms, and the latents that minima and log-sum-exps eliminate.
+
+Addends are found through sums, brackets, definitions, factors and sums over indices; each keeps its text
+and its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ebdsl.check import bigops, logsumexp
+from ebdsl.check.dims import type_text
+from ebdsl.check.functions import unfold
+from ebdsl.check.lower import arguments, inside, lower
+from ebdsl.check.monomial import Monomial, monomial
+from ebdsl.check.products import times
+from ebdsl.check.scope import Env
+from ebdsl.check.walk import mapped
+from ebdsl.check.words import key
+from ebdsl.diagnostics import Span
+from ebdsl.model import build
+from ebdsl.model.ir import Lit, Node, Symbol
+from ebdsl.model.model import Elimination
+from ebdsl.syntax import ast
+
+
+@dataclass(frozen=True)
+class Addend:
+    """One term: its number (sign and weight included), and how the spec writes it without its sign."""
+
+    node: Node
+    expr: ast.Expr
+    span: Span
+
+
+@dataclass(frozen=True)
+class Energy:
+    """``terms`` add up to what the ``eliminations``, outermost first, are taken of."""
+
+    terms: tuple[Addend, ...]
+    eliminations: tuple[Elimination, ...] = ()
+    name: str | None = None
+
+    @property
+    def eliminated(self) -> frozenset[Symbol]:
+        return frozenset(s for e in self.eliminations for s in e.latents)
+
+
+Prefix = tuple[tuple[str, ast.Expr], ...]
+ONE = Monomial(1.0)
+
+
+def split(expr: ast.Expr, env: Env, weight: Monomial = ONE, prefix: Prefix = ()) -> Energy | None:
+    """``weight`` times the energy that an expression is; None where an error has been reported.
+
+    ``prefix`` are the factors of the weight as written, for the texts of the terms.
+    """
+    expr = unfold(expr, env)
+    match expr:
+        case ast.Sum(_, terms):
+            parts = [(split(t, env, weight * Monomial(float(sign)), prefix), t) for sign, t in terms]
+            good = [(p, t) for p, t in parts if p is not None]
+            return together(good, env) if len(good) == len(parts) else None
+        case ast.Negate(_, body):
+            return split(body, env, weight * Monomial(-1.0), prefix)
+        case ast.Product():
+            return _product(expr, env, weight, prefix)
+        case ast.Name(_, name) | ast.Call(_, name) if _definition(name, env):
+            return _called(expr, key(name), env, weight, prefix)
+        case ast.Call() if logsumexp.is_log_of_sum(expr, env):
+            return logsumexp.recognise(expr, weight, prefix[0][1].span.to(expr.span) if prefix else expr.span, env)
+        case ast.BigOp(_, kind) if kind in ("min", "softmin"):
+            energy = _eliminate(expr, env)
+            return None if energy is None else scale(energy, weight, prefix, expr.span, env)
+        case ast.BigOp(_, "sum") if not _over_latents(expr, env):
+            return _over_index(expr, env, weight, prefix)
+    return _leaf(expr, env, weight, prefix)
+
+
+def _leaf(expr: ast.Expr, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:
+    """An expression that is one term."""
+    value = lower(expr, env)
+    if value is None:
+        return None
+    if not value.scalar:
+        text = env.ctx.text(expr.span)
+        env.report.add(
+            "EB0303",
+            f"a term of the energy is {type_text(value)}, and an energy is one number for each sample",
+            (expr.span, type_text(value)),
+            help=f"sum the entries: sum({text})"
+            if isinstance(expr, ast.Power)
+            else f"take a norm: ||{text}||^2, or ||{text}||_1",
+        )
+        return None
+    shown = _prefixed(prefix, expr)
+    return Energy((Addend(_scaled(weight, value.body), shown, shown.span),))
+
+
+def _definition(name: str, env: Env) -> bool:
+    k = key(name)
+    return k in env.ctx.definitions and k not in env.values and k not in env.indices and k not in env.ctx.symbols
+
+
+def _over_latents(e: ast.BigOp, env: Env) -> bool:
+    return any(key(n.id) in env.ctx.symbols and env.ctx.symbols[key(n.id)].role == "latent" for n in e.names)
+
+
+# --------------------------------------------------------------------------- sums
+
+
+def together(parts: list[tuple[Energy, ast.Expr]], env: Env) -> Energy | None:
+    """A sum of energies: ``min_z A + B`` is ``min_z (A + B)`` where B is free of z."""
+    terms = tuple(a for p, _ in parts for a in p.terms)
+    holding = [(p, t) for p, t in parts if p.eliminations]
+    if not holding:
+        return Energy(terms)
+    for p, t in holding:
+        for q, u in parts:
+            if q is p:
+                continue
+            outside = next((a for a in q.terms if a.node.symbols & p.eliminated), None)
+            if outside is not None:
+                names = ", ".join(sorted(s.name for s in outside.node.symbols & p.eliminated))
+                _used_outside(names, outside.span, t, u, env)
+                return None
+    kinds = {e.kind for p, _ in holding for e in p.eliminations}
+    if len(holding) > 1 and kinds != {"min"}:
+        env.report.add(
+            "EB0306",
+            "a sum of two log-sum-exps is no log-sum-exp",
+            (holding[1][1].span, "the second"),
+            (holding[0][1].span, "the first"),
+            help="bracket the energies under one softmin",
+        )
+        return None
+    eliminations = tuple(e for p, _ in holding for e in p.eliminations)
+    if len(holding) > 1:
+        eliminations = (Elimination("min", tuple(s for e in eliminations for s in e.latents)),)
+    return Energy(terms, eliminations, holding[0][0].name)
+
+
+def _used_outside(names: str, span: Span, inner: ast.Expr, outer: ast.Expr, env: Env) -> None:
+    if isinstance(outer, ast.BigOp) and isinstance(inner, ast.BigOp):
+        message = f"{names} is minimised twice, and each minimum has a {names} of its own"
+    else:
+        message = f"{names} stands outside the minimum that is taken over it"
+    env.report.add(
+        "EB0309",
+        message,
+        (span, f"{names} here"),
+        (inner.span, f"the minimum over {names} ends here"),
+        help=f"bracket what belongs under it: min_{names} (… + {env.ctx.text(span)})",
+    )
+
+
+# --------------------------------------------------------------------------- factors
+
+
+def scale(energy: Energy, weight: Monomial, prefix: Prefix, span: Span, env: Env) -> Energy | None:
+    """``weight`` times an energy that has minima in it."""
+    terms = tuple(replace(a, node=_scaled(weight, a.node), expr=_prefixed(prefix, a.expr)) for a in energy.terms)
+    if not energy.eliminations:
+        return replace(energy, terms=terms)
+    sign = weight.sign
+    word = energy.eliminations[0].kind
+    names = ", ".join(s.name for s in energy.eliminations[0].latents)
+    if sign is None or sign <= 0:
+        what = {None: "a factor whose sign is not known", 0: "the factor zero", -1: "a negative factor"}[sign]
+        env.report.add(
+            "EB0310",
+            f"{word}_{names} has {what} before it",
+            (span, what),
+            help="put a minimum with a plus into the energy; weights of terms go inside"
+            if sign == -1
+            else "move the weight inside, before the terms it belongs to",
+        )
+        return None
+    eliminations = tuple(
+        e if e.beta is None else replace(e, beta=(monomial(e.beta) * weight**-1).node) for e in energy.eliminations
+    )
+    return Energy(terms, eliminations, energy.name)
+
+
+def _scaled(weight: Monomial, node: Node) -> Node:
+    """The product, with powers of scalars cancelled where both hold them."""
+    if not weight.powers:
+        return build.mul(Lit(weight.number), node)
+    other = monomial(node)
+    return (weight * other).node if weight.bases & other.bases else times(weight.node, node)
+
+
+def _prefixed(prefix: Prefix, expr: ast.Expr) -> ast.Expr:
+    if not prefix:
+        return expr
+    inner = expr.factors if isinstance(expr, ast.Product) and expr.factors[0][0] == "" else (("", expr),)
+    return ast.Product(prefix[0][1].span.to(expr.span), (*prefix, *inner))
+
+
+def _product(expr: ast.Product, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:
+    """Numbers times one factor that may be several terms; any other product is one term."""
+    factors: list[tuple[str, ast.Expr]] = []
+    for op, f in expr.factors:
+        other = unfold(f, env)
+        if other is not f and isinstance(other, ast.Product) and op != "/":
+            factors += [(op, other.factors[0][1]), *other.factors[1:]]
+        else:
+            factors.append((op, f))
+    several = [k for k, (op, f) in enumerate(factors) if op in ("", "*", "·") and _splits(f, env)]
+    if len(several) != 1:
+        return _leaf(expr, env, weight, prefix)
+    k = several[0]
+    rest = factors[:k] + factors[k + 1 :]
+    if rest and rest[0][0] == "/":
+        rest = [("", ast.Number(expr.span, 1.0, "1")), *rest]
+    inner = factors[k][1]
+    if not rest:
+        return split(inner, env, weight, prefix)
+    outside = ast.Product(expr.span, tuple(rest))
+    value = lower(outside, env.muted())
+    if value is None or not value.scalar:
+        return _leaf(expr, env, weight, prefix)
+    value = lower(outside, env)
+    assert value is not None
+    return split(inner, env, weight * monomial(value.body), (*prefix, *_unsigned(tuple(rest))))
+
+
+def _unsigned(rest: Prefix) -> Prefix:
+    """Factors without a sign before them."""
+    op, first = rest[0]
+    while isinstance(first, ast.Negate):
+        first = first.body
+    return ((op, first), *rest[1:])
+
+
+def _splits(f: ast.Expr, env: Env) -> bool:
+    """Whether a factor may be more than one term, or hold an elimination."""
+    f = unfold(f, env)
+    if isinstance(f, ast.Sum | ast.Negate):
+        return True
+    if isinstance(f, ast.BigOp):
+        return f.kind in ("min", "softmin") or (f.kind == "sum" and not _over_latents(f, env))
+    if isinstance(f, ast.Product):
+        return any(_splits(g, env) for op, g in f.factors if op != "/")
+    if isinstance(f, ast.Call):
+        return logsumexp.is_log_of_sum(f, env) or _definition(f.func, env)
+    return isinstance(f, ast.Name) and _definition(f.id, env)
+
+
+# --------------------------------------------------------------------------- definitions
+
+
+def _called(
+    expr: ast.Name | ast.Call, k: str, env: Env, weight: Monomial, prefix: Prefix
+) -> Energy | None:
+    """A definition written out. Where it is one term, the term keeps the text of the call."""
+    definition = env.ctx.definitions[k]
+    if isinstance(expr, ast.Call):
+        if expr.keywords:
+            lower(expr, env)
+            return None
+        bound = arguments(k, expr, env)
+    elif any(key(p.id) not in env.ctx.symbols for p in definition.params):
+        lower(expr, env)
+        return None
+    else:
+        bound = Env(env.ctx)
+    scope = None if bound is None else inside(k, bound, env)
+    energy = None if scope is None else split(definition.body, scope, weight)
+    if energy is None:
+        return None
+    args = expr.args if isinstance(expr, ast.Call) else ()
+    named = {
+        key(p.id): a
+        for p, a in zip(definition.params, args, strict=False)
+        if not (isinstance(a, ast.Name) and key(a.id) == key(p.id))
+    }
+    if named and len(energy.terms) == 1 and not energy.eliminations:
+        shown = _prefixed(prefix, expr)
+        return replace(energy, terms=(replace(energy.terms[0], expr=shown, span=shown.span),))
+    terms = energy.terms
+    if named or prefix:
+        terms = tuple(
+            replace(a, expr=_prefixed(prefix, _with_arguments(a.expr, named)), span=expr.span if named else a.span)
+            for a in terms
+        )
+    return replace(energy, terms=terms, name=energy.name or definition.name.id)
+
+
+def _with_arguments(expr: ast.Expr, named: dict[str, ast.Expr]) -> ast.Expr:
+    return mapped(expr, lambda e: named.get(key(e.id)) if isinstance(e, ast.Name) else None)
+
+
+# --------------------------------------------------------------------------- big operators
+
+
+def _over_index(e: ast.BigOp, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:
+    """``Σ_k (a + b)`` is ``Σ_k a + Σ_k b``."""
+    scope = bigops.bind_all(e, env)
+    energy = None if scope is None else split(e.body, scope)
+    if energy is None or scope is None:
+        return None
+    names = ", ".join(n.id for n in e.names)
+    if energy.eliminations:
+        latents = ", ".join(s.name for s in energy.eliminations[0].latents)
+        env.report.add(
+            "EB0306",
+            f"a minimum over {latents} for each {names} comes later",
+            (e.span, f"a sum over {names} of minima"),
+            help=f"give {latents} an axis that {names} runs over, and take one minimum of the sum",
+        )
+        return None
+    axes = bigops.bound_axes(e, scope)
+    alone = len(energy.terms) == 1
+    terms = tuple(
+        Addend(
+            _scaled(weight, build.sum_over(a.node, axes)),
+            _prefixed(prefix, replace(e, body=a.expr)),
+            e.span if alone else a.span,
+        )
+        for a in energy.terms
+    )
+    return Energy(terms)
+
+
+def _eliminate(e: ast.BigOp, env: Env) -> Energy | None:
+    ctx = env.ctx
+    beta = None
+    good = True
+    if e.kind == "softmin":
+        beta = inverse_temperature(e.beta, env) if e.beta is not None else Lit(1.0)
+        if e.beta is None:
+            ctx.notes.setdefault("softmin has no [β]: the inverse temperature β is 1")
+        good = beta is not None
+    good = bigops.valid_names(e, env) and good
+    inner = split(e.body, env)
+    if inner is None or not good:
+        return None
+    latents = tuple(ctx.symbols[key(n.id)] for n in e.names)
+    return eliminate(Elimination(e.kind, latents, beta), inner, e.span, env)
+
+
+def eliminate(outer: Elimination, inner: Energy, span: Span, env: Env) -> Energy | None:
+    """An elimination put before those that are there."""
+    twice = [s.name for s in outer.latents if s in inner.eliminated]
+    if twice or len(set(outer.latents)) < len(outer.latents):
+        name = twice[0] if twice else outer.latents[0].name
+        env.report.add(
+            "EB0309",
+            f"{name} is minimised twice",
+            (span, f"{name} is minimised inside already" if twice else f"{name} stands twice here"),
+            help="leave one of the two out",
+        )
+        return None
+    return replace(inner, eliminations=(outer, *inner.eliminations))
+
+
+def inverse_temperature(e: ast.Expr, env: Env) -> Node | None:
+    """β: a positive number, the same for all samples; None after an error."""
+    value = lower(e, env)
+    if value is None:
+        return None
+    problem = None
+    if not value.scalar:
+        problem = f"is {type_text(value)}"
+    elif any(s.per_sample for s in value.body.symbols):
+        problem = "depends on the sample"
+    elif (sign := monomial(value.body).sign) is not None and sign <= 0:
+        problem = "is zero" if sign == 0 else "is negative"
+    if problem:
+        env.report.add(
+            "EB0312",
+            f"the inverse temperature {env.ctx.text(e.span)} {problem}",
+            (e.span, "not a positive number"),
+            help="β is a number, a constant or a parameter above zero; for β → ∞ write min",
+        )
+        return None
+    return value.body
