@@ -1,0 +1,29 @@
+"""How parameters are learned: rules for blocks, each with what it needs, promises, costs and emits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ebdsl.infer.core import Decision, Refusal
+from ebdsl.learn.core import RULES, Block, load_rules
+
+
+def decide(block: Block, allow: Iterable[str] | None = None) -> Decision:
+    """The first rule that applies, with those refused before it. Stochastic gradient always applies."""
+    load_rules()
+    names = set(RULES) if allow is None else set(allow)
+    refused: list[Refusal] = []
+    for rule in sorted(RULES.values(), key=lambda r: r.rank):
+        if rule.name not in names:
+            refused.append(Refusal(rule.name, "it wants all data at once, and other blocks need batches"))
+            continue
+        answer = rule.consider(block)
+        if isinstance(answer, Refusal):
+            refused.append(answer)
+        else:
+            return replace(answer, refused=tuple(refused))
+    raise LookupError("no learning rule applies")
+
+
+__all__ = ["Block", "Decision", "decide"]

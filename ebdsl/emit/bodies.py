@@ -1,0 +1,367 @@
+"""The body of ``infer``: what the inference rules write into."""
+
+from __future__ import annotations
+
+from ebdsl.emit.context import Context
+from ebdsl.emit.systems import solve_code, symmetric_code
+from ebdsl.emit.tensors import Scope, Value, aligned
+from ebdsl.facts.quadratic import Quadratic
+from ebdsl.infer.penalties import Penalty, merged
+from ebdsl.infer.rules.descent import Descent
+from ebdsl.infer.rules.proximal_gradient import Proximal
+from ebdsl.model.algebra import transform, with_batch
+from ebdsl.model.build import mul, neg, power
+from ebdsl.model.derivative import derivative, fresh_index
+from ebdsl.model.domains import REAL
+from ebdsl.model.ir import BATCH, Apply, Axis, Get, Lit, Module, Node, Size, Sum, Symbol
+
+
+class InferBody:
+    """Lines of one method body. Rules ``answer`` for each latent and ``finish`` once."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.scope: Scope = context.scope()
+        self.answers: dict[Symbol, str] = {}
+
+    # ------------------------------------------------------------- what rules use
+
+    @property
+    def lines(self) -> list[str]:
+        return self.scope.lines
+
+    @property
+    def like(self) -> str:
+        return self.context.like
+
+    @property
+    def observed_args(self) -> str:
+        return self.context.args(self.context.observed)
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def name(self, symbol: Symbol) -> str:
+        return self.context.name(symbol)
+
+    def beta_code(self, beta: Node | None) -> str:
+        return "1" if beta is None else self.scope.emit(beta).atom
+
+    def answer(self, symbol: Symbol, code: str) -> None:
+        """``code`` is the answer for a latent."""
+        self.line(f"{self.name(symbol)} = {code}")
+        self.answers[symbol] = self.name(symbol)
+
+    def solve(self, form: Quadratic) -> str:
+        return solve_code(self.scope, form, per_sample=True)
+
+    def finish(self, energy: str, residual: str, iterations: str) -> None:
+        entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
+        self.line(f"residual = {residual}")
+        self.line(f"return Inference({{{entries}}}, {energy}, residual, {iterations}, residual <= tolerance)")
+
+    def energy_call(self) -> str:
+        return f"self.energy({', '.join([self.observed_args, *self.answers.values()])})"
+
+    def finish_at_answer(self) -> None:
+        """A stationary point: the residual is the gradient that is left."""
+        self.finish(
+            self.energy_call(),
+            f"torch.zeros_like({self.like}.flatten(1)[:, 0])" if self.context.observed[0].shape else f"torch.zeros_like({self.like})",
+            "torch.ones_like(residual, dtype=torch.int64)",
+        )
+
+    # ------------------------------------------------------------- proximal gradient
+
+    def _flat(self, latents: tuple[Symbol, ...]) -> bool:
+        return len(latents) == 1 and len(latents[0].shape) == 1
+
+    def _numel(self, s: Symbol) -> str:
+        return " * ".join(self.context.dim(d) for d in s.shape) or "1"
+
+    def _pack(self, latents: tuple[Symbol, ...], texts: list[str]) -> str:
+        """One ``(B, n)`` tensor of all latents."""
+        if self._flat(latents):
+            return texts[0]
+        flat = [f"{t}.reshape(-1, {self._numel(s)})" for s, t in zip(latents, texts, strict=True)]
+        return flat[0] if len(flat) == 1 else f"torch.cat(({', '.join(flat)}), 1)"
+
+    def _unpack(self, latents: tuple[Symbol, ...], x: str) -> list[str]:
+        """The latents' texts from a packed tensor."""
+        if self._flat(latents):
+            return [x]
+        texts, begin = [], "0"
+        for k, s in enumerate(latents):
+            end = f"{begin} + {self._numel(s)}" if begin != "0" else self._numel(s)
+            part = x if len(latents) == 1 else f"{x}[:, {begin}:{end if k + 1 < len(latents) else ''}]"
+            sizes = ", ".join(self.context.dim(d) for d in s.shape)
+            texts.append(f"{part}.reshape(-1{', ' + sizes if sizes else ''})" if len(s.shape) != 1 else part)
+            begin = end
+        return texts
+
+    def _start(self, latents: tuple[Symbol, ...]) -> str:
+        """Text of the packed starting point; the lines that make it."""
+        names = []
+        for s in latents:
+            name = self.name(s)
+            shape = ", ".join([f"{self.like}.shape[0]", *(self.context.dim(d) for d in s.shape)])
+            row = s.domain.row
+            options = f"dtype={self.like}.dtype, device={self.like}.device"
+            n = self.context.dim(s.shape[-1]) if s.shape else "1"
+            centre = row.centre.format(*(f"{a:g}" for a in s.domain.args), shape=f"({shape},)", options=options, n=n, ndim=len(s.shape))
+            self.context.runtime |= _calls(centre)
+            key = f'start["{name}"]'
+            self.line(f'{name} = {centre} if start is None or "{name}" not in start else {key}')
+            names.append(name)
+        return self._pack(latents, names)
+
+    def _prox_lines(self, penalties: tuple[tuple[Symbol, tuple[Penalty, ...]], ...], latents: tuple[Symbol, ...]) -> str | None:
+        """Define ``prox`` where there is anything to do; its name."""
+        if not any(p for _, p in penalties) and all(s.domain.kind == "real" for s in latents):
+            return None
+        found = dict(penalties)
+        body: list[str] = []
+        parts = self._unpack(latents, "v")
+        outs = []
+        for s, part in zip(latents, parts, strict=True):
+            rank = len(s.shape)
+            t = "t" if rank == 1 else ("t[:, 0]" if rank == 0 else f"t[(...,) + (None,) * {rank - 1}]")
+            t = "t" if rank <= 1 and self._flat(latents) else t
+            code = self._prox(s, list(found.get(s, ())), part, t, rank)
+            if self._flat(latents):
+                self.line("def prox(v: Tensor, t: Tensor) -> Tensor:")
+                self.line(f"    return {code}")
+                self.line("")
+                return "prox"
+            out = f"{self.name(s)}_new"
+            body.append(f"    {out} = {code}")
+            outs.append(out)
+        self.line("def prox(v: Tensor, t: Tensor) -> Tensor:")
+        self.line("    t = torch.as_tensor(t, dtype=v.dtype, device=v.device).expand(v.shape[0], 1)")
+        self.lines.extend(body)
+        self.line(f"    return {self._pack(latents, outs)}")
+        self.line("")
+        return "prox"
+
+    def _prox(self, s: Symbol, penalties: list[Penalty], v: str, t: str, rank: int) -> str:
+        """Text of the proximal operator of one latent's penalties and domain at ``v``."""
+        at = fresh_index(s)
+        domain = s.domain
+        l1 = merged(penalties, "l1", at)
+        groups = [p for p in penalties if p.kind == "group"]
+        code = v
+        if domain.kind == "simplex":
+            l1 = None  # a constant there
+        if l1 is not None:
+            weight = self._weight(l1, at, t)
+            name = "nonnegative_soft_threshold" if domain.kind == "nonnegative" else "soft_threshold"
+            self.context.runtime.add(name)
+            code = f"{name}({code}, {weight})"
+        if groups:
+            (group,) = groups
+            if domain.kind == "nonnegative" and l1 is None:
+                code = f"({code}).clamp_min(0)"
+            self.context.runtime.add("group_soft_threshold")
+            dims = ", ".join(str(k - rank) for k in group.within)
+            whole = merged(groups, "group", at)
+            assert whole is not None
+            code = f"group_soft_threshold({code}, {self._weight(whole, at, t)}, ({dims},))"
+        elif domain.kind != "real" and not (domain.kind == "nonnegative" and l1 is not None):
+            text = domain.row.torch
+            assert text is not None
+            code = text.format(*(f"{a:g}" for a in domain.args), x=code, ndim=rank, n=self.context.dim(s.shape[-1]) if s.shape else "1")
+            self.context.runtime |= _calls(text)
+        return code
+
+    def _weight(self, weight: Node, at: tuple[Axis, ...], t: str) -> str:
+        value = self.scope.emit(weight)
+        if not value.axes:
+            return t if value.code == "1" else f"{t} * {value.atom}"
+        text = aligned(value, at)
+        return f"{t} * {text}"
+
+    def _hoist(self, node: Node, latents: frozenset[Symbol]) -> tuple[Node, dict[Symbol, str], list[Symbol]]:
+        """The node with parts that do not change in the loop replaced by symbols computed before it.
+
+        Gives also the texts of those symbols and the per-sample symbols that the loop has to be given.
+        """
+        hoisted: dict[Node, Symbol] = {}
+        texts: dict[Symbol, str] = {}
+
+        def constant(n: Node) -> bool:
+            return not (n.symbols & latents)
+
+        def worthy(n: Node) -> bool:
+            if isinstance(n, Get | Lit | Size) or BATCH in n.free and len(n.free) > 3:
+                return False
+            return isinstance(n, Apply) or (isinstance(n, Sum) and not isinstance(n.body, Get))
+
+        def leaf(n: Node) -> Node | None:
+            if not constant(n):
+                return None
+            if not worthy(n):
+                return None
+            axes = tuple(sorted(n.free - {BATCH}, key=lambda a: a.name))
+            per_sample = any(s.per_sample for s in n.symbols)
+            if n not in hoisted:
+                value = self.scope.tensor(with_batch(n), ((BATCH, *axes) if per_sample else axes))
+                name = self.scope.assign("constant", value).code if not value.code.isidentifier() else value.code
+                symbol = Symbol(name, "observed" if per_sample else "const", tuple(a.dim for a in axes), REAL)
+                hoisted[n] = symbol
+                texts[symbol] = name
+            return Get(hoisted[n], axes)
+
+        node = transform(node, leaf)
+        given = sorted((s for s in node.symbols if s.per_sample and s not in latents), key=lambda s: s.name)
+        return node, texts, given
+
+    def _loop_scope(self, texts: dict[Symbol, str], latents: tuple[Symbol, ...], parts: list[str]) -> Scope:
+        local = {s.name: t for s, t in texts.items()} | {s.name: p for s, p in zip(latents, parts, strict=True)}
+        inner = self.context.scope(batch="x.shape[0]", renamed=local)
+        inner.taken |= self.scope.taken
+        inner.like = "x"
+        return inner
+
+    def proximal(self, p: Proximal) -> None:
+        latents = p.latents
+        if p.kind == "once":
+            self._proximal_once(p)
+            return
+        self.context.runtime |= {"proximal_gradient"}
+        start = self._start(latents)
+        form = p.form
+        if p.gram and form is not None:
+            self.context.runtime.add("largest_eigenvalue")
+            (k,) = form.coupled
+            gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, (form.at[k], form.twin[k]))))
+            linear = self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
+            z = latents[0]
+            if len(z.shape) > 1:
+                self.line(f"linear = {linear.code}.reshape(-1, {self._numel(z)})")
+            self.line("")
+            self.line("def gradient(x: Tensor, linear: Tensor) -> Tensor:")
+            if len(z.shape) == 1:
+                self.line(f"    return torch.addmm(linear, x, {gram.code})")
+            else:
+                sizes = ", ".join(self.context.dim(d) for d in z.shape)
+                product = f"torch.tensordot(x.reshape(-1, {sizes}), {gram.code}, dims=([{k + 1}], [0]))"
+                if k != len(z.shape) - 1:
+                    product = f"{product}.movedim(-1, {k + 1})"
+                self.line(f"    return {product}.reshape(-1, {self._numel(z)}) + linear")
+            self.line("")
+            given, lipschitz = "linear", f"largest_eigenvalue({gram.code})"
+            scale = "linear"
+        else:
+            slopes = []
+            for s in latents:
+                at = fresh_index(s)
+                slopes.append((at, derivative(p.smooth, s, at)))
+            hoisted, texts, given_symbols = [], {}, {}
+            for at, slope in slopes:
+                node, t, g = self._hoist(slope, frozenset(latents))
+                hoisted.append((at, node))
+                texts |= t
+                given_symbols |= dict.fromkeys(g)
+            given_names = [texts.get(s) or self.name(s) for s in given_symbols]
+            parts = self._unpack(latents, "x")
+            inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
+            self.line("")
+            self.line(f"def gradient({', '.join(f'{n}: Tensor' for n in ['x', *given_names])}) -> Tensor:")
+            inner.count(*(with_batch(n) for _, n in hoisted))
+            values = [inner.tensor(with_batch(n), (BATCH, *at)) for at, n in hoisted]
+            for s, part in zip(latents, parts, strict=True):
+                self.line(f"    {self.name(s)} = {part}")
+            self.lines.extend("    " + x for x in inner.lines)
+            self.line(f"    return {self._pack(latents, [v.atom if not self._flat(latents) else v.code for v in values])}")
+            self.line("")
+            given, lipschitz, scale = ", ".join(given_names), "None", ""
+        prox = self._prox_lines(p.penalties, latents)
+        affine = "" if p.quadratic else ", affine=False"
+        where = f"({given},)" if given else "()"
+        self.line(f"begin = {start}")
+        size = f"max(1.0, float({scale}.abs().max()))" if scale else f"max(1.0, float(gradient(begin{', ' + given if given else ''}).abs().max()))"
+        self.line(f"goal = tolerance * {size} if {self.like}.numel() else tolerance")
+        self.line("x, residual, iterations = proximal_gradient(")
+        self.line(f"    gradient, {prox or 'lambda v, t: v'}, begin, {lipschitz}, {where}, goal, max_steps{affine}")
+        self.line(")")
+        for s, text in zip(latents, self._unpack(latents, "x"), strict=True):
+            self.answer(s, text)
+        entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
+        self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
+
+    def _proximal_once(self, p: Proximal) -> None:
+        form = p.form
+        assert form is not None
+        (z,) = p.latents
+        minimum = self.scope.tensor(with_batch(mul(neg(form.linear), power(form.matrix, -1))), (BATCH, *form.at))
+        t = self.scope.emit(with_batch(power(form.matrix, -1)))
+        rank = len(z.shape)
+        text = aligned(Value(t.code, t.axes), (BATCH, *form.at)) if t.axes else t.code
+        self.line(f"v = {minimum.code}")
+        self.answer(z, self._prox(z, list(dict(p.penalties).get(z, ())), "v", text if " " not in text else f"({text})", rank))
+        self.finish_at_answer()
+
+    # ------------------------------------------------------------- descent
+
+    def descent(self, d: Descent) -> None:
+        latents = d.latents
+        self.context.runtime |= {"descend", "starting_points"}
+        like = self.like
+        start = self._start(latents)
+        self.line(f"begin = {start}")
+        self.line(f"count = {d.starts} if start is None else 1")
+        low, high = (-3.0, 3.0)
+        bounds = [s.domain.row.bounds(s.domain.args) for s in latents]
+        finite = [b for b in bounds if abs(b[0]) != float("inf") and abs(b[1]) != float("inf")]
+        if len(finite) == len(latents):
+            low, high = min(b[0] for b in finite), max(b[1] for b in finite)
+        elif all(b[0] == 0 for b in bounds):
+            low = 0.0
+        self.line("if start is None:")
+        self.line(f"    begin = starting_points(begin, count, {low:g}, {high:g}, grid={d.grid})")
+        observed = [self.name(s) for s in self.context.observed]
+        repeated = [f"{n}_each" for n in observed]
+        for n, r in zip(observed, repeated, strict=True):
+            self.line(f"{r} = {n}.repeat_interleave(count, 0)")
+        node, texts, given_symbols = d.smooth, {}, [s for s in self.context.observed if s in d.smooth.symbols]
+        parts = self._unpack(latents, "x")
+        inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
+        self.line("")
+        names = [self.name(s) for s in given_symbols]
+        self.line(f"def smooth({', '.join(f'{n}: Tensor' for n in ['x', *names])}) -> Tensor:")
+        inner.count(with_batch(node))
+        value = inner.tensor(with_batch(node), (BATCH,))
+        for s, part in zip(latents, parts, strict=True):
+            self.line(f"    {self.name(s)} = {part}")
+        self.lines.extend("    " + x for x in inner.lines)
+        self.line(f"    return {value.code}")
+        self.line("")
+        if all(s.domain.kind == "real" or s.domain.row.project for s in latents):
+            prox = self._prox_lines(d.penalties, latents)
+        else:
+            prox = None
+        given = ", ".join(f"{self.name(s)}_each" for s in given_symbols)
+        where = f"({given},)" if given else "()"
+        self.line(f"x, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
+        for s, text in zip(latents, self._unpack(latents, "x"), strict=True):
+            self.line(f"{self.name(s)} = {text}")
+        everyone = ", ".join([*repeated, *(self.name(s) for s in latents)])
+        self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
+        self.line("energy, best = energy.min(1)")
+        self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
+        for s in latents:
+            self.answer(s, f"{self.name(s)}[best]")
+        self.finish("energy", "residual[best]", "iterations[best]")
+
+
+def _calls(text: str) -> set[str]:
+    """Names that a template calls: those of runtime functions."""
+    import re
+
+    return {n for n in re.findall(r"(?<![\w.])([a-z_]+)\(", text)}
+
+
+def through(node: Node) -> tuple[Module, ...]:
+    from ebdsl.model.algebra import modules_in
+
+    return modules_in(node)

@@ -1,0 +1,87 @@
+"""What every part of a generated file shares: the plan, Python names, and how symbols are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ebdsl.emit.names import class_name, python_names
+from ebdsl.emit.tensors import Scope
+from ebdsl.model.ir import Dim, Module, Symbol
+from ebdsl.model.model import Model
+from ebdsl.plan import Plan
+
+
+@dataclass
+class Context:
+    """``runtime`` collects the names of runtime functions that the text uses."""
+
+    plan: Plan
+    names: dict[str, str]
+    runtime: set[str] = field(default_factory=set)
+
+    @property
+    def model(self) -> Model:
+        return self.plan.model
+
+    @property
+    def observed(self) -> tuple[Symbol, ...]:
+        return self.model.role("observed")
+
+    @property
+    def latents(self) -> tuple[Symbol, ...]:
+        return self.model.role("latent")
+
+    def name(self, thing: Symbol | Module | str) -> str:
+        return self.names[thing if isinstance(thing, str) else thing.name]
+
+    def dim(self, dim: Dim, owner: str = "self") -> str:
+        return str(dim) if isinstance(dim, int) else f"{owner}.{self.names[dim]}"
+
+    @property
+    def like(self) -> str:
+        return self.name(self.observed[0])
+
+    @property
+    def class_name(self) -> str:
+        return class_name(self.model.name)
+
+    def scope(self, owner: str = "self", batch: str | None = None, renamed: dict[str, str] | None = None) -> Scope:
+        """A body in which parameters and constants live on ``owner``. ``renamed`` maps symbol names to variables."""
+        local = renamed or {}
+
+        def symbol(s: Symbol) -> str:
+            if s.name in local:
+                return local[s.name]
+            return self.name(s) if s.per_sample else f"{owner}.{self.name(s)}"
+
+        def dim(d: Dim) -> str:
+            if d == "batch":
+                return batch or f"{self.like}.shape[0]"
+            return self.dim(d, owner)
+
+        scope = Scope(
+            symbol, dim, lambda d: self.model.size(d), lambda m: f"{owner}.{self.name(m)}", like=self.like, imports=self.runtime
+        )
+        scope.taken |= {self.name(s) for s in self.model.symbols} | {"self", "model", "torch", "nn", "math", "batch", "found"}
+        return scope
+
+    def args(self, symbols: tuple[Symbol, ...], typed: bool = False) -> str:
+        return ", ".join(self.name(s) + (": Tensor" if typed else "") for s in symbols)
+
+
+def make_context(plan: Plan) -> Context:
+    """Python names for all that the spec names: symbols first, so that they keep the plainest."""
+    model = plan.model
+    wanted = [s.name for s in model.symbols] + [m.name for m in model.modules] + [d for d in model.dims]
+    names = python_names(dict.fromkeys(wanted))
+    for decision in plan.inference:
+        for state in getattr(decision.payload, "states", ()):
+            if state.table is not None:
+                names[state.table.name] = f"{names[state.symbol.name]}_values"
+    if plan.weights is not None:
+        names[plan.weights.name] = "weights"
+    return Context(plan, names)
+
+
+Writer = Callable[[str], None]

@@ -1,0 +1,61 @@
+"""Linear systems in index notation: which axes are coupled decides whether to divide, or what to solve."""
+
+from __future__ import annotations
+
+from ebdsl.emit.tensors import Scope, Value, aligned
+from ebdsl.facts.quadratic import Quadratic
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.build import mul, neg, power
+from ebdsl.model.ir import BATCH, Axis, Lit, Node
+
+
+def solve_code(scope: Scope, form: Quadratic, per_sample: bool, keep: str | None = None) -> str:
+    """Text of the minimiser over ``form.at`` (after the sample's axis for a latent).
+
+    ``keep`` is the text of the old value: entries that nothing determines (zero curvature) stay as they are.
+    """
+    linear = with_batch(form.linear) if per_sample else form.linear
+    matrix = with_batch(form.matrix) if per_sample else form.matrix
+    batch: tuple[Axis, ...] = (BATCH,) if per_sample else ()
+    whole = (*batch, *form.at)
+    if form.diagonal:
+        if isinstance(matrix, Lit) or keep is None:
+            return scope.tensor(mul(neg(linear), power(matrix, -1)), whole).code
+        scope.count(linear, matrix)
+        top = scope.assign("linear", scope.tensor(linear, whole))
+        bottom = scope.assign("curvature", scope.emit(matrix))
+        bottom_text = aligned(Value(bottom.code, bottom.axes), whole)
+        return f"torch.where({bottom_text} > 0, -{top.code} / {bottom_text}, {keep})"
+    scope.imports.add("solve_symmetric")
+    varying = [a for k, a in enumerate(form.at) if k in form.varies]
+    shared = BATCH not in matrix.free
+    lead = ([] if shared or not per_sample else [BATCH]) + varying
+    coupled = [form.at[k] for k in form.coupled]
+    twins = [form.twin[k] for k in form.coupled]
+    rest = [a for a in whole if a not in lead and a not in coupled]
+    if not lead and len(coupled) == 1:
+        left = scope.assign("matrix", Value(symmetric_code(scope, matrix, (coupled[0], twins[0]))))
+    else:
+        left = scope.assign("matrix", scope.tensor(matrix, (*lead, *coupled, *twins)))
+    right_axes = (*lead, *coupled, *rest)
+    right = scope.tensor(neg(linear), right_axes)
+    simple = len(coupled) == 1 and len(rest) == 1
+    if simple:
+        solved: Value = Value(f"solve_symmetric({left.code}, {right.code})", right_axes)
+    else:
+        sizes = [scope.dim(a.dim) for a in lead]
+        n = " * ".join(scope.dim(a.dim) for a in coupled)
+        r = " * ".join(scope.dim(a.dim) for a in rest) or "1"
+        head = "".join(s + ", " for s in sizes)
+        flat_left = left.code if len(coupled) == 1 else f"{left.code}.reshape({head}{n}, {n})"
+        whole_sizes = ", ".join(scope.dim(a.dim) for a in right_axes)
+        solved = Value(
+            f"solve_symmetric({flat_left}, {right.atom}.reshape({head}{n}, {r})).reshape({whole_sizes})", right_axes
+        )
+    return aligned(solved, whole)
+
+
+def symmetric_code(scope: Scope, matrix: Node, pair: tuple[Axis, Axis]) -> str:
+    """The text of a symmetric ``(n, n)`` matrix over a pair of axes, in whichever order comes without a transpose."""
+    value = scope.emit(matrix)
+    return value.code if set(value.axes) == set(pair) else scope.tensor(matrix, pair).code

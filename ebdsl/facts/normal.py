@@ -1,0 +1,98 @@
+"""The form in which facts are read: roots and squares as powers, addends apart, weights in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ebdsl.model.algebra import addends, contract, multiply, transform
+from ebdsl.model.build import mul, power
+from ebdsl.model.ir import ONE, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Sum, Symbol
+
+_POWERS = {"sqrt": 0.5, "square": 2.0, "reciprocal": -1.0}
+
+
+def normal(node: Node) -> Node:
+    """``sqrt`` and its like written as powers, so that one form stands for all spellings."""
+
+    def leaf(n: Node) -> Node | None:
+        if isinstance(n, Fn) and n.atom in _POWERS:
+            return power(normal(n.args[0]), _POWERS[n.atom])
+        return None
+
+    return transform(node, leaf)
+
+
+@dataclass(frozen=True)
+class Addend:
+    """``Σ_axes weight · core``, where ``weight`` does not hold the symbols asked about."""
+
+    weight: Node
+    axes: tuple[Axis, ...]
+    core: Node
+
+    @property
+    def node(self) -> Node:
+        return contract(multiply(self.weight, self.core), self.axes)
+
+
+def split(node: Node, symbols: frozenset[Symbol]) -> Addend:
+    """Weight, sum and core of one addend with respect to ``symbols``."""
+    axes: tuple[Axis, ...] = ()
+    weight: list[Node] = []
+    while True:
+        if isinstance(node, Sum):
+            axes, node = (*axes, *node.axes), node.body
+            continue
+        if isinstance(node, Mul):
+            inside = [f for f in node.factors if f.symbols & symbols]
+            weight += [f for f in node.factors if not (f.symbols & symbols)]
+            if len(inside) == 1:
+                node = inside[0]
+                if isinstance(node, Sum) or isinstance(node, Mul):
+                    continue
+                return Addend(mul(*weight), axes, node)
+            return Addend(mul(*weight), axes, mul(*inside))
+        return Addend(mul(*weight), axes, node)
+
+
+def parts(node: Node, symbols: frozenset[Symbol]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """The addends that hold one of ``symbols``, and those that do not."""
+    all_ = addends(normal(node))
+    return tuple(a for a in all_ if a.symbols & symbols), tuple(a for a in all_ if not (a.symbols & symbols))
+
+
+def is_smooth(node: Node, symbols: frozenset[Symbol]) -> bool:
+    """Whether the node is differentiable in ``symbols`` wherever it is defined."""
+    if not (node.symbols & symbols):
+        return True
+    match node:
+        case Fn(atom, args):
+            from ebdsl.atoms import SCALARS
+
+            return SCALARS[atom].smooth and all(is_smooth(a, symbols) for a in args)
+        case Pow(base, Lit(value)):
+            whole = value == int(value) and value >= 0
+            return is_smooth(base, symbols) and (whole or _bounded_away(base))
+    return all(is_smooth(c, symbols) for c in node.children)
+
+
+def _bounded_away(node: Node) -> bool:
+    """A sum with a positive literal and squares: ``ε + Σ x²`` never reaches zero."""
+    from ebdsl.model.ir import Add
+
+    if isinstance(node, Add):
+        from ebdsl.facts.convexity import sign
+
+        signs = [sign(t) for t in node.terms]
+        return "positive" in signs and all(s in ("positive", "nonnegative") for s in signs)
+    return False
+
+
+def through_module(node: Node, symbols: frozenset[Symbol]) -> bool:
+    """Whether one of ``symbols`` reaches the node through a module."""
+    if isinstance(node, Apply) and isinstance(node.function, Module):
+        return bool(node.symbols & symbols)
+    return any(through_module(c, symbols) for c in node.children)
+
+
+__all__ = ["ONE", "Addend", "Get", "is_smooth", "normal", "parts", "split", "through_module"]

@@ -1,0 +1,107 @@
+"""What a rule of inference is asked, and what it answers."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ebdsl.facts.normal import normal
+from ebdsl.model.build import add
+from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.model import Model
+
+if TYPE_CHECKING:
+    from ebdsl.emit.bodies import InferBody
+
+
+@dataclass(frozen=True)
+class Problem:
+    """``kind`` (``min`` or ``softmin``) over ``latents`` of ``energy``, the sample's axis implicit."""
+
+    model: Model
+    kind: str
+    latents: tuple[Symbol, ...]
+    energy: Node
+    beta: Node | None = None
+
+    @property
+    def names(self) -> str:
+        return ", ".join(s.name for s in self.latents)
+
+    def elements(self) -> int | None:
+        """Numbers in all latents of one sample, None while a dimension is free."""
+        total = 0
+        for s in self.latents:
+            count = 1
+            for extent in self.model.shape(s):
+                if extent is None:
+                    return None
+                count *= extent
+            total += count
+        return total
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A rule that was not taken, and the fact that refused it."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A rule that applies. ``payload`` is what its emitter needs; the rest is for ``explain``.
+
+    ``guarantee`` in ``global local approximate``; ``cost`` is what one sample costs, in words.
+    """
+
+    rule: str
+    task: str
+    algorithm: str
+    guarantee: str
+    cost: str
+    facts: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    payload: object = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the planner. Rules are asked in order of ``rank``; the first that applies is taken.
+
+    ``emit(payload, body)`` writes the body of ``infer``.
+    """
+
+    name: str
+    rank: int
+    doc: str
+    consider: Callable[[Problem], Decision | Refusal]
+    emit: Callable[[object, InferBody], None]
+
+
+RULES: dict[str, Rule] = {}
+
+
+def register(rule: Rule) -> Rule:
+    """Add one row. Raises ``ValueError`` for a name that is taken."""
+    if rule.name in RULES:
+        raise ValueError(f"rule {rule.name} is registered twice")
+    RULES[rule.name] = rule
+    return rule
+
+
+def total_energy(model: Model) -> Node:
+    """The energy ``E`` as one node."""
+    return normal(add(*(t.node for t in model.terms)))
+
+
+def load_rules() -> None:
+    """Import every file of ``infer/rules``: each registers its own."""
+    from ebdsl.infer import rules
+
+    for module in pkgutil.iter_modules(rules.__path__):
+        importlib.import_module(f"{rules.__name__}.{module.name}")

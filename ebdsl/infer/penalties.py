@@ -1,0 +1,131 @@
+"""Penalties whose proximal operator is known: matched by their algebra, combined where that is exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ebdsl.facts.convexity import sign
+from ebdsl.facts.normal import split
+from ebdsl.model.algebra import rename
+from ebdsl.model.build import mul
+from ebdsl.model.ir import ONE, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """``l1``: ``Σ weight |z|``; ``group``: ``Σ weight ‖z_g‖``, ``within`` the places of a group's own axes.
+
+    ``weight`` is over the axes ``at`` (those of the symbol, without ``within`` ones for a group).
+    """
+
+    kind: str
+    symbol: Symbol
+    weight: Node
+    at: tuple[Axis, ...]
+    within: tuple[int, ...] = ()
+
+
+def match(addend: Node, symbol: Symbol) -> Penalty | str:
+    """The penalty that an addend is, or why it is none."""
+    part = split(addend, frozenset({symbol}))
+    core, axes, weight = part.core, part.axes, part.weight
+    if isinstance(core, Fn) and core.atom == "abs":
+        entry, scale = _entry(core.args[0], symbol)
+        if entry is None:
+            return f"the absolute value is not of entries of {symbol.name} alone"
+        at = _all_axes(entry, axes)
+        if at is None:
+            return f"it does not hold each entry of {symbol.name} once"
+        weight = mul(weight, _absolute(scale))
+        return _signed(Penalty("l1", symbol, weight, at))
+    if isinstance(core, Pow) and core.exponent == Lit(0.5):
+        inner = core.base
+        if isinstance(inner, Sum):
+            body, within = inner.body, inner.axes
+        else:
+            body, within = inner, ()
+        scale: Node = ONE
+        if isinstance(body, Mul):
+            squares = [f for f in body.factors if symbol in f.symbols]
+            rest = mul(*(f for f in body.factors if symbol not in f.symbols))
+            if len(squares) != 1 or rest.free or rest.symbols - {s for s in rest.symbols if s.role == "const"}:
+                return "the weights inside the root differ"
+            body, scale = squares[0], Pow(rest, Lit(0.5))
+        if not (isinstance(body, Pow) and body.exponent == Lit(2.0)):
+            return f"the root is not of a sum of squares of {symbol.name}"
+        entry, inside = _entry(body.base, symbol)
+        if entry is None:
+            return f"the norm is not of entries of {symbol.name} alone"
+        at = _all_axes(entry, (*axes, *within))
+        if at is None:
+            return f"groups of {symbol.name} overlap or leave entries out"
+        places = tuple(k for k, a in enumerate(at) if a in within)
+        if any(a in weight.free for a in within):
+            return "the weight differs inside a group"
+        return _signed(Penalty("group", symbol, mul(weight, scale, _absolute(inside)), at, places))
+    return "no proximal operator is known for it"
+
+
+def _signed(p: Penalty) -> Penalty | str:
+    if sign(p.weight) not in ("nonnegative", "positive"):
+        return "its weight is not known to be nonnegative"
+    return p
+
+
+def _entry(node: Node, symbol: Symbol) -> tuple[Get | None, Node]:
+    """``node`` as ``scale · symbol[index]``."""
+    if isinstance(node, Get) and node.symbol == symbol:
+        return node, ONE
+    if isinstance(node, Mul):
+        gets = [f for f in node.factors if isinstance(f, Get) and f.symbol == symbol]
+        rest = [f for f in node.factors if symbol not in f.symbols]
+        if len(gets) == 1 and len(rest) == len(node.factors) - 1:
+            return gets[0], mul(*rest)
+    return None, ONE
+
+
+def _absolute(node: Node) -> Node:
+    if isinstance(node, Lit):
+        return Lit(abs(node.value))
+    return node if sign(node) in ("nonnegative", "positive") else Fn("abs", (node,))
+
+
+def _all_axes(entry: Get, axes: tuple[Axis, ...]) -> tuple[Axis, ...] | None:
+    """The entry's axes if the sum runs over each exactly once and over nothing else."""
+    at = tuple(i for i in entry.index if isinstance(i, Axis))
+    if len(at) != len(entry.index) or len(set(at)) != len(at) or set(at) != set(axes) or len(axes) != len(at):
+        return None
+    if any(a.dim != d for a, d in zip(at, entry.symbol.shape, strict=True)):
+        return None
+    return at
+
+
+def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
+    """Why the penalties and the domain of ``symbol`` have no joint operator here; None where they have."""
+    kinds = sorted(p.kind for p in penalties)
+    groups = [p for p in penalties if p.kind == "group"]
+    domain = symbol.domain.kind
+    if len(groups) > 1:
+        return f"two group penalties on {symbol.name} at once"
+    simple = {"real", "nonnegative", "box"}
+    if domain in {"real", "nonnegative"}:
+        return None
+    if domain == "box":
+        return "a group penalty inside a box has no simple proximal operator" if groups else None
+    if domain in {"simplex", "ball", "sphere"}:
+        if not penalties:
+            return None
+        if domain == "simplex" and kinds == ["l1"] * len(kinds) and all(not p.weight.free for p in penalties):
+            return None  # constant there
+        return f"{' + '.join(kinds)} on a {domain} has no simple proximal operator"
+    if symbol.domain.row.project and not penalties:
+        return None
+    return f"no proximal operator for the domain {symbol.domain}" if domain not in simple else None
+
+
+def merged(penalties: list[Penalty], kind: str, at: tuple[Axis, ...]) -> Node | None:
+    """The weights of one kind of penalty added up, over the axes ``at``."""
+    from ebdsl.model.build import add
+
+    weights = [rename(p.weight, dict(zip(p.at, at, strict=True))) for p in penalties if p.kind == kind]
+    return add(*weights) if weights else None

@@ -1,0 +1,1 @@
+"""The inference rules, a file each; the planner finds them by itself."""

@@ -1,0 +1,66 @@
+"""Latents inside learned functions: downhill from several starts, best kept. Low dimensions start on a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.facts.normal import through_module
+from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.penalties import Penalty
+from ebdsl.infer.rules.proximal_gradient import analyse
+from ebdsl.model.ir import Node, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.emit.bodies import InferBody
+
+NAME = "descent with restarts"
+
+
+@dataclass(frozen=True)
+class Descent:
+    """``smooth`` is minimised by its gradient, ``penalties`` by their prox; ``starts`` points for each sample."""
+
+    latents: tuple[Symbol, ...]
+    smooth: Node
+    penalties: tuple[tuple[Symbol, tuple[Penalty, ...]], ...]
+    starts: int
+    grid: bool
+
+
+def consider(problem: Problem) -> Decision | Refusal:
+    if problem.kind != "min":
+        return Refusal(NAME, f"{problem.names} is averaged over, not minimised")
+    for s in problem.latents:
+        if s.domain.row.finite:
+            return Refusal(NAME, f"{s.name} is discrete")
+    analysed = analyse(problem)
+    facts = []
+    if isinstance(analysed, str):
+        for s in problem.latents:
+            if s.domain.kind != "real" and not s.domain.row.project:
+                return Refusal(NAME, f"there is no projection onto {s.domain}")
+        smooth: Node = problem.energy
+        penalties: dict[Symbol, list[Penalty]] = {s: [] for s in problem.latents}
+        facts.append(f"{analysed}: subgradients are used there")
+    else:
+        smooth, penalties = analysed
+    if through_module(problem.energy, frozenset(problem.latents)):
+        facts.append(f"{problem.names} goes through a learned function")
+    size = problem.elements()
+    grid = size is not None and size <= 2
+    starts = {1: 32, 2: 64}.get(size or 0, 8)
+    place = "on a grid" if grid else "drawn at random"
+    return Decision(
+        NAME, f"min over {problem.names}", f"proximal gradient descent from {starts} starts {place}, the best kept", "local",
+        f"{starts} descents", tuple(facts), (),
+        Descent(problem.latents, smooth, tuple((s, tuple(p)) for s, p in penalties.items()), starts, grid),
+    )  # fmt: skip
+
+
+def emit(payload: object, body: InferBody) -> None:
+    assert isinstance(payload, Descent)
+    body.descent(payload)
+
+
+register(Rule(NAME, 90, "downhill through autograd, from several starts", consider, emit))

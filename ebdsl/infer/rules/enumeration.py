@@ -1,0 +1,138 @@
+"""Latents with finitely many values: every one is tried, all at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.model import build
+from ebdsl.model.algebra import delta, replace_symbol
+from ebdsl.model.ir import Axis, Dim, Get, Node, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.emit.bodies import InferBody
+
+LIMIT = 65536
+
+
+@dataclass(frozen=True)
+class States:
+    """The states of one latent: axis ``axis`` numbers them.
+
+    A one-hot vector's states are its own positions (``table`` None); other latents read theirs from
+    the constant ``table`` of shape ``(states, *shape)``.
+    """
+
+    symbol: Symbol
+    axis: Axis
+    table: Symbol | None = None
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """``energy`` over the axes of ``states``, free of the latents."""
+
+    kind: str
+    states: tuple[States, ...]
+    energy: Node
+    beta: Node | None
+
+
+def count(symbol: Symbol, problem: Problem) -> int | None:
+    """Number of values of a finite latent; None while a dimension is free."""
+    shape = problem.model.shape(symbol)
+    if any(n is None for n in shape):
+        return None
+    whole = [n for n in shape if n is not None]
+    if symbol.domain.kind == "onehot":
+        return whole[-1] ** math.prod(whole[:-1])
+    points = symbol.domain.row.points
+    assert points is not None
+    return int(len(points(()))) ** math.prod(whole)
+
+
+def consider(problem: Problem) -> Decision | Refusal:
+    for s in problem.latents:
+        if not s.domain.row.finite:
+            return Refusal("enumeration", f"{s.name} takes infinitely many values")
+    counts = [count(s, problem) for s in problem.latents]
+    plain = all(s.domain.kind == "onehot" and len(s.shape) == 1 for s in problem.latents)
+    if None in counts and not plain:
+        return Refusal("enumeration", "the number of values is not known before the data is")
+    total = math.prod(c for c in counts if c is not None)
+    if total > LIMIT:
+        return Refusal("enumeration", f"{problem.names} has {total:.3g} values, more than {LIMIT}")
+    energy, states = problem.energy, []
+    for s, c in zip(problem.latents, counts, strict=True):
+        if s.domain.kind == "onehot" and len(s.shape) == 1:
+            axis = build.fresh(s.shape[0], "k")
+            energy = replace_symbol(energy, s, lambda index, axis=axis: delta(index[0], axis))  # type: ignore[misc]
+            states.append(States(s, axis))
+            continue
+        assert c is not None
+        dim: Dim = c
+        axis = build.fresh(dim, "k")
+        table = Symbol(f"{s.name}_values", "const", (dim, *s.shape), s.domain)
+        energy = replace_symbol(energy, s, lambda index, axis=axis, table=table: Get(table, (axis, *index)))  # type: ignore[misc]
+        states.append(States(s, axis, table))
+    sizes = " × ".join(str(c) if c is not None else str(s.shape[-1]) for c, s in zip(counts, problem.latents, strict=True))
+    if problem.kind == "min":
+        algorithm, task = f"try all {sizes} values and keep the lowest", f"min over {problem.names}"
+    else:
+        algorithm = f"logsumexp over all {sizes} values; responsibilities are the softmax of -β E"
+        task = f"softmin over {problem.names}"
+    facts = tuple(f"{s.name} takes finitely many values: {s.domain}{_dims(s)}" for s in problem.latents)
+    return Decision(
+        "enumeration", task, algorithm, "global", f"{sizes} energies", facts, (),
+        Enumeration(problem.kind, tuple(states), energy, problem.beta),
+    )  # fmt: skip
+
+
+def _dims(symbol: Symbol) -> str:
+    return f"[{', '.join(map(str, symbol.shape))}]"
+
+
+def emit(payload: object, body: InferBody) -> None:
+    assert isinstance(payload, Enumeration)
+    axes = tuple(s.axis for s in payload.states)
+    body.line(f"energies = self.state_energies({body.observed_args})")
+    several = len(axes) > 1
+    flat = "energies.flatten(1)" if several else "energies"
+    if payload.kind == "min":
+        body.line(f"energy, state = {flat}.min(1)")
+        places = "(state,)" if not several else "torch.unravel_index(state, energies.shape[1:])"
+        if several:
+            body.line(f"places = {places}")
+        for k, s in enumerate(payload.states):
+            at = f"places[{k}]" if several else "state"
+            if s.table is not None:
+                body.answer(s.symbol, f"self.{body.name(s.table)}[{at}]")
+            else:
+                body.answer(s.symbol, f"nn.functional.one_hot({at}, energies.shape[{k + 1}]).to({body.like}.dtype)")
+        body.finish(energy="energy", residual="torch.zeros_like(energy)", iterations="torch.ones_like(state)")
+        return
+    beta = body.beta_code(payload.beta)
+    body.line(f"log_weights = -{beta} * energies" if beta != "1" else "log_weights = -energies")
+    flat = "log_weights.flatten(1)" if several else "log_weights"
+    body.line(f"energy = -torch.logsumexp({flat}, 1)" + (f" / {beta}" if beta != "1" else ""))
+    if several:
+        body.line("weights = torch.softmax(log_weights.flatten(1), 1).reshape(log_weights.shape)")
+    else:
+        body.line("weights = torch.softmax(log_weights, 1)")
+    for k, s in enumerate(payload.states):
+        others = tuple(j + 1 for j in range(len(axes)) if j != k)
+        own = f"weights.sum({others})" if others else "weights"
+        if s.table is not None:
+            table = f"self.{body.name(s.table)}"
+            own = f"torch.tensordot({own}, {table}, 1)"
+        body.answer(s.symbol, own)
+    body.finish(
+        energy="energy",
+        residual="torch.zeros_like(energy)",
+        iterations="torch.ones_like(energy, dtype=torch.int64)",
+    )
+
+
+register(Rule("enumeration", 10, "every value of a finite latent is tried", consider, emit))

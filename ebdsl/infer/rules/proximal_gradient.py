@@ -1,0 +1,127 @@
+"""Smooth plus prox-friendly: accelerated proximal gradient, exact in one step where nothing is coupled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.facts.convexity import curvature
+from ebdsl.facts.normal import is_smooth, parts, through_module
+from ebdsl.facts.quadratic import Quadratic, quadratic
+from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.penalties import Penalty, combine, match
+from ebdsl.model.build import add
+from ebdsl.model.ir import Node, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.emit.bodies import InferBody
+
+NAME = "proximal gradient"
+GRAM_LIMIT = 4096
+
+
+@dataclass(frozen=True)
+class Proximal:
+    """``smooth`` holds the latents and has a gradient; ``forms`` its quadratic forms where it has them all.
+
+    ``gram``: the second derivative is formed once; else it is applied factor by factor.
+    """
+
+    latents: tuple[Symbol, ...]
+    smooth: Node
+    penalties: tuple[tuple[Symbol, tuple[Penalty, ...]], ...]
+    form: Quadratic | None
+    gram: bool
+    quadratic: bool
+    kind: str
+
+
+def analyse(problem: Problem) -> tuple[Node, dict[Symbol, list[Penalty]]] | str:
+    """Smooth part and penalties of the energy, or why it does not come apart."""
+    latents = frozenset(problem.latents)
+    inside, _ = parts(problem.energy, latents)
+    smooth: list[Node] = []
+    penalties: dict[Symbol, list[Penalty]] = {s: [] for s in problem.latents}
+    for a in inside:
+        if is_smooth(a, latents):
+            smooth.append(a)
+            continue
+        held = a.symbols & latents
+        if len(held) > 1:
+            return f"a term that is not smooth ties {' and '.join(sorted(s.name for s in held))} together"
+        (z,) = held
+        found = match(a, z)
+        if isinstance(found, str):
+            return f"a term that is not smooth in {z.name} cannot be handled: {found}"
+        penalties[z].append(found)
+    for z, found_ in penalties.items():
+        why = combine(z, found_)
+        if why:
+            return why
+    return add(*smooth), penalties
+
+
+def consider(problem: Problem) -> Decision | Refusal:
+    if problem.kind != "min":
+        return Refusal(NAME, f"{problem.names} is averaged over, not minimised")
+    for s in problem.latents:
+        if s.domain.row.finite:
+            return Refusal(NAME, f"{s.name} is discrete")
+    analysed = analyse(problem)
+    if isinstance(analysed, str):
+        return Refusal(NAME, analysed)
+    smooth, penalties = analysed
+    latents = frozenset(problem.latents)
+    if through_module(smooth, latents):
+        return Refusal(NAME, f"{problem.names} goes through a learned function: no bound on the curvature")
+    form = quadratic(smooth, problem.latents[0]) if len(problem.latents) == 1 else None
+    whole_quadratic = form is not None or _degree_two(smooth, latents)
+    shape = curvature(smooth, latents)
+    convex = shape in ("convex", "affine", "constant") and all(s.domain.row.convex for s in problem.latents)
+    one_step = form is not None and form.diagonal and len(problem.latents) == 1 and not _tied(problem.latents[0], penalties)
+    size = problem.elements()
+    gram = form is not None and form.shared and len(form.coupled) == 1 and not form.varies
+    if gram and form is not None and (size or 0) > GRAM_LIMIT:
+        gram = False
+    kinds = sorted({p.kind for found in penalties.values() for p in found})
+    names = {"l1": "soft threshold", "group": "group soft threshold"}
+    prox = [names[k] for k in kinds] + [f"projection onto {s.domain}" for s in problem.latents if s.domain.kind != "real"]
+    prox_text = " and ".join(prox) or "no prox"
+    facts = [f"the part without kinks is {'quadratic' if whole_quadratic else 'smooth'} in {problem.names}"]
+    facts.append(f"it is {'convex' if convex else 'not known to be convex'}")
+    facts += [f"{s.name}: {', '.join(p.kind for p in found)} penalty" for s, found in penalties.items() if found]
+    if one_step and convex:
+        kind, algorithm, cost = "once", f"nothing couples the entries: one step of {prox_text} is exact", "one pass"
+    else:
+        kind = "iterate"
+        how = "Gram matrix formed once" if gram else "factors applied in turn"
+        step = "step from the largest eigenvalue" if gram else "step by backtracking"
+        algorithm = f"accelerated proximal gradient with restart ({prox_text}; {how}; {step})"
+        cost = "n² a step" if gram else "a gradient a step"
+    return Decision(
+        NAME, f"min over {problem.names}", algorithm, "global" if convex else "local", cost, tuple(facts), (),
+        Proximal(
+            problem.latents, smooth, tuple((s, tuple(found)) for s, found in penalties.items()), form, gram,
+            whole_quadratic, kind if convex else "iterate",
+        ),
+    )  # fmt: skip
+
+
+def _tied(symbol: Symbol, penalties: dict[Symbol, list[Penalty]]) -> bool:
+    """Whether prox or domain tie entries: then a diagonal curvature must be one number to be exact."""
+    return symbol.domain.row.whole > 0 or any(p.kind == "group" for p in penalties[symbol])
+
+
+def _degree_two(node: Node, latents: frozenset[Symbol]) -> bool:
+    from ebdsl.model.algebra import degree
+
+    d = degree(node, latents)
+    return d is not None and d <= 2
+
+
+def emit(payload: object, body: InferBody) -> None:
+    assert isinstance(payload, Proximal)
+    body.proximal(payload)
+
+
+register(Rule(NAME, 30, "smooth part by its gradient, penalties by their proximal operators", consider, emit))

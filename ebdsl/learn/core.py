@@ -1,0 +1,67 @@
+"""What a rule of learning is asked, and what it answers."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.infer.core import Decision, Refusal
+from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.model import Model
+
+if TYPE_CHECKING:
+    from ebdsl.emit.learner import LearnBody
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of parameters and what it has to lower.
+
+    ``energy``: the energy of one sample with latents at their answers (``weights`` the responsibilities, where
+    latents were enumerated). ``total``: the same summed over the batch axis, written out.
+    ``inference``: the decisions by which latents leave, none where there are no latents.
+    """
+
+    model: Model
+    symbol: Symbol
+    energy: Node
+    total: Node
+    inference: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the planner. ``exact``: the block's minimum is reached in one update.
+
+    ``streams``: works from statistics that add up over batches. ``emit(payload, body)`` writes the update.
+    """
+
+    name: str
+    rank: int
+    doc: str
+    consider: Callable[[Block], Decision | Refusal]
+    emit: Callable[[object, LearnBody], None]
+    exact: bool = True
+    streams: bool = False
+
+
+RULES: dict[str, Rule] = {}
+
+
+def register(rule: Rule) -> Rule:
+    """Add one row. Raises ``ValueError`` for a name that is taken."""
+    if rule.name in RULES:
+        raise ValueError(f"rule {rule.name} is registered twice")
+    RULES[rule.name] = rule
+    return rule
+
+
+def load_rules() -> None:
+    """Import every file of ``learn/rules``: each registers its own."""
+    from ebdsl.learn import rules
+
+    for module in pkgutil.iter_modules(rules.__path__):
+        importlib.import_module(f"{rules.__name__}.{module.name}")

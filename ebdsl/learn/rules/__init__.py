@@ -1,0 +1,1 @@
+"""The learning rules, a file each; the planner finds them by itself."""

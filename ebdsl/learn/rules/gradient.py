@@ -1,0 +1,50 @@
+"""Everywhere else: stochastic gradient at the latents' answers, which is exact by the envelope theorem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.infer.core import Decision, Refusal
+from ebdsl.learn.core import Block, Rule, register
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.ir import Axis, Node, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.emit.learner import LearnBody
+
+NAME = "stochastic gradient"
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """``slope``: the derivative of the summed energy over ``at``; None where autograd takes it."""
+
+    symbol: Symbol
+    at: tuple[Axis, ...]
+    slope: Node | None
+
+
+def consider(block: Block) -> Decision | Refusal:
+    at = fresh_index(block.symbol)
+    try:
+        slope: Node | None = derivative(block.total, block.symbol, at)
+    except NoDerivative:
+        slope = None
+    facts = ["at the minimum over the latents the gradient needs no derivative of the latents (envelope theorem)"]
+    facts.append("its gradient is written out" if slope is not None else "it goes through a learned function: autograd")
+    how = "Adam on batches"
+    if block.symbol.domain.row.project:
+        how += f", then projection onto {block.symbol.domain}"
+    return Decision(
+        NAME, f"learn {block.symbol.name}", how, "local", "one gradient a batch", tuple(facts if block.inference else facts[1:]),
+        (), Gradient(block.symbol, at, slope),
+    )  # fmt: skip
+
+
+def emit(payload: object, body: LearnBody) -> None:
+    assert isinstance(payload, Gradient)
+    body.gradient_block(payload)
+
+
+register(Rule(NAME, 90, "stochastic gradient", consider, emit, exact=False))

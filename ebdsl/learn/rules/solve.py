@@ -1,0 +1,78 @@
+"""A quadratic in a block: normal equations if it is free, slice by slice if each slice is constrained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.facts.convexity import curvature
+from ebdsl.facts.quadratic import Quadratic, quadratic
+from ebdsl.infer.core import Decision, Refusal
+from ebdsl.learn.core import Block, Rule, register
+
+if TYPE_CHECKING:
+    from ebdsl.emit.learner import LearnBody
+
+SOLVE, SLICES = "normal equations", "exact slices"
+
+
+@dataclass(frozen=True)
+class Solve:
+    form: Quadratic
+
+
+def _form(block: Block, name: str) -> Quadratic | Refusal:
+    form = quadratic(block.total, block.symbol)
+    if form is None:
+        return Refusal(name, f"the energy is not quadratic in {block.symbol.name}")
+    if curvature(block.energy, frozenset({block.symbol})) not in ("convex", "affine", "constant"):
+        return Refusal(name, f"the energy is not known to be convex in {block.symbol.name}")
+    return form
+
+
+def consider_solve(block: Block) -> Decision | Refusal:
+    w = block.symbol
+    form = _form(block, SOLVE)
+    if isinstance(form, Refusal):
+        return form
+    if w.domain.kind != "real":
+        return Refusal(SOLVE, f"{w.name} is constrained: {w.domain}")
+    if form.diagonal:
+        how, cost = "weighted mean, entry by entry", "one pass over the data"
+    else:
+        how, cost = "least squares from summed statistics", "one pass over the data and one solve"
+    return Decision(SOLVE, f"learn {w.name}", how, "global", cost, (f"the energy is quadratic in {w.name}",), (), Solve(form))
+
+
+def consider_slices(block: Block) -> Decision | Refusal:
+    w = block.symbol
+    form = _form(block, SLICES)
+    if isinstance(form, Refusal):
+        return form
+    if len(form.coupled) > 1 or form.varies:
+        return Refusal(SLICES, f"{w.name} does not fall into slices with a common curvature")
+    row = w.domain.row
+    if row.project is None or row.finite:
+        return Refusal(SLICES, f"there is no projection onto {w.domain}")
+    place = form.coupled[0] if form.coupled else len(w.shape) - 1
+    if row.whole > 1 or (row.whole == 1 and place == len(w.shape) + row.axis):
+        return Refusal(SLICES, f"{w.domain} ties together what the energy couples")
+    facts = (f"the energy is quadratic in {w.name}", f"{w.domain} binds each slice of {w.name} alone")
+    return Decision(
+        SLICES, f"learn {w.name}", "each slice is minimised exactly in turn, from running statistics", "local",
+        "n² a slice", facts, (), Solve(form),
+    )  # fmt: skip
+
+
+def emit_solve(payload: object, body: LearnBody) -> None:
+    assert isinstance(payload, Solve)
+    body.solve_block(payload.form)
+
+
+def emit_slices(payload: object, body: LearnBody) -> None:
+    assert isinstance(payload, Solve)
+    body.slice_block(payload.form)
+
+
+register(Rule(SOLVE, 20, "a free block with a quadratic energy", consider_solve, emit_solve, streams=True))
+register(Rule(SLICES, 30, "a block of constrained slices with a quadratic energy", consider_slices, emit_slices, streams=True))

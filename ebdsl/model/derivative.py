@@ -1,0 +1,110 @@
+"""Symbolic derivatives in index notation: ``d/dz_j Σ_m r_m²`` is ``Σ_m 2 r_m (-W_mj)``.
+
+The chain rule is applied to scalars, and each ``z_n`` differentiates to ``δ_nj``, which the sums
+take up; what comes out is the expression that one would write by hand.
+"""
+
+from __future__ import annotations
+
+from ebdsl.model import build
+from ebdsl.model.algebra import contract, delta, multiply, rename
+from ebdsl.model.build import add, lit, mul, power
+from ebdsl.model.ir import (
+    ZERO,
+    Add,
+    Apply,
+    Axis,
+    Fn,
+    Get,
+    Lit,
+    Module,
+    Mul,
+    Node,
+    Pow,
+    Sum,
+    Symbol,
+    Tensor,
+)
+
+
+class NoDerivative(Exception):
+    """The node holds a module, or a function whose derivative is not known: autograd's work."""
+
+
+def derivative(node: Node, symbol: Symbol, at: tuple[Axis, ...]) -> Node:
+    """``d node / d symbol[at]``, a node with the axes ``at`` free besides those of ``node``.
+
+    Raises :class:`NoDerivative` where the symbol goes through a module. Where a function is not
+    differentiable, a subgradient is meant (that of the atom's row).
+    """
+    memo: dict[Node, Node] = {}
+
+    def d(n: Node) -> Node:
+        if symbol not in n.symbols:
+            return ZERO
+        if n not in memo:
+            memo[n] = go(n)
+        return memo[n]
+
+    def go(n: Node) -> Node:
+        match n:
+            case Get(_, index):
+                return multiply(*(delta(i, j) for i, j in zip(index, at, strict=True)))
+            case Add(terms):
+                return add(*(d(t) for t in terms))
+            case Mul(factors):
+                return add(
+                    *(
+                        multiply(d(f), *factors[:k], *factors[k + 1 :])
+                        for k, f in enumerate(factors)
+                        if symbol in f.symbols
+                    )
+                )
+            case Pow(base, Lit(value)):
+                return multiply(lit(value), power(base, value - 1), d(base))
+            case Pow(base, exponent):
+                from ebdsl.model.build import fn
+
+                through_base = multiply(exponent, Pow(base, add(exponent, lit(-1))), d(base))
+                through_exponent = multiply(n, fn("log", base), d(exponent))
+                return add(through_base, through_exponent)
+            case Fn(atom, args):
+                from ebdsl.atoms import SCALARS
+
+                outer = SCALARS[atom].derivative(args)
+                return add(*(multiply(o, d(a)) for o, a in zip(outer, args, strict=True) if symbol in a.symbols))
+            case Sum(body, axes):
+                return contract(d(body), axes)
+            case Apply(function, args, index):
+                return _through(function, args, index)
+        raise NoDerivative(type(n).__name__)
+
+    def _through(function: str | Module, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]) -> Node:
+        if isinstance(function, Module):
+            raise NoDerivative(function.name)
+        from ebdsl.atoms import OPAQUES
+
+        rule = OPAQUES[function].derivative
+        if rule is None:
+            raise NoDerivative(function)
+        parts = []
+        for outer, arg in zip(rule(args, index), args, strict=True):
+            if symbol not in arg.symbols:
+                continue
+            # outer: Tensor over fresh axes of the argument; the argument's entry at the same place
+            inner = rename(arg.body, dict(zip(arg.axes, outer.axes, strict=True)))
+            parts.append(contract(multiply(outer.body, d(inner)), outer.axes))
+        return add(*parts)
+
+    return d(node)
+
+
+def fresh_index(symbol: Symbol, batch: bool = False) -> tuple[Axis, ...]:
+    """Axes to differentiate at: one for each axis of the symbol, after the sample's where asked."""
+    from ebdsl.model.ir import BATCH
+
+    own = tuple(build.fresh(dim, "j") for dim in symbol.shape)
+    return (BATCH, *own) if batch else own
+
+
+__all__ = ["NoDerivative", "derivative", "fresh_index", "mul"]

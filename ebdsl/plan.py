@@ -1,0 +1,135 @@
+"""The plan: which rule takes each latent and each block of parameters, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ebdsl import infer, learn
+from ebdsl.diagnostics import Checked, Diagnostic, Label
+from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
+from ebdsl.learn.core import RULES as LEARN_RULES
+from ebdsl.learn.core import Block
+from ebdsl.learn.volume import Volume, volume_of_low_energy
+from ebdsl.model.algebra import contract, modules_in, multiply, with_batch
+from ebdsl.model.ir import BATCH, Dim, Get, Module, Node, Symbol
+from ebdsl.model.model import Elimination, Model
+
+CHEAP = ("enumeration", "closed form")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``schedule``: ``full`` (every block exact, all data at a time), ``batches``, or ``none`` (nothing to learn).
+
+    ``energy`` is one sample's; ``learned_energy`` that with latents at their answers, responsibilities in
+    the symbol ``weights`` where latents were enumerated.
+    """
+
+    model: Model
+    energy: Node
+    inference: tuple[Decision, ...]
+    learning: tuple[tuple[Symbol, Decision], ...]
+    modules: tuple[Module, ...]
+    schedule: str
+    learned_energy: Node
+    weights: Symbol | None
+    volume: Volume
+
+    @property
+    def inference_rule(self) -> Decision | None:
+        return self.inference[0] if self.inference else None
+
+
+def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
+    """Decide everything, or say with reasons why it cannot be."""
+    energy = total_energy(model)
+    groups = _merged(model.eliminations)
+    inference: list[Decision] = []
+    found: list[Diagnostic] = []
+    if len(groups) > 1:
+        found.append(_nested(model, groups))
+        return Checked(None, tuple(found))
+    for group in groups:
+        answer = infer.decide(Problem(model, group.kind, group.latents, energy, group.beta))
+        if isinstance(answer, Decision):
+            inference.append(answer)
+        else:
+            found.append(_undecided(model, group, answer))
+    if found:
+        return Checked(None, tuple(found))
+    learned, weights = _at_answers(energy, inference)
+    learning, schedule = _learning(model, learned, tuple(inference))
+    volume = volume_of_low_energy(model, energy)
+    result = Plan(model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume)
+    diagnostics = volume.diagnostics(model, allow_flat)
+    if any(d.severity == "error" for d in diagnostics):
+        return Checked(None, diagnostics)
+    return Checked(result, diagnostics)
+
+
+def _merged(eliminations: tuple[Elimination, ...]) -> list[Elimination]:
+    """Neighbouring minimisations are one minimisation over all their latents."""
+    groups: list[Elimination] = []
+    for e in eliminations:
+        if groups and groups[-1].kind == e.kind == "min":
+            groups[-1] = replace(groups[-1], latents=groups[-1].latents + e.latents)
+        else:
+            groups.append(e)
+    return groups
+
+
+def _modules(energy: Node) -> tuple[Module, ...]:
+    return modules_in(energy)
+
+
+def _at_answers(energy: Node, inference: list[Decision]) -> tuple[Node, Symbol | None]:
+    """The energy that learning lowers: latents fixed, or states weighted by their responsibilities."""
+    from ebdsl.infer.rules.enumeration import Enumeration
+    from ebdsl.model.domains import Domain
+
+    payload = inference[0].payload if inference else None
+    if not isinstance(payload, Enumeration):
+        return energy, None
+    axes = tuple(s.axis for s in payload.states)
+    dims: tuple[Dim, ...] = tuple(a.dim for a in axes)
+    weights = Symbol("weights", "latent", dims, Domain("nonnegative"))
+    return contract(multiply(Get(weights, axes), payload.energy), axes), weights
+
+
+def _learning(
+    model: Model, energy: Node, inference: tuple[Decision, ...]
+) -> tuple[tuple[tuple[Symbol, Decision], ...], str]:
+    params = model.role("param")
+    modules = _modules(energy)
+    if not params and not modules:
+        return (), "none"
+    total = contract(with_batch(energy), (BATCH,))
+    blocks = [Block(model, w, energy, total, inference) for w in params if w in energy.symbols]
+    cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
+    first = [(b.symbol, learn.decide(b)) for b in blocks]
+    if cheap and not modules and all(LEARN_RULES[d.rule].exact for _, d in first):
+        return tuple(first), "full"
+    allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]
+    return tuple((b.symbol, learn.decide(b, allowed)) for b in blocks), "batches"
+
+
+def _undecided(model: Model, group: Elimination, refused: tuple[Refusal, ...]) -> Diagnostic:
+    names = ", ".join(s.name for s in group.latents)
+    span = group.latents[0].span
+    reasons = tuple(f"{r.rule}: {r.reason}" for r in refused)
+    return Diagnostic(
+        "EB0501", f"no rule of inference finds the {group.kind} over {names}",
+        (Label(span, "this latent variable"),) if span else (), reasons,
+    )  # fmt: skip
+
+
+def _nested(model: Model, groups: list[Elimination]) -> Diagnostic:
+    order = " of ".join(f"{g.kind} over {', '.join(s.name for s in g.latents)}" for g in groups)
+    span = groups[0].latents[0].span
+    return Diagnostic(
+        "EB0502", f"nested eliminations are not planned for yet: {order}", (Label(span, "here"),) if span else (),
+        ("use one min over all latents, or one softmin",),
+    )  # fmt: skip
+
+
+__all__ = ["Plan", "plan"]

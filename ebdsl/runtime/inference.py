@@ -1,0 +1,187 @@
+"""Tensor functions of generated inference code. Torch only; copied into generated files by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def largest_eigenvalue(matrix: Tensor) -> Tensor:
+    """An upper bound of the largest eigenvalue of a symmetric ``(n, n)`` matrix, never below it.
+
+    Exact up to rounding for n <= 1024; else ``‖A^32‖_F^(1/32)``, within a factor n^(1/64).
+    """
+    if matrix.shape[-1] <= 1024:
+        return torch.linalg.eigvalsh(matrix)[..., -1].clamp_min(1e-12) * (1 + 8 * torch.finfo(matrix.dtype).eps)
+    scale = torch.linalg.matrix_norm(matrix).clamp_min(1e-12)
+    power = matrix / scale
+    for k in range(1, 6):
+        power = power @ power
+        norm = torch.linalg.matrix_norm(power)
+        power, scale = power / norm, scale * norm ** (0.5**k)
+    return scale * (1 + 1e-5)
+
+
+def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
+    """``x`` with ``matrix @ x = right`` for positive semidefinite ``(..., n, n)`` and ``(..., n, k)``.
+
+    Cholesky where that exists, else the solution of least norm.
+    """
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    if not bool(info.any()):
+        return torch.cholesky_solve(right, factor)
+    values, vectors = torch.linalg.eigh(matrix)
+    floor = values[..., -1:].abs() * matrix.shape[-1] * torch.finfo(matrix.dtype).eps
+    inverse = torch.where(values > floor, values.clamp_min(torch.finfo(matrix.dtype).tiny).reciprocal(), 0)
+    return vectors @ (inverse[..., None] * (vectors.mT @ right))
+
+
+def proximal_gradient(
+    gradient: Callable[..., Tensor],
+    prox: Callable[[Tensor, Tensor], Tensor],
+    start: Tensor,
+    lipschitz: Tensor | None,
+    given: tuple[Tensor, ...],
+    tolerance: float,
+    max_steps: int,
+    affine: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Minimise ``S(x) + R(x)`` for each row of ``start`` ``(B, n)``: the minimiser, residual and steps.
+
+    Accelerated proximal gradient (Beck & Teboulle 2009) with gradient restart for each row (O'Donoghue &
+    Candes 2015). ``gradient(x, *given)`` is that of ``S``, whose rows go with those of ``given``; ``prox(v, t)`` is
+    ``argmin_x t R(x) + ½‖x - v‖²``, ``t`` of shape ``(B, 1)`` or a number. ``lipschitz`` bounds the curvature of ``S``; None:
+    found by backtracking. The residual is the largest entry of an element of ``∂(S + R)(x)``, so it
+    certifies the answer; rows that have reached ``tolerance`` leave the batch.
+    """
+    rows = torch.arange(start.shape[0], device=start.device)
+    answer = start.clone()
+    residuals = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
+    steps = torch.full((start.shape[0],), max_steps, device=start.device)
+    x, v, t = start, start, torch.ones_like(start[:, :1])
+    g = gv = gradient(x, *given)
+    curvature = torch.ones_like(t) if lipschitz is None else lipschitz.expand(t.shape) if lipschitz.ndim else lipschitz
+    every = 10
+    for step in range(1, max_steps + 1):
+        new = prox(v - gv / curvature, 1 / curvature)
+        g_new = gradient(new, *given)
+        if lipschitz is None:
+            for _ in range(60):
+                move = new - v
+                short = (move * (g_new - gv)).sum(-1, keepdim=True) > curvature * move.square().sum(-1, keepdim=True) * (
+                    1.0 if affine else 0.5
+                ) + 1e-12
+                if not bool(short.any()):
+                    break
+                curvature = torch.where(short, 2 * curvature, curvature)
+                new = prox(v - gv / curvature, 1 / curvature)
+                g_new = gradient(new, *given)
+        check = step % every == 0 or step == max_steps
+        if check:
+            residual = (curvature * (v - new) + g_new - gv).abs().amax(-1)
+        ahead = new - x
+        uphill = ((v - new) * ahead).sum(-1, keepdim=True) > 0
+        t = torch.where(uphill, 1.0, t)
+        t_new = 0.5 + (0.25 + t.square()).sqrt()
+        momentum = torch.where(uphill, 0.0, (t - 1) / t_new)
+        v = torch.addcmul(new, momentum, ahead)
+        gv = torch.addcmul(g_new, momentum, g_new - g) if affine else gradient(v, *given)
+        x, g, t = new, g_new, t_new
+        if check:
+            done = ~(residual > tolerance) if step < max_steps else torch.ones_like(residual, dtype=torch.bool)
+            finished = int(done.sum())
+            if finished == len(done) or finished > len(done) // 4:
+                at = rows[done]
+                answer[at], residuals[at], steps[at] = x[done], residual[done], step
+                if finished == len(done):
+                    break
+                keep = ~done
+                rows, x, v, g, gv, t = rows[keep], x[keep], v[keep], g[keep], gv[keep], t[keep]
+                given = tuple(a[keep] for a in given)
+                curvature = curvature[keep] if curvature.ndim else curvature
+    return answer, residuals, steps
+
+
+def descend(
+    energy: Callable[..., Tensor],
+    prox: Callable[[Tensor, Tensor], Tensor] | None,
+    start: Tensor,
+    given: tuple[Tensor, ...],
+    tolerance: float,
+    max_steps: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Go downhill on ``energy(x, *given)`` ``(B,)`` from each row of ``start`` ``(B, n)``: a local minimum.
+
+    Proximal gradient with a step for each row, lengthened while the energy falls as the model predicts and halved when
+    it does not (Armijo), through autograd. Gives the point, its energy, the residual (largest entry of the gradient mapping) and steps.
+    """
+    x = start.detach()
+    step = torch.ones_like(x[:, :1])
+
+    def value_and_slope(at: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            at = at.detach().requires_grad_(True)
+            value = energy(at, *given)
+            (slope,) = torch.autograd.grad(value.sum(), at)
+        return value.detach(), slope
+
+    value, slope = value_and_slope(x)
+    residual = torch.full_like(value, torch.inf)
+    count = torch.zeros_like(value, dtype=torch.int64)
+    for k in range(max_steps):
+        new = x - step * slope
+        if prox is not None:
+            new = prox(new, step)
+        move = new - x
+        new_value, new_slope = value_and_slope(new)
+        model = (slope * move).sum(-1) + 0.5 * (move.square() / step).sum(-1)
+        good = new_value <= value + torch.clamp(model, max=0.0) * 0.5 + 1e-7 * value.abs()
+        mapping = (move / step).abs().amax(-1)
+        residual = torch.where(good, mapping, residual)
+        x = torch.where(good[:, None], new, x)
+        slope = torch.where(good[:, None], new_slope, slope)
+        value = torch.where(good, new_value, value)
+        step = torch.where(good[:, None], step * 1.5, step * 0.5)
+        active = residual > tolerance
+        count = torch.where(active, k + 1, count)
+        if k % 10 == 9 and not bool((active & (step[:, 0] > 1e-10)).any()):
+            break
+    return x, value, residual, count
+
+
+def call_batched(module: Callable[..., Tensor], inputs: tuple[Tensor, ...], ranks: tuple[int, ...]) -> Tensor:
+    """Apply a module whose inputs have several leading axes: these are broadcast and made one."""
+    lead = torch.broadcast_shapes(*(x.shape[: x.ndim - r] for x, r in zip(inputs, ranks, strict=True)))
+    flat = [
+        x.expand(*lead, *x.shape[x.ndim - r :]).reshape(-1, *x.shape[x.ndim - r :]) for x, r in zip(inputs, ranks, strict=True)
+    ]
+    out = module(*flat)
+    return out.reshape(*lead, *out.shape[1:])
+
+
+def starting_points(like: Tensor, count: int, low: float, high: float, grid: bool) -> Tensor:
+    """``count`` starts for each row of ``like`` ``(B, n)``, row by row ``(B·count, n)``: a grid, or seeded draws.
+
+    The first is the row of ``like`` itself.
+    """
+    n = like.shape[1]
+    if grid:
+        side = max(2, round(count ** (1 / n)))
+        line = torch.linspace(low, high, side, dtype=like.dtype, device=like.device)
+        points = torch.cartesian_prod(*[line] * n).reshape(-1, n)[:count]
+    else:
+        generator = torch.Generator().manual_seed(0)
+        points = (low + high) / 2 + (high - low) / 4 * torch.randn(count, n, generator=generator, dtype=like.dtype)
+        points = points.clamp(low, high).to(like.device)
+    points = torch.cat([points, points[:1].expand(count - len(points), n)])
+    every = points.expand(like.shape[0], count, n).clone()
+    every[:, 0] = like
+    return every.reshape(-1, n)
+
+
+def all_assignments(points: Tensor, count: int) -> Tensor:
+    """Every way to give ``count`` places one of ``points`` ``(p, *shape)``: ``(p**count, count, *shape)``."""
+    places = torch.cartesian_prod(*[torch.arange(points.shape[0])] * count).reshape(-1, count)
+    return points[places]

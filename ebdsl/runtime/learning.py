@@ -1,0 +1,57 @@
+"""Tensor functions of generated learning code. Torch only; copied into generated files by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def minimise_slices(
+    x: Tensor, matrix: Tensor, linear: Tensor, project: Callable[[Tensor], Tensor], dim: int, passes: int = 1
+) -> Tensor:
+    """Lower ``½ Σ x_k Q_kl x_l + Σ b_k x_k`` over the slices ``x_k`` of ``x`` along ``dim``, each kept where ``project`` puts it.
+
+    With the others fixed the problem in one slice is isotropic, so that its minimiser is the projection of the
+    free one; the energy never rises (block coordinate descent as in Mairal et al. 2010, algorithm 2). Slices
+    that nothing uses stay as they are. ``matrix`` ``(n, n)`` with n the extent of ``dim``; ``linear`` as ``x``.
+    """
+    x = x.clone()
+    curvature = matrix.diagonal()
+    floor = curvature.max().clamp_min(torch.finfo(x.dtype).tiny) * 1e-6
+    scale = torch.where(curvature > floor, curvature, torch.inf)
+    for _ in range(passes):
+        for k in range(x.shape[dim]):
+            slope = torch.tensordot(x, matrix[:, k], dims=([dim], [0])) + linear.select(dim, k)
+            old = x.narrow(dim, k, 1)
+            old.copy_(project(old - slope.unsqueeze(dim) / scale[k]))
+    return x
+
+
+def leading_subspace(second_moment: Tensor, k: int) -> Tensor:
+    """The ``k`` leading eigenvectors of a symmetric ``(d, d)`` matrix as orthonormal rows ``(k, d)``.
+
+    The sign of each is fixed: its largest entry is positive.
+    """
+    _, vectors = torch.linalg.eigh(second_moment)
+    rows = vectors[:, -k:].flip(-1).T
+    signs = rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()
+    return rows * signs
+
+
+def draw_far_points(distance: Tensor, generator: torch.Generator) -> Tensor:
+    """One index of ``distance`` ``(n,)``, drawn with probability proportional to it (k-means++, Arthur & Vassilvitskii 2007)."""
+    weights = distance.clamp_min(0).double().cpu()
+    if not bool(weights.sum() > 0):
+        weights = torch.ones_like(weights)
+    total = weights.cumsum(0)
+    mark = torch.rand((), generator=generator, dtype=torch.float64) * total[-1]
+    return torch.searchsorted(total, mark).clamp_max(len(total) - 1)
+
+
+def symmetric_inverse(matrix: Tensor, floor: float = 1e-6) -> Tensor:
+    """Inverse of symmetric ``(..., n, n)`` with eigenvalues kept above ``floor`` times their mean."""
+    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
+    bound = floor * values.abs().mean(-1, keepdim=True).clamp_min(torch.finfo(matrix.dtype).tiny)
+    return (vectors / values.clamp_min(0).maximum(bound)[..., None, :]) @ vectors.mT

@@ -1,0 +1,25 @@
+"""An optimiser's state as flat tensors, and back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """``{"optimizer.0.exp_avg": …}``: a copy of every tensor and number of the state."""
+    return {
+        f"optimizer.{index}.{key}": torch.as_tensor(value).detach().clone()
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+
+
+def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what :func:`optimizer_tensors` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = value.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
