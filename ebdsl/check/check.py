@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePath
 
 from ebdsl.check.declare import declare
@@ -51,6 +52,7 @@ def check(
     model = _model(spec, ctx, energy, answers, train) if energy is not None else None
     if model is not None and not report.has_errors:
         lint(model, spec, ctx)
+        model = replace(model, notes=tuple(ctx.notes))
     return Checked(None if report.has_errors else model, report.sorted())
 
 

@@ -1,11 +1,63 @@
-"""Legal, and probably not what was meant."""
+"""Legal, and probably not what was meant. A lint that cannot be sure is silent."""
 
 from __future__ import annotations
 
+from ebdsl.check.flat import lint_flat
+from ebdsl.check.onehot import lint_prototypes
+from ebdsl.check.penalties import lint_penalties, note_weights
 from ebdsl.check.scope import Context
+from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model
 from ebdsl.syntax import ast
 
 
 def lint(model: Model, spec: ast.Spec, ctx: Context) -> None:
-    """Add warnings to the report."""
+    """Add warnings to the report, and notes to the context."""
+    held = frozenset(s for t in model.terms for s in t.node.symbols)
+    answers = frozenset(s for n in model.amortised.values() for s in n.symbols)
+    _unused(held | answers, ctx)
+    _latents(model, held, ctx)
+    lint_penalties(model, ctx)
+    lint_prototypes(model, ctx)
+    lint_flat(model, ctx)
+    note_weights(model, ctx)
+
+
+def _unused(held: frozenset[Symbol], ctx: Context) -> None:
+    for k, s in ctx.declarations.items():
+        name = getattr(s, "name", None)
+        if not isinstance(name, ast.Name):
+            continue
+        match s:
+            case ast.VarDecl(role=role) if role in ("observed", "param"):
+                unused = ctx.symbols[k] not in held
+                what = "no term of the energy holds it" if k in ctx.used else "nothing uses it"
+            case ast.ConstDecl() | ast.DimDecl() | ast.ModuleDecl() | ast.IndexDecl() | ast.Define():
+                unused, what = k not in ctx.used, "nothing uses it"
+            case _:
+                continue
+        if unused:
+            ctx.report.add(
+                "EB0401",
+                f"{name.id} is {'defined' if isinstance(s, ast.Define) else 'declared'}, and {what}",
+                (name.span, "not used"),
+                help="use it in the energy, or delete the line",
+            )
+
+
+def _latents(model: Model, held: frozenset[Symbol], ctx: Context) -> None:
+    for s in model.role("latent"):
+        if s not in held and s.span is not None:
+            ctx.report.add(
+                "EB0402",
+                f"no term of the energy holds {s.name}",
+                (s.span, "a latent variable without a term"),
+                help=f"use {s.name} in {model.energy_name}, or delete the line" + _under(model, s),
+            )
+
+
+def _under(model: Model, s: Symbol) -> str:
+    inside = any(s in e.latents for e in model.eliminations)
+    return f" and take {s.name} out of the minimum" if inside else ""
+
+
