@@ -21,11 +21,11 @@ from ebdsl.syntax.tokens import CLOSERS, OPENERS, end, make, start
 MAX_OPEN = 12
 MAX_READINGS = 200
 
-_ENDS = frozenset({"NAME", "NUMBER", "STRING", "DIFF"})
+_ENDS = frozenset({"NAME", "NUMBER", "STRING"})
 _POSTFIX = frozenset({"PRIME", "SUPER"})
-_INFIX = frozenset({"STAR", "ELEMENTWISE", "DOT", "SLASH", "CROSS", "CARET"})
+_INFIX = frozenset({"OPERATOR", "SLASH", "CARET"})
 _SIGNS = frozenset({"PLUS", "MINUS"})
-_PREFIX = frozenset({"SUMOP", "MINOP", "SOFTOP", "INT", "INTD", "EXPECT", "FUNC", "PARTIAL"})
+_PREFIX = frozenset({"SUMOP", "MINOP", "ENCLOSING", "FUNC", "PARTIAL"})
 _BARS = frozenset({"BAR", "DOUBLEBAR"})
 _HELP = ("write `abs(...)` for an absolute value and `norm(...)` for a norm, or put a space before a bar that opens",)
 
@@ -57,7 +57,7 @@ class _Reading:
 
 
 def resolve(text: str, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
-    """The tokens with every bar opened or closed: types ABSL, ABSR, NORML, NORMR and ORDER."""
+    """The tokens with every bar opened or closed: types BARL, BARR and ORDER."""
     if not any(token.type in _BARS for token in tokens):
         return tokens, []
     faces: dict[int, str] = {}
@@ -80,28 +80,30 @@ _Item = tuple[str, int]
 
 
 def _levels(tokens: list[Token]) -> Iterator[list[_Item]]:
-    """The inside of every bracket that holds bars, and the outside, with inner brackets as operands."""
-    stack: list[list[_Item]] = [[]]
-    skip = 0
+    """The inside of every bracket that holds bars, and the outside, with inner brackets as one item."""
+    stack: list[tuple[str, list[_Item]]] = [("", [])]
     for at, token in enumerate(tokens):
-        kind = token.type
-        if at < skip:
-            continue
-        if kind in OPENERS:
-            stack.append([])
-        elif kind in CLOSERS:
-            inside = stack.pop()
-            if any(item[0] == "bar" for item in inside):
+        if token.type in OPENERS:
+            stack.append((token.type, []))
+        elif token.type in CLOSERS and len(stack) > 1:
+            opener, inside = stack.pop()
+            if any(kind == "bar" for kind, _ in inside):
                 yield _without_limits(tokens, inside)
-            if not stack:
-                stack.append([])
-            stack[-1].append((_group(tokens, at), at))
+            level = stack[-1][1]
+            level.append((_group(tokens, opener, level), at))
         else:
-            stack[-1].append((_class(kind), at))
-    while stack:
-        inside = stack.pop()
-        if any(item[0] == "bar" for item in inside):
+            stack[-1][1].append((_class(token.type), at))
+    for _, inside in stack:
+        if any(kind == "bar" for kind, _ in inside):
             yield _without_limits(tokens, inside)
+
+
+def _group(tokens: list[Token], opener: str, before: list[_Item]) -> str:
+    """A bracketed group is an operand, but ``_{…}`` and the ``[β]`` of ``softmin_z[β]`` are subscripts."""
+    if opener == "SUBBRACE":
+        return "subscript"
+    head = next((at for kind, at in reversed(before) if kind != "subscript"), None)
+    return "subscript" if opener == "LSQ" and head is not None and tokens[head].type == "MINOP" else "operand"
 
 
 def _without_limits(tokens: list[Token], level: list[_Item]) -> list[_Item]:
@@ -134,26 +136,9 @@ def _class(kind: str) -> str:
         return "prefix"
     if kind == "SUB":
         return "subscript"
-    if kind in ("FNAME", "EULER"):
+    if kind == "FNAME":
         return "callee"
     return "stop"
-
-
-def _group(tokens: list[Token], closer: int) -> str:
-    """A bracketed group is an operand, but ``_{…}`` is a subscript."""
-    depth = 0
-    for at in range(closer, -1, -1):
-        if tokens[at].type in CLOSERS:
-            depth += 1
-        elif tokens[at].type in OPENERS:
-            depth -= 1
-            if depth == 0:
-                if tokens[at].type == "SUBBRACE":
-                    return "subscript"
-                if tokens[at].type == "LSQ" and at and tokens[at - 1].type in ("SUB", "SOFTOP"):
-                    return "subscript"
-                return "operand"
-    return "operand"
 
 
 # ------------------------------------------------------------------ the search
@@ -354,10 +339,10 @@ def _apply(tokens: list[Token], faces: dict[int, str]) -> list[Token]:
             way, kind = face.split(" ")
             side = "L" if way == "open" else "R"
             if kind == "||":
-                out.append(make(f"NORM{side}", "||", start(token), end(token) + 1))
+                out.append(make(f"BAR{side}", "||", start(token), end(token) + 1))
                 skip = True
             else:
-                out.append(make(("ABS" if kind == "|" else "NORM") + side, str(token), start(token), end(token)))
+                out.append(make(f"BAR{side}", str(token), start(token), end(token)))
     return out
 
 
@@ -367,7 +352,7 @@ def _orders(tokens: list[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        if out and out[-1].type in ("NORMR", "ABSR") and token.type in ("SUB", "SUBBRACE"):
+        if out and out[-1].type in ("BARR",) and token.type in ("SUB", "SUBBRACE"):
             stop = at
             while token.type == "SUBBRACE" and stop + 1 < len(tokens) and tokens[stop].type != "RBRACE":
                 stop += 1

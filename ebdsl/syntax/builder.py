@@ -10,10 +10,12 @@ from lark import Token, Transformer
 
 from ebdsl.diagnostics import Span
 from ebdsl.syntax import ast
+from ebdsl.syntax.show import show
 from ebdsl.syntax.spellings import COMPARE, SUBSCRIPTS, SUPERSCRIPTS, ascii_name, canonical
 from ebdsl.syntax.tokens import end, span, start
 
-_OPERATORS = {"STAR": "*", "ELEMENTWISE": "⊙", "DOT": "·", "SLASH": "/", "CROSS": "*"}
+_OPERATORS = {**dict.fromkeys("∗⋆⊛×", "*"), **dict.fromkeys((".*", "∘"), "⊙"), **dict.fromkeys(".⋅•", "·")}
+_BIG = {**dict.fromkeys("Σ∑", "sum"), **dict.fromkeys("Π∏", "prod"), "∫": "integral", "int": "integral"}
 _DIMS_IN_PARENTHESES = frozenset({"onehot", "simplex"})
 
 Parts = list[Any]
@@ -63,6 +65,8 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return ast.Number(span(parts[0]), float(parts[0]), str(parts[0]))
 
     def name(self, parts: Parts) -> ast.Expr:
+        if parts[0] == "ℯ":  # the base of e^x, where no line declares an e
+            return ast.Name(span(parts[0]), "ℯ")
         return _name(parts[0], "inf" if parts[0] == "∞" else None)
 
     def text(self, parts: Parts) -> ast.Expr:
@@ -93,7 +97,7 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return parts[1]
 
     def operator(self, parts: Parts) -> str:
-        return _OPERATORS[parts[0].type]
+        return _OPERATORS.get(parts[0], str(parts[0]))
 
     def product(self, parts: Parts) -> ast.Expr:
         factors: list[tuple[str, ast.Expr]] = []
@@ -138,10 +142,10 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return ast.Transpose(_span(parts), parts[0])
 
     def power(self, parts: Parts) -> ast.Expr:
-        return ast.Power(_span(parts), parts[0], parts[2])
-
-    def exponential(self, parts: Parts) -> ast.Expr:
-        return ast.Call(_span(parts), "exp", span(parts[0]), (parts[2],))
+        base, exponent = parts[0], parts[2]
+        if isinstance(base, ast.Name) and base.id == "ℯ":
+            return ast.Call(_span(parts), "exp", base.span, (exponent,))
+        return ast.Power(_span(parts), base, exponent)
 
     def superscript(self, parts: Parts) -> ast.Expr:
         text = "".join(SUPERSCRIPTS[c] for c in parts[1])
@@ -153,7 +157,7 @@ class Builder(Transformer):  # type: ignore[type-arg]
 
     def bars(self, parts: Parts) -> ast.Expr:
         order = None
-        kind = "abs" if parts[0].type == "ABSL" else "norm"
+        kind = "abs" if parts[0] in ("|", "∣") else "norm"
         if len(parts) == 4:
             order = "".join(SUBSCRIPTS.get(c, c) for c in parts[3].lstrip("_").strip("{}")).replace("∞", "inf")
             kind = "norm"
@@ -176,23 +180,19 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return [part for part in parts if isinstance(part, tuple)]
 
     def big(self, parts: Parts) -> ast.Expr:
-        kind = str(parts[0])
-        kind = {"Σ": "sum", "∑": "sum", "Π": "prod", "∏": "prod", "∫": "integral", "int": "integral"}.get(kind, kind)
         bound = parts[1] if isinstance(parts[1], list) else []
         beta = parts[3] if len(parts) == 6 else None
-        return self._big(parts, kind, bound, parts[-1], beta)
+        return self._big(parts, _BIG.get(parts[0], str(parts[0])), bound, parts[-1], beta)
 
-    def integral(self, parts: Parts) -> ast.Expr:
+    def enclosed(self, parts: Parts) -> ast.Expr:
+        """``E_u[f]``, and ``∫ f dz`` as ``∫ [f]`` with a bracket that says ``dz``."""
         bound = parts[1] if isinstance(parts[1], list) else []
-        body = next(part for part in parts[1:] if isinstance(part, ast.Expr))
-        by = [_name(part, str(part)[1:]) for part in parts if isinstance(part, Token) and part.type == "DIFF"]
+        closer = parts[-1]
         known = {name.id for name, _ in bound}
-        bound = bound + [(name, None) for name in by if name.id not in known]
-        return self._big(parts, "integral", bound, body)
-
-    def expectation(self, parts: Parts) -> ast.Expr:
-        bound = parts[1] if isinstance(parts[1], list) else []
-        return self._big(parts, "expect", bound, parts[-2])
+        if closer != "]":
+            by = [_name(closer, word[1:]) for word in closer.split(" ")]
+            bound = bound + [(name, None) for name in by if name.id not in known]
+        return self._big(parts, _BIG.get(parts[0], "expect"), bound, parts[-2])
 
     def _big(self, parts: Parts, kind: str, bound: Parts, body: ast.Expr, beta: ast.Expr | None = None) -> ast.Expr:
         names = tuple(name for name, _ in bound)
@@ -201,63 +201,36 @@ class Builder(Transformer):  # type: ignore[type-arg]
 
     # -------------------------------------------------------------- domains
 
-    def words(self, parts: Parts) -> Any:
-        """``unit columns``, ``positive definite``, ``low-rank``; ``ℝ`` is ``R``."""
-        text = ""
-        for part in parts:
-            joint = "" if not text or text.endswith("-") or part.type == "MINUS" else " "
-            text += "-" if part.type == "MINUS" else joint + _word(part)
-        return [parts[0], parts[-1]], text
+    def set(self, parts: Parts) -> Any:
+        return parts[0], parts[1], parts[2]
 
-    def dims_suffix(self, parts: Parts) -> Any:
-        return "dims", tuple(parts[1]), parts[-1]
-
-    def args_suffix(self, parts: Parts) -> Any:
-        return "args", parts[1][0], parts[-1]
-
-    def power_suffix(self, parts: Parts) -> Any:
-        shape = parts[1]
-        dims = tuple(shape) if isinstance(shape, list) else (shape,)
-        return "dims", dims, shape[-1] if isinstance(shape, list) else shape
-
-    def shape(self, parts: Parts) -> Any:
-        return _nodes(parts)
-
-    def plus_suffix(self, parts: Parts) -> Any:
-        return "plus", (), parts[0]
+    def suffix(self, parts: Parts) -> Any:
+        return parts
 
     def domain(self, parts: Parts) -> list[ast.TypeExpr]:
         """One or two: ``R+[N]`` is ``R[N]`` and ``>= 0``."""
-        if isinstance(parts[0], ast.TypeExpr):
-            return [parts[0]]
-        if isinstance(parts[0], Token):
-            from ebdsl.syntax.show import show
-
-            name = "{" + ",".join(show(item) for item in parts[1]) + "}"
-            ends, rest = [parts[0], parts[2]], parts[3:]
+        first = parts[0]
+        if isinstance(first, ast.TypeExpr):
+            return [first]
+        if isinstance(first, Token):
+            name = " ".join(ascii_name(word) for word in first.split(" "))
         else:
-            (ends, name), rest = parts[0], parts[1:]
+            name = "{" + ",".join(show(item) for item in first[1]) + "}"
         dims: tuple[ast.Expr, ...] = ()
         args: tuple[ast.Expr, ...] = ()
-        plus: Token | None = None
-        for kind, values, last in rest:
-            if kind == "dims":
-                dims += values
-            elif kind == "args":
-                args += values
+        nonnegative: list[ast.TypeExpr] = []
+        for suffix in parts[1:]:
+            if suffix[0].type == "LSQ":
+                dims += tuple(suffix[1])
+            elif suffix[0].type == "LPAR":
+                args += suffix[1][0]
             else:
-                plus = last
-            ends = [ends[0], last]
+                nonnegative.append(ast.TypeExpr(span(suffix[0]), ">= 0"))
         if name in _DIMS_IN_PARENTHESES and not dims:
             dims, args = args, ()
-        found = [ast.TypeExpr(_span(ends), name, dims, args)]
-        if plus is not None:
-            found.append(ast.TypeExpr(span(plus), ">= 0"))
-        return found
+        return [ast.TypeExpr(_span(parts), name, dims, args), *nonnegative]
 
     def relation(self, parts: Parts) -> ast.TypeExpr:
-        from ebdsl.syntax.show import show
-
         return ast.TypeExpr(_span(parts), f"{COMPARE.get(parts[0], str(parts[0]))} {show(parts[1])}")
 
     def domains(self, parts: Parts) -> list[ast.TypeExpr]:
@@ -297,18 +270,13 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return [part for part in parts if isinstance(part, tuple)]
 
     def law(self, parts: Parts) -> Any:
-        return "law", parts[1]
-
-    def domain_part(self, parts: Parts) -> list[ast.TypeExpr]:
-        return parts[1]
+        return parts[0], parts[1]
 
     def declaration(self, parts: Parts) -> Any:
         heads = parts[0]
         law = next((part[1] for part in parts[1:] if isinstance(part, tuple)), None)
         domains = next((part for part in parts[1:] if isinstance(part, list)), [])
-        last = domains[-1].span.end if domains else 0
-        finish = max([last, *([law.span.end] if law else []), *[_span([head[2]]).end for head in heads]])
-        return heads, law, domains, finish
+        return heads, law, domains, _span(parts).end
 
     def variables(self, parts: Parts) -> list[ast.Statement]:
         role = str(parts[0])
@@ -328,7 +296,7 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return _nodes(parts)
 
     def constant(self, parts: Parts) -> ast.Statement:
-        domains = parts[1] if isinstance(parts[1], list) else []
+        domains = parts[2] if len(parts) == 5 else []
         return ast.ConstDecl(_span(parts), _name(parts[0]), parts[-1], domains[0] if domains else None)
 
     def signature(self, parts: Parts) -> Any:
@@ -341,10 +309,7 @@ class Builder(Transformer):  # type: ignore[type-arg]
         names = parts[1]
         inputs, output = next((part for part in parts[2:] if isinstance(part, tuple)), ((), None))
         body = next((tuple(part) for part in parts[2:] if isinstance(part, list)), None)
-        last = parts[-1]
-        finish = _span([last]).end if not isinstance(last, tuple) or last else names[-1].span.end
-        where = Span(start(parts[0]), finish)
-        return [ast.ModuleDecl(where, name, inputs, output, body) for name in names]
+        return [ast.ModuleDecl(_span(parts), name, inputs, output, body) for name in names]
 
     def infer(self, parts: Parts) -> list[ast.Statement]:
         return [ast.InferBy(_span(parts), name, parts[3], str(parts[0])) for name in parts[1]]

@@ -132,7 +132,7 @@ def _read(
     if deep is not None:
         problems.append(_too_deep(span(deep)))
         return []
-    tokens = words.retype(line, names, setting)
+    tokens = words.retype(line, names, setting=setting)
     tokens, trouble = bars.resolve(text, tokens)
     if trouble:
         problems.extend(trouble)

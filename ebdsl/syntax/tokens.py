@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from lark import Lark, Token
@@ -22,7 +23,7 @@ class _AsFound:
 
     always_accept = (
         *("COMMENT", "NEWLINE", "COMMAND", "JUNK", "BAR", "DOUBLEBAR", "SEMICOLON", "ELEMENT", "FRACTION"),
-        *("BIGSUM", "BIGPROD", "INTEGRAL", "ROOT", "INFINITY"),
+        *("BIGSUM", "BIGPROD", "INTEGRAL", "ROOT", "INFINITY", "SUBPLUS", "STAR", "ELEMENTWISE", "DOT", "CROSS"),
     )
 
     def process(self, stream):  # type: ignore[no-untyped-def]
@@ -69,3 +70,21 @@ def span(token: Token) -> Span:
 def make(kind: str, text: str, begin: int, finish: int) -> Token:
     """A token that the text does not spell out on its own."""
     return Token(kind, text, start_pos=begin, end_pos=finish)
+
+
+def kind_at(tokens: Sequence[Token], at: int) -> str:
+    """The type of the token at ``at``, or nothing past the end."""
+    return tokens[at].type if at < len(tokens) else ""
+
+
+def closing(tokens: Sequence[Token], opener: int) -> int:
+    """The index of the bracket that closes the one at ``opener``; the last index if none does."""
+    depth = 0
+    for at in range(opener, len(tokens)):
+        if tokens[at].type in OPENERS:
+            depth += 1
+        elif tokens[at].type in CLOSERS:
+            depth -= 1
+            if depth <= 0:
+                return at
+    return len(tokens) - 1

@@ -12,71 +12,80 @@ from dataclasses import dataclass
 from lark import Token
 
 from ebdsl.syntax.layout import DECLARATIONS, Line, opens_statement
-from ebdsl.syntax.spellings import FRACTIONS, canonical
-from ebdsl.syntax.tokens import CLOSERS, OPENERS, end, make, start
+from ebdsl.syntax.rewrite import Words, declaration_tokens, fraction, index_tokens, integrals, without_list_dots
+from ebdsl.syntax.spellings import canonical
+from ebdsl.syntax.tokens import CLOSERS, OPENERS, closing, end, kind_at, make, start
 
 BIG_WORDS = {
     "sum": "SUMOP",
     "prod": "SUMOP",
     "mean": "SUMOP",
+    "int": "SUMOP",
     "min": "MINOP",
     "max": "MINOP",
     "argmin": "MINOP",
     "argmax": "MINOP",
-    "softmin": "SOFTOP",
-    "int": "INT",
+    "softmin": "MINOP",
 }
 """Words that are big operators when a subscript follows, and the terminal of each."""
 
-BIG_SIGNS = {"BIGSUM": ("sum", "SUMOP"), "BIGPROD": ("prod", "SUMOP"), "INTEGRAL": ("int", "INT")}
+_SIGNS = {
+    **{sign: "SUMOP" for sign in ("BIGSUM", "BIGPROD", "INTEGRAL")},
+    **{sign: "OPERATOR" for sign in ("STAR", "ELEMENTWISE", "DOT", "CROSS")},
+    "ELEMENT": "MEMBER",
+    "ROOT": "FUNC",
+    "INFINITY": "NAME",
+    "SUBPLUS": "PLUS",
+}
 
 PREFIX_FUNCTIONS = frozenset(
     "log ln exp det logdet tr trace sqrt sin cos tan sinh cosh tanh sign sgn abs norm rank diag".split()
 )
 """Functions that mathematicians write without parentheses: ``log det W``, ``log|x|``, ``√x``."""
 
-_OPERAND_STARTS = frozenset(
+_OPERANDS = frozenset(
     {"NAME", "NUMBER", "FRACTION", "STRING", "LPAR", "BAR", "DOUBLEBAR", "ROOT", "PARTIAL", "FUNC", "FNAME"}
-    | {"SUMOP", "MINOP", "SOFTOP", "INT", "INTD", "EXPECT"}
-    | set(BIG_SIGNS)
+    | {"BIGSUM", "BIGPROD", "INTEGRAL", "INFINITY", "SUMOP", "MINOP", "ENCLOSING"}
 )
-_OPERAND_ENDS = frozenset({"NAME", "NUMBER", "STRING", "PRIME", "SUPER", "SUB", "DIFF", "BAR", "DOUBLEBAR"}) | CLOSERS
-_BINDS_LEFT = frozenset({"STAR", "ELEMENTWISE", "DOT", "SLASH", "CROSS", "CARET"})
-_BINDS_RIGHT = frozenset({"PRIME", "CARET", "SUPER", "LSQ", "SUBBRACE"})
+"""What an operand starts with."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """Names of a file, in canonical spelling: ``values`` of declarations, ``functions`` and modules."""
+    """Names of a file, in canonical spelling: those of declarations, of ``f(x) = …`` and modules, of ``S = …``."""
 
     values: frozenset[str]
     functions: frozenset[str]
+    definitions: frozenset[str]
 
     def __contains__(self, name: str) -> bool:
-        return name in self.values or name in self.functions
+        return name in self.values or name in self.functions or name in self.definitions
 
 
 def declared(lines: Iterable[Line]) -> Declared:
     """What the heads of all statements declare."""
     values: set[str] = set()
     functions: set[str] = set()
+    definitions: set[str] = set()
     for line in lines:
         tokens = line.tokens
         kind = opens_statement(tokens, 0)
         if kind is None:
-            if tokens[0].type == "NAME" and len(tokens) > 1:
-                if tokens[1].type == "EQUAL":
-                    values.add(canonical(tokens[0]))
-                elif tokens[1].type == "LPAR" and _is_head(tokens):
+            if tokens[0].type == "NAME":
+                if kind_at(tokens, 1) == "EQUAL":
+                    definitions.add(canonical(tokens[0]))
+                elif is_head(tokens):
                     functions.add(canonical(tokens[0]))
         elif tokens[0] in DECLARATIONS:
             into = functions if kind == "MODULE" else values
-            into.update(canonical(tokens[at]) for at in _heads(tokens))
-    return Declared(frozenset(values), frozenset(functions))
+            into.update(canonical(tokens[at]) for at in heads(tokens))
+    return Declared(frozenset(values), frozenset(functions), frozenset(definitions))
 
 
-def _is_head(tokens: list[Token]) -> bool:
+def is_head(tokens: list[Token]) -> bool:
     """``E(y, z) =``"""
+    if kind_at(tokens, 1) != "LPAR":
+        return False
     for at in range(2, len(tokens) - 1):
         if tokens[at].type == "RPAR":
             return tokens[at + 1].type == "EQUAL"
@@ -85,26 +94,25 @@ def _is_head(tokens: list[Token]) -> bool:
     return False
 
 
-def _heads(tokens: list[Token]) -> list[int]:
-    """Where the names stand that a declaration's line declares; commas between declarations become NEXT."""
+def heads(tokens: list[Token]) -> list[int]:
+    """Where the names stand that a declaration's line declares."""
     found: list[int] = []
     depth = 0
     typed = False
     for at in range(1, len(tokens)):
-        token, before = tokens[at], tokens[at - 1]
+        token = tokens[at]
         if token.type in OPENERS:
             depth += 1
         elif token.type in CLOSERS:
             depth -= 1
         elif depth:
             continue
-        elif token.type == "NAME" and token not in ("in",) and (at == 1 or before.type in ("COMMA", "NEXT")):
-            after = _past_brackets(tokens, at + 1)
-            follower = tokens[after].type if after < len(tokens) else ""
-            member = follower in ("COLON", "ELEMENT") or (follower == "NAME" and tokens[after] == "in")
-            if not typed or member or follower == "EQUAL":
-                if typed:
-                    before.type = "NEXT"
+        elif token.type == "NAME" and token != "in" and (at == 1 or tokens[at - 1].type == "COMMA"):
+            after = at + 1
+            if kind_at(tokens, after) in OPENERS:
+                after = closing(tokens, after) + 1
+            follower = kind_at(tokens, after)
+            if not typed or follower in ("COLON", "ELEMENT", "EQUAL") or (follower == "NAME" and tokens[after] == "in"):
                 found.append(at)
                 typed = False
         elif token.type in ("COLON", "EQUAL", "TILDE", "ELEMENT") or token == "in":
@@ -112,206 +120,216 @@ def _heads(tokens: list[Token]) -> list[int]:
     return found
 
 
-def _past_brackets(tokens: list[Token], at: int) -> int:
-    """The index after the bracket group that opens at ``at``, or ``at``."""
-    if at >= len(tokens) or tokens[at].type not in OPENERS:
-        return at
-    return closing(tokens, at) + 1
+# ------------------------------------------------------------------ one statement
 
 
-def closing(tokens: list[Token], at: int) -> int:
-    """The index of the bracket that closes the one at ``at``; the last index if none does."""
-    depth = 0
-    for index in range(at, len(tokens)):
-        if tokens[index].type in OPENERS:
-            depth += 1
-        elif tokens[index].type in CLOSERS:
-            depth -= 1
-            if depth == 0:
-                return index
-    return len(tokens) - 1
-
-
-def retype(line: Line, names: Declared, setting: bool) -> list[Token]:
-    """The line's tokens with the terminals that the grammar declares. Bars are left as they are."""
+def retype(line: Line, names: Declared, *, setting: bool = False) -> list[Token]:
+    """The line's tokens with the terminals of the grammar, in one spelling. Bars are left as they are."""
     tokens = list(line.tokens)
-    kind = "KEY" if setting else opens_statement(tokens, 0)
-    first = 0
-    if kind and (setting is False or tokens[0].type == "NAME"):
-        tokens[0].type = kind
-        first = 1
+    kind = "KEY" if setting and tokens[0].type == "NAME" else None if setting else opens_statement(tokens, 0)
+    if kind is None:
+        return _definition(tokens, names)
+    begin = heads(tokens) if kind in DECLARATIONS.values() else []
+    if kind in ("DIM", "CONST", "ROLE"):
+        for at in begin:
+            # `latent x, z : R` is one declaration of two names; `const a = 1, b = 2` is two
+            if at > 1 and (kind == "DIM" or kind_at(tokens, at - 2) not in ("NAME", "") or _typed_before(tokens, at)):
+                tokens[at - 1].type = "NEXT"
+    tokens[0].type = kind
+    rest = tokens[1:]
+    if kind == "KEY":
+        if rest and rest[0].type in ("EQUAL", "COLON"):
+            rest = rest[1:]
+        return [tokens[0], *_expression(rest, names, setting=True)]
     if kind == "INFER":
-        for token in tokens[1:]:
+        for token in rest:
             if token.type == "NAME" and token == "by":
                 token.type = "BY"
                 break
-    local = names
-    if kind is None and tokens[0].type == "NAME" and len(tokens) > 1 and tokens[1].type == "LPAR" and _is_head(tokens):
-        params = frozenset(canonical(t) for t in tokens[2 : closing(tokens, 1)] if t.type == "NAME")
-        local = Declared(names.values | params, names.functions)
-        tokens[0].type = "FNAME"
-        first = 1
-    tokens = tokens[:first] + _split(tokens[first:], local, layers=kind == "MODULE", setting=setting)
-    return _place(tokens, first, local, domains=kind in DECLARATIONS.values() and kind != "DIM")
+    elif kind == "INDEX":
+        rest = index_tokens(rest)
+    elif kind in ("ROLE", "CONST", "MODULE"):
+        rest = declaration_tokens(rest)
+    return [tokens[0], *_expression(rest, names, layers=kind == "MODULE")]
 
 
-# ------------------------------------------------------------------ one token into several
+def _typed_before(tokens: list[Token], at: int) -> bool:
+    """Whether a colon or the like stands before the comma at ``at - 1``."""
+    return any(t.type in ("COLON", "ELEMENT", "TILDE", "EQUAL") or t == "in" for t in tokens[: at - 1])
 
 
-def _split(tokens: list[Token], names: Declared, *, layers: bool, setting: bool) -> list[Token]:
+def _definition(tokens: list[Token], names: Declared) -> list[Token]:
+    if tokens[0].type != "NAME" or not is_head(tokens):
+        return _expression(tokens, names)
+    tokens[0].type = "FNAME"
+    shut = closing(tokens, 1)
+    params = frozenset(canonical(token) for token in tokens[2:shut] if token.type == "NAME")
+    inside = Declared(names.values | params, names.functions - params, names.definitions - params)
+    return tokens[: shut + 1] + _expression(tokens[shut + 1 :], inside)
+
+
+def _expression(tokens: list[Token], names: Declared, *, layers: bool = False, setting: bool = False) -> list[Token]:
+    """Split what is several words, and give each word its terminal."""
     out: list[Token] = []
     for at, token in enumerate(tokens):
         if token.type == "FRACTION":
-            out.extend(_fraction(token, out[-1] if out else None, tokens[at + 1] if at + 1 < len(tokens) else None))
-        elif token.type == "NAME" and canonical(token) not in names:
-            after = tokens[at + 1] if at + 1 < len(tokens) else None
-            out.extend(_split_name(token, after, layers=layers, setting=setting))
+            out.extend(fraction(token, out[-1].type if out else "", kind_at(tokens, at + 1)))
+        elif token.type == "NAME" and len(token) > 1 and not isinstance(token, Words) and canonical(token) not in names:
+            pieces = _pieces(token, kind_at(tokens, at + 1), layers=layers, setting=setting)
+            if not (layers or setting) and pieces[-1].type == "NAME":
+                pieces[-1:] = _run_together(pieces[-1], names, kind_at(tokens, at + 1))
+            out.extend(pieces)
         else:
             out.append(token)
-    return out
+    out = without_list_dots(_subscripted(out, names))
+    at = 0
+    while at < len(out):
+        _place(out, at, names)
+        at += 1
+    return integrals(out, names)
 
 
-def _split_name(token: Token, after: Token | None, *, layers: bool, setting: bool) -> list[Token]:
+def _pieces(token: Token, follower: str, *, layers: bool, setting: bool) -> list[Token]:
+    """``min_z`` is an operator and its subscript, ``E_u[`` too, ``λz`` is two names."""
     word, _, rest = token.partition("_")
-    if word in BIG_WORDS and rest and not layers:
-        operand = after is not None and (after.type in _OPERAND_STARTS or after.type in ("MINUS", "LSQ", "LBRACE"))
-        if operand and not (setting and after is not None and after.type == "LPAR"):
-            cut = start(token) + len(word)
-            return [
-                make(BIG_WORDS[word], word, start(token), cut),
-                make("SUB", "_" + rest, cut, end(token)),
-            ]
-    if word == "E" and rest and after is not None and after.type == "LSQ":
-        cut = start(token) + 1
-        return [make("EXPECT", "E", start(token), cut), make("SUB", "_" + rest, cut, end(token))]
-    if len(token) > 1 and "α" <= token[0] <= "ω" and token[1].isascii() and token[1].isalpha():
+    cut = start(token) + len(word)
+    if (
+        word in BIG_WORDS
+        and rest
+        and not layers  # max_pool is a layer, min_prob_flow a strategy
+        and (follower in _OPERANDS or follower in ("MINUS", "LSQ", "LBRACE"))
+        and not (setting and follower == "LPAR")
+    ):
+        return [make(BIG_WORDS[word], word, start(token), cut), make("SUB", "_" + rest, cut, end(token))]
+    if word == "E" and rest and follower == "LSQ":
+        return [make("ENCLOSING", "E", start(token), cut), make("SUB", "_" + rest, cut, end(token))]
+    if "α" <= token[0] <= "ω" and token[1].isascii() and token[1].isalpha():
         cut = start(token) + 1
         tail = make("NAME", token[1:], cut, end(token))
-        return [make("NAME", token[0], start(token), cut), *_split_name(tail, after, layers=layers, setting=setting)]
+        return [make("NAME", token[0], start(token), cut), *_pieces(tail, follower, layers=layers, setting=setting)]
     return [token]
 
 
-def _fraction(token: Token, before: Token | None, after: Token | None) -> list[Token]:
-    """``½`` is ``1/2`` where that means the same, else ``(1/2)``."""
-    above, below = FRACTIONS[token]
-    begin, finish = start(token), end(token)
-    parts = [
-        make("NUMBER", str(above), begin, finish),
-        make("SLASH", "/", begin, finish),
-        make("NUMBER", str(below), begin, finish),
-    ]
-    if fraction_is_bare(before.type if before else "", after.type if after else ""):
-        return parts
-    return [make("LPAR", "(", begin, finish), *parts, make("RPAR", ")", begin, finish)]
-
-
-def fraction_is_bare(before: str, after: str) -> bool:
-    """Whether ``½`` between tokens of these types is ``1/2`` without parentheses."""
-    return before not in _OPERAND_ENDS and before not in _BINDS_LEFT and after not in _BINDS_RIGHT
-
-
-# ------------------------------------------------------------------ types by neighbours
-
-
-def _place(tokens: list[Token], first: int, names: Declared, *, domains: bool) -> list[Token]:
-    integrals: list[int] = []
+def _run_together(token: Token, names: Declared, follower: str) -> list[Token]:
+    """``Wz`` is ``W z`` where W and z are declared, ``Wz`` is not, and there is one way to cut it up."""
+    if len(token) > 12 or token in PREFIX_FUNCTIONS or canonical(token) in names:
+        return [token]
+    ends = names.functions if follower == "LPAR" else names.values
+    cuts = [cut for cut in _cuts(str(token), names.values, ends) if len(cut) > 1]
+    if len(cuts) != 1:
+        return [token]
     out: list[Token] = []
-    at = first
+    at = start(token)
+    for piece in cuts[0]:
+        out.append(make("NAME", piece, at, at + len(piece)))
+        at += len(piece)
+    return out
+
+
+def _cuts(word: str, names: frozenset[str], ends: frozenset[str]) -> list[list[str]]:
+    """The ways to cut a word into names, the last of them one of ``ends``."""
+    whole = [[word]] if canonical(word) in ends else []
+    return whole + [
+        [word[:at], *rest]
+        for at in range(1, len(word))
+        if canonical(word[:at]) in names
+        for rest in _cuts(word[at:], names, ends)
+    ]
+
+
+def _subscripted(tokens: list[Token], names: Declared) -> list[Token]:
+    """``W_{k}`` is ``W_k``, unless the braces are those of an operator."""
+    if all(token.type != "SUBBRACE" for token in tokens):
+        return tokens
+    out: list[Token] = []
+    at = 0
     while at < len(tokens):
         token = tokens[at]
-        after = tokens[at + 1] if at + 1 < len(tokens) else None
-        follower = after.type if after else ""
-        kind = token.type
-        if kind in BIG_SIGNS:
-            token.type = BIG_SIGNS[kind][1]
-        elif kind == "ELEMENT":
-            token.type = "MEMBER"
-        elif kind == "ROOT":
-            token.type = "FUNC"
-        elif kind == "INFINITY":
-            token.type = "NAME"
-        elif kind == "NAME":
-            name = canonical(token)
-            if token == "in":
-                token.type = "MEMBER"
-            elif name in names.functions:
-                if follower == "LPAR":
-                    token.type = "FNAME"
-            elif name in names.values:
-                if follower == "LPAR" and not domains and _looks_called(tokens, at + 1):
-                    token.type = "FNAME"
-            else:
-                _undeclared(tokens, at, name, follower)
-        if token.type == "INT":
-            integrals.append(at)
-        if kind == "CARET" and after is not None and follower in ("NAME", "FNAME") and after in ("T", "⊤"):
-            out_token = make("PRIME", "^T", start(token), end(after))
-            tokens[at : at + 2] = [out_token]
-        at += 1
-    for index in integrals:
-        _differential(tokens, index, names)
-    return tokens if not out else out
+        if (
+            token.type == "SUBBRACE"
+            and out
+            and out[-1].type == "NAME"
+            and (out[-1] not in BIG_WORDS and (out[-1] != "E" or "E" in names))
+            and kind_at(tokens, at + 1) in ("NAME", "NUMBER")
+            and kind_at(tokens, at + 2) == "RBRACE"
+        ):
+            base = out.pop()
+            out.append(make("NAME", f"{base}_{tokens[at + 1]}", start(base), end(tokens[at + 2])))
+            at += 3
+        else:
+            out.append(token)
+            at += 1
+    return out
 
 
-def _undeclared(tokens: list[Token], at: int, name: str, follower: str) -> None:
-    """Give the right type to a name that no line of the file declares."""
+def _place(tokens: list[Token], at: int, names: Declared) -> None:
+    """Give the token at ``at`` its terminal."""
     token = tokens[at]
-    if token in BIG_WORDS and follower == "SUBBRACE":
+    follower = kind_at(tokens, at + 1)
+    if token.type == "NAME" and not isinstance(token, Words):
+        _name(tokens, at, names, follower)
+    elif token.type in _SIGNS:
+        token.type = _SIGNS[token.type]
+    elif token.type == "CARET" and follower == "NAME" and tokens[at + 1] == "T":
+        tokens[at : at + 2] = [make("PRIME", "^T", start(token), end(tokens[at + 1]))]
+    if token.type == "MINOP" and token != "softmin":
+        opener = at + 2 if follower == "SUB" else closing(tokens, at + 1) + 1
+        if kind_at(tokens, opener) == "LSQ":
+            _round(tokens, opener)
+
+
+def _name(tokens: list[Token], at: int, names: Declared, follower: str) -> None:
+    token = tokens[at]
+    name = canonical(token)
+    if token == "in":
+        token.type = "MEMBER"
+    elif name in names.values:
+        if follower == "LPAR" and _looks_called(tokens, at + 1):
+            token.type = "FNAME"
+    elif name == "E" and (follower == "LSQ" or (follower == "SUBBRACE" and _past(tokens, at + 1) == "LSQ")):
+        token.type = "ENCLOSING"
+    elif name in names.functions:
+        if follower == "LPAR":
+            token.type = "FNAME"
+    elif name in names.definitions:
+        if follower == "LPAR" and (_looks_called(tokens, at + 1) or kind_at(tokens, at + 3) == "RPAR"):
+            token.type = "FNAME"  # F = ... and then F(y): a slide leaves out the argument
+    elif token in BIG_WORDS and follower == "SUBBRACE":
         token.type = BIG_WORDS[token]
-    elif token == "int" and follower in _OPERAND_STARTS:
-        token.type = "INT"
-    elif name == "E" and (follower == "LSQ" or (follower == "SUBBRACE" and _then(tokens, at + 1) == "LSQ")):
-        token.type = "EXPECT"
-    elif token == "partial" and follower in ("NAME", "FNAME", "LPAR"):
+    elif token == "int" and follower in _OPERANDS:
+        token.type = "SUMOP"
+    elif token == "partial" and follower in ("NAME", "LPAR"):
         token.type = "PARTIAL"
     elif token == "e" and follower == "CARET":
-        token.type = "EULER"
+        tokens[at] = make("NAME", "ℯ", start(token), end(token))
     elif name in PREFIX_FUNCTIONS and follower == "LSQ":
-        shut = closing(tokens, at + 1)
-        token.type, tokens[at + 1].type, tokens[shut].type = "FNAME", "LPAR", "RPAR"
+        token.type = "FNAME"
+        _round(tokens, at + 1)
     elif follower == "LPAR":
         token.type = "FNAME"
-    elif name in PREFIX_FUNCTIONS and follower in _OPERAND_STARTS:
+    elif name in PREFIX_FUNCTIONS and follower in _OPERANDS:
         token.type = "FUNC"
 
 
-def _then(tokens: list[Token], opener: int) -> str:
-    after = closing(tokens, opener) + 1
-    return tokens[after].type if after < len(tokens) else ""
+def _past(tokens: list[Token], opener: int) -> str:
+    return kind_at(tokens, closing(tokens, opener) + 1)
+
+
+def _round(tokens: list[Token], opener: int) -> None:
+    """Square brackets that only group: ``exp[x]``, ``log [∫ ...]``."""
+    shut = closing(tokens, opener)
+    tokens[opener].type, tokens[shut].type = "LPAR", "RPAR"
 
 
 def _looks_called(tokens: list[Token], opener: int) -> bool:
     """``W()`` and ``W(a, b)``, which no product looks like: let the checker say that W is no function."""
+    shut = closing(tokens, opener)
     depth = 0
-    for index in range(opener, closing(tokens, opener) + 1):
+    for index in range(opener, shut):
         if tokens[index].type in OPENERS:
             depth += 1
         elif tokens[index].type in CLOSERS:
             depth -= 1
         elif depth == 1 and tokens[index].type in ("COMMA", "EQUAL"):
             return True
-    return closing(tokens, opener) == opener + 1
-
-
-def _differential(tokens: list[Token], at: int, names: Declared) -> None:
-    """Find the ``dz`` of the integral sign at ``at``, in the same brackets."""
-    depth = 0
-    best: int | None = None
-    for index in range(at + 1, len(tokens)):
-        token = tokens[index]
-        if token.type in OPENERS:
-            depth += 1
-        elif token.type in CLOSERS:
-            depth -= 1
-            if depth < 0:
-                break
-        elif depth == 0 and token.type == "NAME" and len(token) > 1 and token[0] == "d" and canonical(token) not in names:
-            best = index
-            if canonical(token[1:]) in names:
-                break
-    if best is None:
-        return
-    tokens[at].type = "INTD"
-    while best < len(tokens) and tokens[best].type == "NAME" and tokens[best][0] == "d" and len(tokens[best]) > 1:
-        tokens[best].type = "DIFF"
-        best += 1
+    return shut == opener + 1
