@@ -22,7 +22,7 @@ import networkx as nx
 
 from ebdsl.graph.functions import Reader
 from ebdsl.graph.text import number_text
-from ebdsl.model.ir import Lit, Mul, Symbol
+from ebdsl.model.ir import Lit, Mul, Node, Symbol
 from ebdsl.model.model import Model, Term
 
 
@@ -42,7 +42,7 @@ def factor_graph(model: Model) -> nx.MultiDiGraph:
             dims=dims_text(model, s.shape),
             domain=domain_text(s),
             mark=by.kind if by else None,
-            beta=number_text(by.beta) if by and by.beta is not None else None,
+            beta=temperature_text(by.beta) if by and by.beta is not None else None,
         )
     for s in model.role("param"):
         graph.add_node(
@@ -89,6 +89,12 @@ def term_text(term: Term) -> str:
     return f"-{term.text}" if negative and not term.text.lstrip().startswith(("-", "−")) else term.text
 
 
+def temperature_text(beta: Node) -> str:
+    """``β = 1``; ``β = 2`` as well where a constant of that name stands there."""
+    text = number_text(beta)
+    return text if text.startswith("β") else f"β = {text}"
+
+
 def caption(model: Model) -> str:
     """``F(y) = min_z E(y, z)``: what the picture's energies add up to."""
     observed = [s.name for s in model.role("observed")]
@@ -98,6 +104,6 @@ def caption(model: Model) -> str:
         return energy if rest or not observed else f"{model.free_energy_name}({', '.join(observed)})"
     words = []
     for e in model.eliminations:
-        beta = f"[β = {number_text(e.beta)}]" if e.beta is not None else ""
+        beta = f"[{temperature_text(e.beta)}]" if e.beta is not None else ""
         words.append(f"{e.kind}_{','.join(s.name for s in e.latents)}{beta}")
     return f"{model.free_energy_name}({', '.join(observed)}) = {' '.join(words)} {energy}"

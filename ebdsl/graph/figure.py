@@ -96,7 +96,7 @@ def _shape(name: str, node: dict[str, str], held: list[dict[str, str]]) -> Shape
 
 def _circle(name: str, node: dict[str, str], label: str) -> Shape:
     domain = one_line(node["domain"])
-    beta = node["beta"] and (node["beta"] if "β" in node["beta"] else f"β = {node['beta']}")
+    beta = node["beta"]
     mark = " ".join(filter(None, (node["mark"], beta)))
     small = [t for words in (node["mark"], beta, domain) if words for t in wrap(words, 18, 2)]
     lines = (*(Line(t, BIG) for t in wrap(label, 16, 1)), *(Line(t, SMALL) for t in small))

@@ -67,6 +67,13 @@ class Reader:
                 inner = self._all(args)
                 shape = tuple(a.dim for a in _in_order(node))
                 return self._function((atom, _value(node)), "elementwise", atom, shape, inner)
+            case Mul(factors):
+                found = NOTHING
+                for f in factors:
+                    # x' (A x): a quadratic form is an energy, and A no function of its own
+                    square = isinstance(f, Sum) and any(_samples(f) & _samples(g) for g in factors if g is not f)
+                    found |= self.feeds(f.body if square and isinstance(f, Sum) else f, compared)
+                return found
             case Add():
                 return self._all(node.children, compared=True)
             case Pow() | Fn() | Tensor() | Apply():
@@ -90,9 +97,8 @@ class Reader:
         out = [a for m in matrices for a in m.index if isinstance(a, Axis) and a in node.free]
         if not matrices or not out or not vectors or not all(_per_sample(v) for v in vectors):
             return None
-        symbols = [s for v in vectors for s in v.symbols if s.per_sample]
-        if len(symbols) != len(set(symbols)):
-            return None  # a quadratic form, which is an energy and no function
+        if len(frozenset().union(*map(_samples, vectors))) != sum(len(_samples(v)) for v in vectors):
+            return None  # a quadratic form, as below
         steps = _matrices_in_order(matrices, out) if len(vectors) == 1 else None
         inner = self._all(others)
         if steps is None:
@@ -152,7 +158,11 @@ def _spoken(name: str, inner: Feeds) -> str:
 
 
 def _per_sample(node: Node) -> bool:
-    return any(s.per_sample for s in node.symbols)
+    return bool(_samples(node))
+
+
+def _samples(node: Node) -> frozenset[Symbol]:
+    return frozenset(s for s in node.symbols if s.per_sample)
 
 
 def _learned(node: Node) -> bool:

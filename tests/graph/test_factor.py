@@ -48,7 +48,7 @@ def test_names_do_not_matter() -> None:
 
 def test_temperature_and_domain_are_told() -> None:
     z = factor_graph(models.mixture(beta=0.25)).nodes["variable z"]
-    assert (z["mark"], z["beta"], z["domain"], z["dims"]) == ("softmin", "0.25", "onehot", "K = 20")
+    assert (z["mark"], z["beta"], z["domain"], z["dims"]) == ("softmin", "β = 0.25", "onehot", "K = 20")
     assert factor_graph(models.mixture("min", None)).nodes["variable z"]["beta"] is None
 
 
@@ -106,6 +106,8 @@ def test_a_quadratic_form_is_no_function() -> None:
     y, a = models.symbol("y", "observed", "D"), models.symbol("A", "param", "D", "D")
     i, j = fresh("D"), fresh("D")
     form = sum_over(mul(lit(0.5), Get(y, (i,)), Get(a, (i, j)), Get(y, (j,))), (i, j))
+    nested = mul(lit(0.5), sum_over(mul(Get(y, (i,)), models.product(a, Get(y, (j,)), i, j)), (i,)))
+    assert nodes(factor_graph(models.model("m", (y, a), (models.term("t", nested),))), "function") == []
     g = factor_graph(models.model("quadratic", (y, a), (models.term("½ y' A y", form),)))
     assert nodes(g, "function") == []
     assert links(g) == {("y", "½ y' A y", "D"), ("A", "½ y' A y", "D × D")}
