@@ -60,12 +60,17 @@ def draw(model: Model, path: str | os.PathLike[str] | None = None, format: str |
     if result.value is None:
         raise SpecError(result.diagnostics)
     if path is not None:
-        try:
-            _write(Path(path), result.value)
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise SpecError([Diagnostic("EB0851", f"the picture {Path(path)} cannot be written: {why}")]) from error
+        save(result.value, path)
     return result.value
+
+
+def save(content: str | bytes, path: str | os.PathLike[str]) -> None:
+    """Write a picture, in full or not at all. Raises :class:`SpecError` where that cannot be."""
+    try:
+        _write(Path(path), content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise SpecError([Diagnostic("EB0851", f"the picture {Path(path)} cannot be written: {why}")]) from error
 
 
 def _png(drawn: Scene, fallback: bool) -> bytes:
@@ -86,8 +91,7 @@ def _png(drawn: Scene, fallback: bool) -> bytes:
     )
 
 
-def _write(path: Path, content: str | bytes) -> None:
-    data = content.encode() if isinstance(content, str) else content
+def _write(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
