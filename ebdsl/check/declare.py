@@ -6,9 +6,10 @@ from ebdsl.check import numbers
 from ebdsl.check.domains import domain_and_shape
 from ebdsl.check.report import Report
 from ebdsl.check.scope import Context, IndexRange
+from ebdsl.check.sizes import computed_size, extent, names_in, resolve
 from ebdsl.check.words import key
 from ebdsl.diagnostics import Source, Span
-from ebdsl.model.ir import Dim, Symbol
+from ebdsl.model.ir import Symbol
 from ebdsl.syntax import ast
 
 Settings = dict[str, float | int]
@@ -103,7 +104,7 @@ def _dimensions(spec: ast.Spec, settings: Settings, ctx: Context) -> None:
         if k in settings:
             ctx.dims[k] = int(settings[k])
         elif s.size is not None:
-            ctx.dims[k] = _size(s.name.id, s.size, ctx)
+            ctx.dims[k] = computed_size(s.name.id, s.size, ctx)
     for s in spec.statements:
         for d in _bracketed(s):
             if isinstance(d, ast.Name):
@@ -121,11 +122,6 @@ def _is_loop_index(k: str, other: dict[str, ast.Statement]) -> bool:
     return isinstance(other.get(k), ast.IndexDecl)
 
 
-def resolve(ctx: Context, name: str) -> str:
-    """The name that a dimension's aliases (``dim P = N``) stand for."""
-    return ctx.aliases.get(name, name)
-
-
 def _bracketed(s: ast.Statement) -> tuple[ast.Expr, ...]:
     match s:
         case ast.VarDecl(type=t) if t is not None:
@@ -139,7 +135,9 @@ def _not_a_dimension(d: ast.Name, s: ast.Statement, ctx: Context) -> None:
     span = s.name.span  # type: ignore[attr-defined]
     if isinstance(s, ast.ConstDecl):
         word = ctx.source.text.rfind("const", 0, span.start)
-        fix = (Span(word, word + 5), "dim") if word >= 0 and not ctx.source.text[word + 5 : span.start].strip() else None
+        fix = (
+            (Span(word, word + 5), "dim") if word >= 0 and not ctx.source.text[word + 5 : span.start].strip() else None
+        )
         ctx.report.add(
             "EB0202",
             f"{d.id} is a constant, and a dimension here",
@@ -159,65 +157,6 @@ def _not_a_dimension(d: ast.Name, s: ast.Statement, ctx: Context) -> None:
         )
 
 
-def _size(name: str, expr: ast.Expr, ctx: Context) -> int | None:
-    free = [e for e in _names(expr) if key(e.id) in ctx.dims and ctx.dims[key(e.id)] is None]
-    if free:
-        if not any(d.labels and d.labels[0].span == ctx.dim_spans[key(free[0].id)] for d in ctx.report.found.values()):
-            ctx.report.add(
-                "EB0215",
-                f"the size of {name} needs the size of {free[0].id}, which only the data tells",
-                (free[0].span, "no size yet"),
-                (ctx.dim_spans[key(free[0].id)], "declared without a size"),
-                help=f"give it a size: dim {free[0].id} = 144",
-            )
-        return None
-    value = numbers.evaluate(expr, dict(ctx.dims), ctx.report, "EB0215", f"the size of {name}")
-    return _whole(name, value, expr.span, ctx)
-
-
-def _names(expr: ast.Expr) -> list[ast.Name]:
-    from ebdsl.check.walk import children
-
-    return [expr] if isinstance(expr, ast.Name) else [n for c in children(expr) for n in _names(c)]
-
-
-def _whole(name: str, value: float | None, span: Span, ctx: Context) -> int | None:
-    if value is None:
-        return None
-    if value != int(value) or value < 1:
-        ctx.report.add(
-            "EB0215",
-            f"the size of {name} is {value:g}; a dimension is a whole number above zero",
-            (span, f"{value:g}"),
-        )
-        return None
-    return int(value)
-
-
-def dimension(d: ast.Expr, ctx: Context) -> Dim | None:
-    """What stands in the brackets of a type: a name, or a size. None after an error."""
-    if isinstance(d, ast.Name):
-        k = key(d.id)
-        if k in ctx.indices:
-            ctx.report.add(
-                "EB0230",
-                f"variables that are indexed by {d.id} in their type come later",
-                (d.span, "an index here"),
-                help="name the dimension that the index runs over",
-            )
-            return None
-        ctx.used.add(k)
-        return resolve(ctx, k) if k in ctx.dims else None
-    if isinstance(d, ast.Number):
-        return _whole("this dimension", d.value, d.span, ctx)
-    if isinstance(d, ast.Slice):
-        ctx.report.add("EB0215", "a dimension needs a name or a size", (d.span, "neither"))
-        return None
-    for n in _names(d):
-        ctx.used.add(key(n.id))
-    return _size("this dimension", d, ctx)
-
-
 # --------------------------------------------------------------------------- constants, variables, indices
 
 
@@ -235,11 +174,11 @@ def _constant(s: ast.ConstDecl, settings: Settings, known: dict[str, float | Non
         )
         value = None
     elif k in settings:
-        for n in _names(s.value):
+        for n in names_in(s.value):
             ctx.used.add(key(n.id))
         value = float(settings[k])
     else:
-        for n in _names(s.value):
+        for n in names_in(s.value):
             ctx.used.add(key(n.id))
         value = numbers.evaluate(s.value, known, ctx.report, "EB0216", f"the constant {s.name.id}")
     known[k] = value
@@ -305,40 +244,3 @@ def _index(s: ast.IndexDecl, ctx: Context) -> None:
         return
     dim, low = found
     ctx.indices[k] = IndexRange(dim, low, s.name.span)
-
-
-def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | None:
-    """The dimension that ``low..high`` runs over, and the first number. None after an error."""
-    start = numbers.evaluate(low, ctx.dims, ctx.report, "EB0209", "the start of the range")
-    if start is None:
-        return None
-    if isinstance(high, ast.Name) and key(high.id) not in ctx.dims and key(high.id) not in ctx.symbols:
-        ctx.dims[key(high.id)] = None
-        ctx.dim_spans[key(high.id)] = high.span
-    if isinstance(high, ast.Name) and start == 1 and key(high.id) in ctx.dims:
-        ctx.used.add(key(high.id))
-        return resolve(ctx, key(high.id)), 1
-    match high:
-        case ast.Sum(_, ((1, ast.Name(_, name)), (-1, ast.Number(_, 1.0)))) if start == 0 and key(name) in ctx.dims:
-            ctx.used.add(key(name))
-            return resolve(ctx, key(name)), 0
-    for n in _names(high):
-        ctx.used.add(key(n.id))
-        if key(n.id) in ctx.dims and ctx.dims[key(n.id)] is None:
-            ctx.report.add(
-                "EB0209",
-                f"the range needs the size of {n.id}, which only the data tells",
-                (n.span, "no size yet"),
-                help=f"count from 1: 1..{n.id}",
-            )
-            return None
-    end = numbers.evaluate(high, ctx.dims, ctx.report, "EB0209", "the end of the range")
-    if end is None:
-        return None
-    n = end - start + 1
-    if n != int(n) or n < 1 or start != int(start):
-        ctx.report.add("EB0209", f"the range {start:g}..{end:g} holds no whole steps", (low.span.to(high.span), "here"))
-        return None
-    return int(n), int(start)
-
-

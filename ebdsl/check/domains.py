@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ebdsl.check import numbers
-from ebdsl.check.words import count, listed, nearest
+from ebdsl.check.sizes import dimension
+from ebdsl.check.walk import everything
+from ebdsl.check.words import count, key, listed, nearest
 from ebdsl.model.domains import DOMAINS, Domain, DomainKind
 from ebdsl.model.ir import Dim
 from ebdsl.syntax import ast
@@ -65,8 +67,6 @@ def domain_and_shape(
 
 def shape_of(t: ast.TypeExpr, ctx: Context) -> tuple[Dim, ...] | None:
     """The shape in a type's brackets; None after an error."""
-    from ebdsl.check.declare import dimension
-
     dims = [dimension(d, ctx) for d in t.dims]
     return None if None in dims else tuple(d for d in dims if d is not None)
 
@@ -87,9 +87,6 @@ def _domain(t: ast.TypeExpr, constraint: bool, known: Mapping[str, float | None]
         )
         return None
     for a in t.args:
-        from ebdsl.check.walk import everything
-        from ebdsl.check.words import key
-
         ctx.used.update(key(e.id) for e in everything(a) if isinstance(e, ast.Name))
     values = [numbers.evaluate(a, known, ctx.report, "EB0205", f"this argument of {t.name}") for a in t.args]
     if None in values:

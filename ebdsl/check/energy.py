@@ -250,9 +250,7 @@ def _splits(f: ast.Expr, env: Env) -> bool:
 # --------------------------------------------------------------------------- definitions
 
 
-def _called(
-    expr: ast.Name | ast.Call, k: str, env: Env, weight: Monomial, prefix: Prefix
-) -> Energy | None:
+def _called(expr: ast.Name | ast.Call, k: str, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:
     """A definition written out. Where it is one term, the term keeps the text of the call."""
     definition = env.ctx.definitions[k]
     if isinstance(expr, ast.Call):

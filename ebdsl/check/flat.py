@@ -62,7 +62,9 @@ def _residual(node: Node) -> Node | None:
 
 def _bare(node: Node, data: frozenset[Symbol]) -> bool:
     """``y[i]`` or ``-y[i]``."""
-    inner = node.factors[-1] if isinstance(node, Mul) and len(node.factors) == 2 and node.factors[0] == Lit(-1.0) else node
+    inner = (
+        node.factors[-1] if isinstance(node, Mul) and len(node.factors) == 2 and node.factors[0] == Lit(-1.0) else node
+    )
     return isinstance(inner, Get) and inner.symbol in data
 
 
@@ -71,5 +73,3 @@ def _params(node: Node) -> list[Get]:
     if isinstance(node, Get):
         return [node] if node.symbol.role == "param" else []
     return [g for c in node.children for g in _params(c)]
-
-

@@ -37,7 +37,9 @@ def report_circles(ctx: Context) -> None:
             d = ctx.definitions[k]
             ctx.report.add(
                 "EB0213",
-                f"{names[0]} calls itself" if len(path) == 1 else f"{names[0]} calls itself: {' → '.join([*names, names[0]])}",
+                f"{names[0]} calls itself"
+                if len(path) == 1
+                else f"{names[0]} calls itself: {' → '.join([*names, names[0]])}",
                 (d.name.span, "defined by itself"),
                 *((ctx.definitions[p].name.span, "through this one") for p in path[1:]),
                 help="write out what it is; recurrences in time come later",
@@ -72,7 +74,9 @@ def free_energy(ctx: Context) -> FreeEnergy | None:
     used = {n for d in ctx.definitions.values() for n in _called(d, ctx)}
     mentioned = {key(e.id) for s in ctx.declarations.values() for e in _infer_names(s)}
     tops = [k for k in ctx.definitions if k not in used and k not in ctx.broken and k not in mentioned]
-    closed = [k for k in tops if all(key(p.id) in ctx.symbols or key(p.id) in ctx.broken for p in ctx.definitions[k].params)]
+    closed = [
+        k for k in tops if all(key(p.id) in ctx.symbols or key(p.id) in ctx.broken for p in ctx.definitions[k].params)
+    ]
     chosen = _choose(closed, tops, ctx)
     for k in closed:
         if k != chosen:

@@ -204,5 +204,3 @@ def _misfit(atom: TensorAtom | OpaqueAtom, args: tuple[Value, ...], span: Span, 
         *((a.span, type_text(a)) for a in args),
         help=atom.doc,
     )
-
-

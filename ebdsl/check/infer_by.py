@@ -93,7 +93,7 @@ def _applied(module: Module, by: ast.Name, env: Env) -> Value | None:
             ctx.report.add(
                 "EB0229",
                 f"{module.name} takes {shape_text(shape)}, and of the observed variables {what}",
-                (by.span, f"applied to what?"),
+                (by.span, "applied to what?"),
                 help=f"write it out: infer … by {module.name}({listed((s.name for s in left), 'or') or '…'})",
             )
             return None

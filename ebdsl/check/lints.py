@@ -59,5 +59,3 @@ def _latents(model: Model, held: frozenset[Symbol], ctx: Context) -> None:
 def _under(model: Model, s: Symbol) -> str:
     inside = any(s in e.latents for e in model.eliminations)
     return f" and take {s.name} out of the minimum" if inside else ""
-
-

@@ -73,14 +73,13 @@ def recognise(e: ast.Call, weight: Monomial, span: Span, env: Env) -> Energy | N
         return None
     product = weight * scalars
     if not _one_temperature(weight, scalars, core, energy, env):
-        beta = (weight**-1).node if weight.powers else None
         outside = _text(Monomial(-weight.number, weight.powers) ** -1)
         within = _text(Monomial(abs(scalars.number), scalars.powers))
         ctx.report.add(
             "EB0308",
             f"the inverse temperature is {outside} outside the logarithm and {within} inside",
             (g.span, f"β = {within} here"),
-            (span, f"β = {outside} here" if beta or weight.number != -1 else "β = 1 here: nothing divides the logarithm"),
+            (span, f"β = {outside} here" + ("" if weight.powers else ": nothing divides the logarithm by β")),
             help=f"write softmin_{names}[{within if within != '1' else outside}] …, or the same β in both places",
         )
         return None
@@ -109,29 +108,28 @@ def _peel(g: ast.Expr, env: Env) -> tuple[Monomial | None, ast.Expr]:
     factors: list[tuple[str, ast.Expr]] = []
     for op, f in g.factors:
         other = unfold(f, env)
-        split_up = other is not f and isinstance(other, ast.Product) and op != "/"
-        factors += [(op, other.factors[0][1]), *other.factors[1:]] if split_up else [(op, f)]  # type: ignore[attr-defined]
+        if isinstance(other, ast.Product) and other is not f and op != "/":
+            factors += [(op, other.factors[0][1]), *other.factors[1:]]
+        else:
+            factors.append((op, f))
     scalars = Monomial(1.0)
-    core: list[tuple[str, ast.Expr]] = []
+    rest: list[tuple[str, ast.Expr]] = []
     for op, f in factors:
         value = lower(f, env.muted())
-        if value is None:
-            core.append((op, f))
-        elif value.scalar and not any(s.per_sample for s in value.body.symbols):
+        if value is not None and value.scalar and not any(s.per_sample for s in value.body.symbols):
             lower(f, env)
             m = monomial(value.body)
             scalars = scalars * (m**-1 if op == "/" else m)
         else:
-            core.append((op, f))
-    if not core:
+            rest.append((op, f))
+    if not rest:
         return scalars, ast.Number(g.span, 1.0, "1")
-    if core[0][0] == "/":
+    if rest[0][0] == "/":
         return Monomial(1.0), g
-    core[0] = ("", core[0][1])
-    if len(core) == 1:
-        inner, rest = _peel(core[0][1], env)
-        return (None if inner is None else scalars * inner), rest
-    return scalars, ast.Product(g.span, tuple(core))
+    if len(rest) == 1:
+        inner, core = _peel(rest[0][1], env)
+        return (None if inner is None else scalars * inner), core
+    return scalars, ast.Product(g.span, (("", rest[0][1]), *rest[1:]))
 
 
 def _factors(g: ast.Expr, core: ast.Expr) -> tuple[tuple[str, ast.Expr], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from ebdsl.atoms import SPELLINGS
-from ebdsl.check import brackets, norms, products, ranges, subscripts
+from ebdsl.check import brackets, norms, products, subscripts
 from ebdsl.check.functions import apply_module, call_atom, is_function, is_number_or_variable, unfold
 from ebdsl.check.numbers import PI
 from ebdsl.check.scope import Bound, Env, Origin, Value

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ebdsl.atoms import LAYERS, ShapeError
+from ebdsl.atoms import ShapeError
 from ebdsl.atoms.core import LAYER_SPELLINGS, LayerAtom
 from ebdsl.check import numbers
 from ebdsl.check.dims import same, shape_text, size
 from ebdsl.check.domains import shape_of
 from ebdsl.check.scope import Context
 from ebdsl.check.words import key, nearest
-from ebdsl.diagnostics import Span
 from ebdsl.model.ir import Dim, Layer, Module
 from ebdsl.syntax import ast
 
 Argument = float | int | str
+Shape = tuple[Dim, ...]
 Stage = tuple[Layer, LayerAtom, ast.Expr]
 
 
@@ -151,7 +151,12 @@ def _argument(e: ast.Expr, known: dict[str, float | None], ctx: Context) -> Argu
 
 
 def _chain(
-    name: str, s: ast.ModuleDecl, inputs: tuple[tuple[Dim, ...], ...], output: tuple[Dim, ...], stages: list[Stage], ctx: Context
+    name: str,
+    s: ast.ModuleDecl,
+    inputs: tuple[Shape, ...],
+    output: Shape,
+    stages: list[Stage],
+    ctx: Context,
 ) -> bool:
     shape = joined(name, s, inputs, ctx)
     if shape is None:
@@ -176,7 +181,7 @@ def _chain(
             f"{name} gives {shape_text(shape)}, and {shape_text(output)} is declared",
             (stages[-1][2].span, f"gives {shape_text(shape)}"),
             (s.output.span, f"{shape_text(output)} declared here"),
-            help=f"end with a layer that sets the shape: … >> {next(iter(LAYERS)) if 'linear' not in LAYERS else 'linear'}"
+            help="end with a layer that sets the shape: … >> linear"
             if last is None or last < len(stages) - 1
             else "leave the size out of the last layer: it takes the declared one",
         )
@@ -184,9 +189,7 @@ def _chain(
     return True
 
 
-def joined(
-    name: str, s: ast.ModuleDecl, inputs: tuple[tuple[Dim, ...], ...], ctx: Context
-) -> tuple[Dim, ...] | None:
+def joined(name: str, s: ast.ModuleDecl, inputs: tuple[Shape, ...], ctx: Context) -> tuple[Dim, ...] | None:
     """The shape that the first layer gets: several inputs stand one after the other along the first axis."""
     if len(inputs) == 1:
         return inputs[0]
@@ -210,6 +213,3 @@ def total(dims: list[Dim], ctx: Context) -> Dim:
     if all(n is not None for n in sizes):
         return sum(n for n in sizes if n is not None)
     return " + ".join(map(str, dims))
-
-
-__all__ = ["Span", "declare_module", "joined", "total"]

@@ -102,6 +102,11 @@ def power(base: Value, exponent: Value, span: Span, env: Env) -> Value | None:
     p = exponent.body
     inner = base.body
     # a root is never negative, so (s^½)^p is s^(p/2) for every p
-    if isinstance(inner, Pow) and isinstance(inner.exponent, Lit) and inner.exponent.value == 0.5 and isinstance(p, Lit):
+    if (
+        isinstance(inner, Pow)
+        and isinstance(inner.exponent, Lit)
+        and inner.exponent.value == 0.5
+        and isinstance(p, Lit)
+    ):
         return replace(base, body=build.power(inner.base, 0.5 * p.value), span=span)
     return replace(base, body=build.power(inner, p), span=span)

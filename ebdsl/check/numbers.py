@@ -65,7 +65,9 @@ def _value(expr: ast.Expr, known: Mapping[str, float | None], report: Report, co
                 code,
                 f"{what} needs the value of {name}, which has none here",
                 (span, "not a constant"),
-                help=(f"did you mean {near} ?",) if near else ("use numbers, and constants that stand above this line",),
+                help=(f"did you mean {near} ?",)
+                if near
+                else ("use numbers, and constants that stand above this line",),
                 fix=(span, near) if near else None,
             )
             raise NotANumber

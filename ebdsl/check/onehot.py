@@ -25,7 +25,9 @@ def lint_prototypes(model: Model, ctx: Context) -> None:
             "this energy is not minimal at your prototypes: each one that is not chosen adds the square of the data",
             (t.span, f"summed over every member of the one-hot {z.name}"),
             *(((z.span, "one-hot"),) if z.span else ()),
-            help=f"did you mean {better} ?" if better else f"sum inside the norm: with one-hot {z.name}, W {z.name} is a column",
+            help=f"did you mean {better} ?"
+            if better
+            else f"sum inside the norm: with one-hot {z.name}, W {z.name} is a column",
             fix=(t.span, better) if better else None,
         )
 
@@ -52,7 +54,12 @@ def _literal_sum(node: Node) -> Symbol | None:
 def _picked(node: Node, axis: Axis) -> Symbol | None:
     """The one-hot latent that a product holds at the index ``axis``."""
     for f in node.factors if isinstance(node, Mul) else (node,):
-        if isinstance(f, Get) and f.symbol.domain.kind == "onehot" and f.symbol.role == "latent" and f.index[-1] == axis:
+        if (
+            isinstance(f, Get)
+            and f.symbol.domain.kind == "onehot"
+            and f.symbol.role == "latent"
+            and f.index[-1] == axis
+        ):
             return f.symbol
     return None
 

@@ -71,7 +71,7 @@ def elementwise(left: Value, right: Value, env: Env, divide: bool = False) -> Va
 def fits(left: Value, right: Value, env: Env) -> bool:
     """Whether two values have one shape; reported where they do not."""
     if left.rank != right.rank or left.row != right.row:
-        help_ = ()
+        help_: tuple[str, ...] = ()
         if left.rank == right.rank == 1:
             which = right if right.row else left
             help_ = (f"transpose one of them: {env.ctx.text(which.span)} is a row",)
@@ -241,7 +241,8 @@ def join(left: Value | None, right: Value | None, op: str, env: Env) -> Value | 
         case "⊙":
             return elementwise(left, right, env)
         case "/" if left.scalar:
-            return report_divisor(right, env)
+            report_divisor(right, env)
+            return None
         case "/":
             return elementwise(left, right, env, divide=True)
         case "*":
@@ -269,7 +270,8 @@ def product(factors: Sequence[tuple[str, Value]], span: Span, env: Env) -> Value
     if not groups:
         return number
     if groups[0][0] == "/":
-        return report_divisor(groups[0][1][0], env)
+        report_divisor(groups[0][1][0], env)
+        return None
     result: Value | None = None
     for k, (op, values, ops) in enumerate(groups):
         if op == "/" and len(values) > 1:

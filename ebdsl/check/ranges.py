@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ebdsl.check import subscripts
-from ebdsl.check.declare import extent, resolve
 from ebdsl.check.dims import better, same, shape_text
 from ebdsl.check.scope import Bound, Env
+from ebdsl.check.sizes import extent, resolve
 from ebdsl.check.walk import children
-from ebdsl.check.words import key, listed
+from ebdsl.check.words import key
 from ebdsl.diagnostics import Span
 from ebdsl.model.build import fresh
 from ebdsl.model.ir import Dim
@@ -152,8 +152,7 @@ def _through_call(func: str, args: tuple[ast.Expr, ...], k: str, env: Env) -> It
             if value is not None:
                 inner = Env(inner.ctx, {**inner.values, key(p.id): value}, inner.indices, inner.calls)
     for f in formals:
-        for u in uses(definition.body, f, inner):
-            yield u
+        yield from uses(definition.body, f, inner)
 
 
 def known(name: str, env: Env) -> bool:

@@ -9,10 +9,9 @@ INF = float("inf")
 
 @dataclass(frozen=True)
 class Key:
-    """``kind``: ``count`` (whole number), ``number``, ``word`` (one of ``words``), ``source`` (a name, a call or a file).
-
-    Numbers lie in ``[low, high]``, without ``low`` itself where ``above``. ``words`` maps what may be written to the names of
-    the arguments that it takes. ``default`` is text, for people.
+    """``kind``: ``count`` (whole number), ``number``, ``word`` (one of ``words``), ``source`` (a name, a call or a
+    file). Numbers lie in ``[low, high]``, without ``low`` itself where ``above``. ``words`` maps what may be written
+    to the names of the arguments that it takes. ``default`` is text, for people.
     """
 
     name: str
@@ -36,51 +35,38 @@ def register(row: Key) -> Key:
     return row
 
 
-register(Key("data", "source", "given with --data", "where the samples come from: a name, a call such as patches(natural, size = 12), or a file"))
+OPTIMIZERS = {
+    "adam": ("lr", "weight_decay", "eps"),
+    "adamw": ("lr", "weight_decay", "eps"),
+    "sgd": ("lr", "momentum", "weight_decay", "nesterov"),
+}
+INFERRED = "chosen by the inference rule"
+LEARNED = "chosen by the learning rule"
+
+register(
+    Key(
+        "data",
+        "source",
+        "given with --data",
+        "where the samples come from: a name, a call such as patches(natural, size = 12), or a file",
+    )
+)
 register(Key("epochs", "count", "10", "how often training goes through the data", low=1))
-register(Key("batch", "count", "256", "samples for each step, where the learning rule does not want all of them", low=1))
-register(Key("lr", "number", "chosen by the learning rule", "step size of gradient descent", low=0, above=True))
-register(
-    Key(
-        "optimizer",
-        "word",
-        "adam",
-        "how gradients become steps",
-        words={
-            "adam": ("lr", "weight_decay", "eps"),
-            "adamw": ("lr", "weight_decay", "eps"),
-            "sgd": ("lr", "momentum", "weight_decay", "nesterov"),
-        },
-    )
-)
+register(Key("batch", "count", "256", "samples for each step, where learning does not want all of them", low=1))
+register(Key("lr", "number", LEARNED, "step size of gradient descent", low=0, above=True))
+register(Key("optimizer", "word", "adam", "how gradients become steps", words=OPTIMIZERS))
 register(Key("seed", "count", "0", "what all random choices start from", low=0))
-register(Key("dtype", "word", "float32", "the numbers that training computes with", words={"float32": (), "float64": ()}))
-register(
-    Key(
-        "device",
-        "word",
-        "auto",
-        "where training runs",
-        words={"auto": (), "cpu": (), "cuda": (), "mps": ()},
-    )
-)
+register(Key("dtype", "word", "float32", "the numbers of training", words={"float32": (), "float64": ()}))
+register(Key("device", "word", "auto", "where training runs", words={"auto": (), "cpu": (), "cuda": (), "mps": ()}))
 register(Key("holdout", "number", "0", "share of the samples that is kept for evaluation", low=0, high=0.9))
-register(Key("steps", "count", "chosen by the inference rule", "most steps of one inference", low=1))
-register(Key("tolerance", "number", "chosen by the inference rule", "residual at which inference stops", low=0, above=True))
-register(Key("restarts", "count", "chosen by the inference rule", "starting points of a search that can end in a local minimum", low=1))
-register(
-    Key(
-        "strategy",
-        "word",
-        "decided by the energy",
-        "what keeps the energy high away from the data",
-        words={"architecture": (), "regularised": (), "regularized": ()},
-    )
-)
+register(Key("steps", "count", INFERRED, "most steps of one inference", low=1))
+register(Key("tolerance", "number", INFERRED, "residual at which inference stops", low=0, above=True))
+register(Key("restarts", "count", INFERRED, "starts of a search that can end in a local minimum", low=1))
 register(Key("checkpoint_steps", "count", "by time", "steps between two checkpoints", low=1))
 register(Key("checkpoint_seconds", "number", "15", "seconds between two checkpoints", low=0, above=True))
 
 LATER = {
+    "strategy": "the choice of a strategy",
     "score_matching": "score matching",
     "contrastive": "contrastive training",
     "maximum_likelihood": "maximum likelihood",

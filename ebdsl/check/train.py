@@ -133,7 +133,13 @@ def _range(row: Key, value: object) -> str | None:
 
 
 def _word(e: ast.Expr, row: Key, ctx: Context) -> object | None:
-    head, span = (e.id, e.span) if isinstance(e, ast.Name) else (e.func, e.func_span) if isinstance(e, ast.Call) else ("", e.span)
+    head, span = (
+        (e.id, e.span)
+        if isinstance(e, ast.Name)
+        else (e.func, e.func_span)
+        if isinstance(e, ast.Call)
+        else ("", e.span)
+    )
     head = _plain(head)
     if head in LATER:
         ctx.report.add("EB0230", f"{LATER[head]} has its place and comes later", (span, "not there yet"))
@@ -203,8 +209,8 @@ def _argument(e: ast.Expr, ctx: Context) -> object | None:
     """A number, a word, a text, or a call of these."""
     known = {**ctx.dims, **{k: s.value for k, s in ctx.symbols.items() if s.role == "const"}}
     match e:
-        case ast.Text(_, value):
-            return value
+        case ast.Text(_, text):
+            return text
         case ast.Call() if key(e.func) not in known and e.func not in numbers.FUNCTIONS:
             return _call(e, ctx)
         case ast.Name(_, name) if known.get(key(name)) is None:

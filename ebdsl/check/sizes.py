@@ -1,0 +1,111 @@
+"""Sizes of dimensions and ranges of indices, from the formulas that say them."""
+
+from __future__ import annotations
+
+from ebdsl.check import numbers
+from ebdsl.check.scope import Context
+from ebdsl.check.walk import everything
+from ebdsl.check.words import key
+from ebdsl.diagnostics import Span
+from ebdsl.model.ir import Dim
+from ebdsl.syntax import ast
+
+
+def resolve(ctx: Context, name: str) -> str:
+    """The name that a dimension's aliases (``dim P = N``) stand for."""
+    return ctx.aliases.get(name, name)
+
+
+def names_in(expr: ast.Expr) -> list[ast.Name]:
+    """Every name of a formula."""
+    return [e for e in everything(expr) if isinstance(e, ast.Name)]
+
+
+def computed_size(name: str, expr: ast.Expr, ctx: Context) -> int | None:
+    """The size that a formula of numbers and dimensions gives; None after an error."""
+    free = [e for e in names_in(expr) if key(e.id) in ctx.dims and ctx.dims[key(e.id)] is None]
+    if free:
+        if not any(d.labels and d.labels[0].span == ctx.dim_spans[key(free[0].id)] for d in ctx.report.found.values()):
+            ctx.report.add(
+                "EB0215",
+                f"the size of {name} needs the size of {free[0].id}, which only the data tells",
+                (free[0].span, "no size yet"),
+                (ctx.dim_spans[key(free[0].id)], "declared without a size"),
+                help=f"give it a size: dim {free[0].id} = 144",
+            )
+        return None
+    value = numbers.evaluate(expr, dict(ctx.dims), ctx.report, "EB0215", f"the size of {name}")
+    return whole(name, value, expr.span, ctx)
+
+
+def whole(name: str, value: float | None, span: Span, ctx: Context) -> int | None:
+    """A value as a size; None after an error."""
+    if value is None:
+        return None
+    if value != int(value) or value < 1:
+        ctx.report.add(
+            "EB0215",
+            f"the size of {name} is {value:g}; a dimension is a whole number above zero",
+            (span, f"{value:g}"),
+        )
+        return None
+    return int(value)
+
+
+def dimension(d: ast.Expr, ctx: Context) -> Dim | None:
+    """What stands in the brackets of a type: a name, or a size. None after an error."""
+    if isinstance(d, ast.Name):
+        k = key(d.id)
+        if k in ctx.indices:
+            ctx.report.add(
+                "EB0230",
+                f"variables that are indexed by {d.id} in their type come later",
+                (d.span, "an index here"),
+                help="name the dimension that the index runs over",
+            )
+            return None
+        ctx.used.add(k)
+        return resolve(ctx, k) if k in ctx.dims else None
+    if isinstance(d, ast.Number):
+        return whole("this dimension", d.value, d.span, ctx)
+    if isinstance(d, ast.Slice):
+        ctx.report.add("EB0215", "a dimension needs a name or a size", (d.span, "neither"))
+        return None
+    for n in names_in(d):
+        ctx.used.add(key(n.id))
+    return computed_size("this dimension", d, ctx)
+
+
+def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | None:
+    """The dimension that ``low..high`` runs over, and the first number. None after an error."""
+    start = numbers.evaluate(low, ctx.dims, ctx.report, "EB0209", "the start of the range")
+    if start is None:
+        return None
+    if isinstance(high, ast.Name) and key(high.id) not in ctx.dims and key(high.id) not in ctx.symbols:
+        ctx.dims[key(high.id)] = None
+        ctx.dim_spans[key(high.id)] = high.span
+    if isinstance(high, ast.Name) and start == 1 and key(high.id) in ctx.dims:
+        ctx.used.add(key(high.id))
+        return resolve(ctx, key(high.id)), 1
+    match high:
+        case ast.Sum(_, ((1, ast.Name(_, name)), (-1, ast.Number(_, 1.0)))) if start == 0 and key(name) in ctx.dims:
+            ctx.used.add(key(name))
+            return resolve(ctx, key(name)), 0
+    for n in names_in(high):
+        ctx.used.add(key(n.id))
+        if key(n.id) in ctx.dims and ctx.dims[key(n.id)] is None:
+            ctx.report.add(
+                "EB0209",
+                f"the range needs the size of {n.id}, which only the data tells",
+                (n.span, "no size yet"),
+                help=f"count from 1: 1..{n.id}",
+            )
+            return None
+    end = numbers.evaluate(high, ctx.dims, ctx.report, "EB0209", "the end of the range")
+    if end is None:
+        return None
+    steps = end - start + 1
+    if steps != int(steps) or steps < 1 or start != int(start):
+        ctx.report.add("EB0209", f"the range {start:g}..{end:g} holds no whole steps", (low.span.to(high.span), "here"))
+        return None
+    return int(steps), int(start)
