@@ -1,0 +1,1 @@
+"""The named sources of data, one file for each family."""
