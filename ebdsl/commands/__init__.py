@@ -1,0 +1,72 @@
+"""The command line. ``main`` is the entry point; each verb is a file of ``verbs``, found by itself.
+
+Exit codes: 0 fine, 1 the spec, the data or a file is wrong, 2 the command line is wrong, 130 interrupted
+by Ctrl-C (143 by a polite kill).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+FINE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. No exception leaves, whatever happens inside."""
+    import click
+
+    from ebdsl.commands import shown
+    from ebdsl.commands.group import cli
+    from ebdsl.diagnostics import SpecError
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show λ gets an escape and no failure
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = cli.main(list(arguments), prog_name="ebdsl", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else FINE
+    except SpecError as error:
+        return guarded(shown.errors, error, WRONG)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        return guarded(click.ClickException.show, error, USAGE)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return guarded(lambda _: shown.say("interrupted"), error, INTERRUPTED)
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        silence()
+        return FINE
+    except Exception as error:
+        return guarded(shown.fault, error, WRONG)
+
+
+def guarded(show: Callable[[Any], None], error: BaseException, code: int) -> int:
+    """Say something and give the exit code; if nobody listens any more, be silent."""
+    try:
+        show(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        silence()
+    return code
+
+
+def silence() -> None:
+    """Let the interpreter's last flush go nowhere, so that it does not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(nowhere, stream.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,6 +103,11 @@ class Folder:
 
 def is_run(path: Path) -> bool:
     return (path / "run.json").is_file()
+
+
+def folder_name(model: str) -> str:
+    """A model's name as the name of a folder: no separators, not hidden."""
+    return re.sub(r"[^\w.-]", "_", model).strip(".") or "run"
 
 
 def fresh(out: str | None, name: str, *, force: bool) -> tuple[Folder, Path | None]:

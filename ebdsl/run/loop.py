@@ -19,14 +19,13 @@ from ebdsl.run.health import Record, Watch
 from ebdsl.run.options import Options
 
 GATHER_STEPS, GATHER_SECONDS = 64, 0.2
-STILL = 3
-"""Steps over all samples that leave the energy exactly as it is: a fixed point."""
 
 
 class Learner(Protocol):
     """What the generated file's learner offers."""
 
     full_batch: bool
+    converged: bool
 
     def start(self, data: dict[str, Tensor]) -> None: ...
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]: ...
@@ -45,13 +44,13 @@ class Listener(Protocol):
 class Position:
     """How far a run is: all of the loop's own state.
 
-    ``still`` counts steps that changed nothing; ``seconds`` of training, those before a resumption included.
+    ``seconds`` are of training, those before a resumption included. ``converged``: the learner saw nothing left to do.
     """
 
     step: int = 0
-    still: int = 0
     seconds: float = 0.0
     energy: float | None = None
+    converged: bool = False
     held_out: float | None = None
 
 
@@ -71,7 +70,7 @@ def run(
     stopped: Callable[[], bool] = lambda: False,
     measure: Callable[[], float] | None = None,
 ) -> str:
-    """Train from ``position`` on; it is moved along. Returns ``"finished"``, ``"fixed point"`` or ``"interrupted"``.
+    """Train from ``position`` on; it is moved along. Returns ``"finished"``, ``"converged"`` or ``"interrupted"``.
 
     ``save`` is called with every energy up to ``position`` known to be finite. ``measure`` gives the
     energy of held-out samples, at the end of each epoch. Raises :class:`SpecError` (EB0703, EB0704)
@@ -93,9 +92,7 @@ def run(
             for record in records:
                 watch.look(record)
                 good += 1
-                energy = record.values.get("energy")
-                position.still = position.still + 1 if learner.full_batch and energy == position.energy else 0
-                position.energy = energy
+                position.energy = record.values.get("energy")
         finally:  # the step that went wrong is on record too
             for listener in listeners if records else ():
                 listener.steps(records[: good + 1])
@@ -107,8 +104,11 @@ def run(
             save(position)
         saved, saved_at = position.step, time.monotonic()
 
+    def ending() -> str:
+        return "converged" if position.converged else "finished"
+
     last = options.epochs * per_epoch
-    while position.step < last:
+    while position.step < last and not position.converged:
         epoch, first = divmod(position.step, per_epoch)
         order = None if learner.full_batch else permutation(n, options.seed, epoch)
         for within in range(first, per_epoch):
@@ -118,6 +118,7 @@ def run(
             now = time.monotonic()
             position.step, position.seconds = position.step + 1, now - began
             pending.append((position.step, epoch, position.seconds, metrics))
+            position.converged = learner.converged
             if len(pending) >= GATHER_STEPS or now - looked > GATHER_SECONDS:
                 gather()
             if within + 1 == per_epoch and measure is not None:
@@ -130,14 +131,11 @@ def run(
                 keep()
             if stopped():
                 keep()
-                return "interrupted" if position.step < last else "finished"
-        if learner.full_batch:
-            gather()
-            if position.still >= STILL:
-                keep()
-                return "fixed point"
+                return "interrupted" if position.step < last and not position.converged else ending()
+            if position.converged:
+                break
     keep()
-    return "finished"
+    return ending()
 
 
 def to_host(pending: list[tuple[int, int, float, dict[str, Tensor]]]) -> list[Record]:

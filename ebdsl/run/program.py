@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ebdsl.diagnostics import Checked, Diagnostic, Source, SpecError
 from ebdsl.model.model import Model
 from ebdsl.run.files import refuse
 from ebdsl.run.load import load
+
+if TYPE_CHECKING:
+    from ebdsl.plan import Plan
+    from ebdsl.syntax import ast
 
 T = TypeVar("T")
 
@@ -54,31 +58,57 @@ def value_or_raise(checked: Checked[T], source: Source, found: list[Diagnostic])
     return checked.value
 
 
-def checked_model(source: Source, settings: Mapping[str, str] | None = None) -> tuple[Model, list[Diagnostic]]:
-    """Parse and check, with ``settings`` put into the text first. Raises :class:`SpecError`."""
-    from ebdsl import driver
-    from ebdsl.run.settings import applied
+Found = list[Diagnostic]
 
-    found: list[Diagnostic] = []
+
+def parsed(source: Source, settings: Mapping[str, str] | None = None) -> tuple[ast.Spec, Source, Found]:
+    """The syntax tree of a spec with ``settings`` put into its text, and that text. Raises :class:`SpecError`."""
+    from ebdsl import driver
+
+    found: Found = []
     spec = value_or_raise(driver.parse(source), source, found)
     if settings:
+        from ebdsl.run.settings import applied
+
         source = value_or_raise(applied(source, spec, settings), source, found)
         found.clear()
         spec = value_or_raise(driver.parse(source), source, found)
-    return value_or_raise(driver.check(spec, source), source, found), found
+    return spec, source, found
 
 
-def program(model: Model, sizes: Mapping[str, int], found: list[Diagnostic] | None = None) -> Program:
+def checked_model(
+    source: Source, settings: Mapping[str, str] | None = None, *, allow_python: bool = False
+) -> tuple[Model, Found]:
+    """Parse and check, and all warnings. Raises :class:`SpecError`."""
+    from ebdsl import driver
+
+    spec, source, found = parsed(source, settings)
+    return value_or_raise(driver.check(spec, source, allow_python=allow_python), source, found), found
+
+
+def planned(
+    source: Source,
+    settings: Mapping[str, str] | None = None,
+    *,
+    allow_python: bool = False,
+    allow_flat: bool = False,
+) -> tuple[Model, Plan, Found]:
+    """Parse, check and plan, dimensions as they stand in the spec, and all warnings. Raises :class:`SpecError`."""
+    from ebdsl import driver
+
+    model, found = checked_model(source, settings, allow_python=allow_python)
+    return model, value_or_raise(driver.plan(model, allow_flat), model.source, found), found
+
+
+def program(model: Model, sizes: Mapping[str, int], found: Found | None = None, *, allow_flat: bool = False) -> Program:
     """Plan and write out a model with the sizes of its data. Raises :class:`SpecError` (also EB0702)."""
     from ebdsl import driver
 
     found = [] if found is None else found
     model = model.bind({**sizes})
     require_sizes(model)
-    plan = value_or_raise(driver.plan(model), model.source, found)
-    emitted = driver.emit(plan)
-    text = value_or_raise(emitted, model.source, found) if isinstance(emitted, Checked) else emitted
-    return Program(model.source, model, text, tuple(found))
+    plan = value_or_raise(driver.plan(model, allow_flat), model.source, found)
+    return Program(model.source, model, driver.emit(plan), tuple(found))
 
 
 def require_sizes(model: Model) -> None:

@@ -7,8 +7,9 @@ of the spec is the whole truth about it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 
+from ebdsl.check.settings import SETTINGS
+from ebdsl.check.words import nearest
 from ebdsl.diagnostics import Checked, Diagnostic, Source, Span
 from ebdsl.syntax import ast
 from ebdsl.syntax.spellings import canonical
@@ -36,6 +37,7 @@ def _settings(settings: tuple[ast.Setting, ...]) -> Iterator[tuple[str, Span, st
 def applied(source: Source, spec: ast.Spec, settings: Mapping[str, str]) -> Checked[Source]:
     """``source`` with other values. A name that cannot be set, or an empty value, is EB0716."""
     can = list(places(spec))
+    end = len(source.text)
     names = {canonical(name): name for name, _, _ in can}
     edits: list[tuple[Span, str]] = []
     found: list[Diagnostic] = []
@@ -45,10 +47,12 @@ def applied(source: Source, spec: ast.Spec, settings: Mapping[str, str]) -> Chec
             found.append(Diagnostic("EB0716", f"{name} is set to {value!r}, which is no value", (), _example()))
             continue
         hits = [(span, before + value) for known, span, before in can if canonical(known) == canonical(name)]
+        if not hits and name in SETTINGS:
+            hits = [(Span(end, end), f"\ntrain\n    {name} {value}\n")]
         if not hits:
-            close = [names[n] for n in get_close_matches(canonical(name), names, 1, 0.5)]
-            listed = ", ".join(dict.fromkeys(n for n, _, _ in can)) or "nothing"
-            help = (f"did you mean {close[0]} ?",) if close else (f"what can be set: {listed}",)
+            near = nearest(name, [*names.values(), *SETTINGS])
+            listed = ", ".join(dict.fromkeys([*(n for n, _, _ in can), *SETTINGS]))
+            help = (f"did you mean {near} ?",) if near else (f"what can be set: {listed}",)
             found.append(Diagnostic("EB0716", f"the spec has no constant, dimension or setting {name}", (), help))
         edits += hits
     text = source.text

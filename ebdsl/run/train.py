@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,7 @@ import ebdsl
 from ebdsl.diagnostics import Diagnostic, Source, SpecError
 from ebdsl.run import checkpoint as checkpoints
 from ebdsl.run import folder as folders
-from ebdsl.run import loop
+from ebdsl.run import generated, loop
 from ebdsl.run.faults import translated
 from ebdsl.run.files import read_source, refuse, write_atomically
 from ebdsl.run.folder import Folder
@@ -22,7 +21,7 @@ from ebdsl.run.interrupt import Interrupt
 from ebdsl.run.metrics import Lines, events
 from ebdsl.run.observations import Observations, observations
 from ebdsl.run.options import FIXED, Options, merged, options
-from ebdsl.run.program import Program, checked_model, program
+from ebdsl.run.program import Program, checked_model, parsed, program
 from ebdsl.run.progress import Progress
 from ebdsl.run.session import Session, begin, facts, resume, session, tensors
 
@@ -41,12 +40,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``ending``: ``finished``, ``fixed point`` or ``interrupted`` (then ``signal`` is what interrupted it)."""
+    """``ending``: ``finished``, ``converged`` or ``interrupted`` (then ``signal`` is what interrupted it)."""
 
     ending: str
     session: Session
     folder: Folder | None
     signal: int | None = None
+    pictures: tuple[Path, ...] = ()
 
 
 def train(
@@ -58,21 +58,22 @@ def train(
     force: bool = False,
     given: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    allow_python: bool = False,
+    allow_flat: bool = False,
 ) -> Outcome:
     """Compile ``source``, train it and leave a run folder. ``given`` are :class:`Options` that were asked for.
 
     Raises :class:`SpecError` for all that can be wrong with spec, data, options and output folder.
     """
     report, given = report or Report(), given or {}
-    model, found = checked_model(source, settings)
+    model, found = checked_model(source, settings, allow_python=allow_python)
     seed = options(model, {}, given).seed
     seen = observations(model, data, seed)
-    built = program(model, seen.sizes, [*found, *seen.warnings])
+    built = program(model, seen.sizes, [*found, *seen.warnings], allow_flat=allow_flat)
     report.warn(built.warnings, built.source)
     chosen = options(model, built.namespace.DEFAULTS, given)
     live = live_session(built, seen, chosen)
-    name = re.sub(r"[^\w.-]", "_", model.name).strip(".") or "run"
-    folder, unfinished = folders.fresh(out, name, force=force)
+    folder, unfinished = folders.fresh(out, folders.folder_name(model.name), force=force)
     if unfinished is not None:
         report.say(f"{unfinished} was not finished: ebdsl train {unfinished} --resume goes on with it")
     with folder.lock():
@@ -91,7 +92,7 @@ def train(
         }
         folder.write_facts(about)
         write_atomically(folder.spec, built.source.text)
-        write_atomically(folder.generated, built.text)
+        generated.write(folder.generated, built.text)
         introduce(live, seen, folder, report)
         return go(live, folder, report, fresh=True)
 
@@ -104,6 +105,7 @@ def take_up(
     settings: Mapping[str, str] | None = None,
     given: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    allow_python: bool = False,
 ) -> Outcome:
     """Go on with the run in ``path``, to the bit. ``source``, where given, has to be the run's.
 
@@ -120,13 +122,12 @@ def take_up(
         edited = read_source(str(folder.spec)).text if folder.spec.is_file() else text
         require_same_spec(text, edited, str(folder.spec), path)
         if source is not None:
-            model, _ = checked_model(source, settings)
-            require_same_spec(text, model.source.text, source.name, path)
+            require_same_spec(text, parsed(source, settings)[1].text, source.name, path)
         old = merged(saved.facts.get("options") if saved else about.get("options"), folder.path)
         chosen = require_same_options(old, given, path)
-        model, warnings = checked_model(theirs)
+        model, warnings = checked_model(theirs, allow_python=allow_python)
         seen = observations(model, data if data is not None else about.get("data"), chosen.seed)
-        built = program(model, seen.sizes, [*warnings, *seen.warnings])
+        built = program(model, seen.sizes, [*warnings, *seen.warnings], allow_flat=True)
         live = live_session(built, seen, chosen)
         if saved is None:
             introduce(live, seen, folder, report)

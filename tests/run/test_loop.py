@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ebdsl.diagnostics import SpecError
-from ebdsl.run import checkpoint, loop, train
+from ebdsl.run import checkpoint, train
 from ebdsl.run.batches import permutation
 from ebdsl.run.folder import Folder
 from ebdsl.run.health import EARLY, RUNAWAY, Record, Watch
@@ -28,6 +28,7 @@ class Scripted:
     def __init__(self, energies, full_batch: bool = False, hook=lambda step: None) -> None:
         self.energies, self.full_batch, self.hook = energies, full_batch, hook
         self.seen: list[torch.Tensor] = []
+        self.converged = False
 
     def start(self, data) -> None: ...
 
@@ -59,12 +60,15 @@ def test_an_epoch_sees_every_sample_once_in_the_order_of_the_seed(program, array
         assert np.array_equal(got.numpy(), arrays["y"][permutation(70, 0, epoch).numpy()])
 
 
-def test_full_batch_sees_all_samples_in_their_order_and_stops_at_a_fixed_point(program, arrays) -> None:
-    learner = Scripted(lambda step: max(5 - step, 0), full_batch=True)
+def test_full_batch_sees_all_samples_in_their_order_and_stops_when_it_converged(program, arrays) -> None:
+    def settle(step: int) -> None:
+        learner.converged = step == 8
+
+    learner = Scripted(lambda step: max(5 - step, 0), full_batch=True, hook=settle)
     live = scripted(program, arrays, learner, Options(epochs=100, device="cpu"))
     outcome = train.go(live, None, train.Report())
-    assert outcome.ending == "fixed point"
-    assert len(learner.seen) == 5 + loop.STILL
+    assert outcome.ending == "converged"
+    assert len(learner.seen) == live.position.step == 8
     assert all(np.array_equal(b.numpy(), arrays["y"]) for b in learner.seen)
 
 

@@ -64,6 +64,7 @@ class Learner:
     """Gradient descent with momentum and noise: three kinds of state that resuming must bring back."""
 
     full_batch = False
+    converged = False
 
     def __init__(self, model: Toy, *, lr: float | None = None, seed: int = 0):
         self.model, self.lr = model, DEFAULTS["lr"] if lr is None else lr

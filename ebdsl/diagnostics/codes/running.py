@@ -251,6 +251,15 @@ says what is wanted.
 """,
 )
 register(
+    "EB0725",
+    "warning",
+    "the run's spec was edited",
+    """
+A run's parameters belong to the spec that they were learned with, which every checkpoint holds
+too. `infer`, `eval` and `plot` use that text; the edited copy in the folder is not looked at.
+""",
+)
+register(
     "EB0799",
     "error",
     "internal fault",

@@ -1,0 +1,76 @@
+"""How a command speaks: diagnostics to standard error, results to standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+from ebdsl.diagnostics import Diagnostic, Source, SpecError
+
+
+def diagnostics(found: Iterable[Diagnostic], source: Source | None) -> None:
+    """Show what was found, as text, on standard error."""
+    from ebdsl.diagnostics import render
+
+    found = list(found)
+    if found:
+        print(render.text(found, source, color=colours(sys.stderr)), file=sys.stderr)
+
+
+def errors(error: SpecError) -> None:
+    """What a command that failed says; as JSON on standard output where ``--format json`` was asked for."""
+    if getattr(error, "as_json", False):
+        print_json(as_json(error.diagnostics, error.source))
+    else:
+        diagnostics(error.diagnostics, error.source)
+
+
+def as_json(found: Iterable[Diagnostic], source: Source | None) -> Any:
+    """Diagnostics as what JSON holds."""
+    from ebdsl.diagnostics import render
+
+    return {"diagnostics": render.to_json(list(found), source)}
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def say(text: str) -> None:
+    """A remark, for a person: standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def count(n: int, thing: str) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def unconverged(converged: int, samples: int) -> None:
+    """Warn (EB0723) where inference ran out of steps for some samples."""
+    if converged < samples:
+        message = f"inference did not converge for {samples - converged} of {count(samples, 'sample')}"
+        diagnostics([Diagnostic("EB0723", message, (), ("more steps help: --steps 10000",))], None)
+
+
+def colours(stream: Any) -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def fault(error: Exception) -> None:
+    """A fault of ours: said as one, with the traceback only for those who ask."""
+    if os.environ.get("EBDSL_TRACEBACK"):
+        traceback.print_exception(error)
+    message = f"ebdsl failed where it should not: {' '.join(str(error).split())[:300] or 'no more is known'}"
+    help = (
+        "please report it, with the spec and the command",
+        "EBDSL_TRACEBACK=1 in the environment shows what a report should hold",
+    )
+    diagnostics([Diagnostic("EB0799", message, (), help)], None)

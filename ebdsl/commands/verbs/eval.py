@@ -1,0 +1,72 @@
+"""``ebdsl eval``: the energy of samples under a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ebdsl.commands import shown
+from ebdsl.commands.options import answering, data_option, device_option, format_option, python_option
+
+ORDER = 8
+
+
+@click.command("eval", short_help="Measure the energy of samples with a trained model.")
+@click.argument("run", metavar="RUN")
+@data_option
+@click.option("-o", "--output", metavar="FILE.npy", help="Also write the free energy of every sample.")
+@device_option
+@format_option
+@python_option
+def command(
+    run: str, data: str | None, output: str | None, device: str | None, form: str, allow_python: bool
+) -> None:  # fmt: skip
+    """Print the free energy of --data (the run's own data without it), and the energy term by term."""
+    from ebdsl.run.evaluate import evaluate
+    from ebdsl.run.infer import SIZE
+    from ebdsl.run.trained import trained
+    from ebdsl.run.use import using
+
+    with answering(form):
+        if output is not None and Path(output).suffix.lower() != ".npy":
+            from ebdsl.run.files import refuse
+
+            raise refuse("EB0809", f"{output} names no format that energies are written in", "the format is .npy")
+        model = trained(Path(run), on=device, allow_python=allow_python)
+        shown.diagnostics(model.warnings, model.program.source)
+        seen = model.samples(data)
+        shown.diagnostics(seen.warnings, model.program.source)
+        with using(model.program.model, "during evaluation"):
+            result = evaluate(model.network, model.batches(seen.arrays), SIZE)
+        if output is not None:
+            save(Path(output), result.free_energy)
+    if form == "json":
+        shown.print_json({"run": run, "data": seen.about, **result.to_json()})
+        return
+    click.echo("\n".join(table(seen.about, result.to_json())))
+
+
+def save(path: Path, energies: object) -> None:
+    import numpy as np
+
+    from ebdsl.run.files import make_folder, write_atomically
+
+    def fill(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, energies, allow_pickle=False)  # type: ignore[arg-type]
+
+    make_folder(path.parent)
+    write_atomically(path, fill)
+
+
+def table(data: str, result: dict) -> list[str]:  # type: ignore[type-arg]
+    """Lines of ``name  number``."""
+    rows = [("samples", f"{result['samples']}")]
+    rows += [(f"free energy, {name}", f"{value:.6g}") for name, value in result["free_energy"].items()]
+    rows += [(f"term {name}, mean", f"{value:.6g}") for name, value in result["terms"].items()]
+    if result["converged"] is not None:
+        rows.append(("inference converged", f"{100 * result['converged']:.4g} %"))
+        rows.append(("steps of inference, mean", f"{result['iterations']:.4g}"))
+    width = max(len(name) for name, _ in rows)
+    return [f"data: {data}", *(f"  {name:{width}}  {value:>12}" for name, value in rows)]
