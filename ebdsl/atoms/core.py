@@ -24,7 +24,8 @@ class ScalarAtom:
     ``numpy`` the reference, ``latex`` a format string. ``prox`` names the runtime function
     ``(v, t) -> argmin_x t f(x) + ½(x-v)²``. ``conjugate`` is the convex conjugate on numpy arrays.
 
-    ``even``: f(-x) = f(x), so that a convex f increases on x >= 0. ``slope`` bounds the first derivative's size.
+    ``even``: f(-x) = f(x), so that a convex f increases on x >= 0. ``positive``: its values
+    are greater than 0. ``slope`` bounds the first derivative's size.
     ``prox_negative`` is the proximal function of -f. ``sympy(sp, x, …)`` is the same function in sympy, where
     scalar facts are to be found by algebra. ``module`` is the text of its ``nn.Module``, where there is one.
     Texts of torch use the names ``torch``, ``nn`` and ``F`` (``torch.nn.functional``).
@@ -46,6 +47,7 @@ class ScalarAtom:
     prox: str | None = None
     conjugate: Callable[..., Any] | None = None
     even: bool = False
+    positive: bool = False
     slope: float | None = None
     prox_negative: str | None = None
     sympy: Callable[..., Any] | None = None

@@ -31,6 +31,7 @@ class DomainKind:
     ``nargs`` numbers may stand in parentheses, ``defaults`` are those that need not. ``complaint(args, shape)`` says
     in a user's words what is wrong with the numbers or the (partly symbolic) shape, None where nothing is.
     ``bounds(args)`` is the closed interval of every entry; ``strict``: its ends are excluded.
+    ``definite``: symmetric positive definite over the last two axes.
 
     Texts of torch: ``torch`` is the projection over ``{x}``, the numbers ``{0} {1}`` and ``{ndim}``, the number of axes
     of the symbol; None where ``project`` is. ``centre`` (where a latent starts) and ``draw`` (how a parameter is
@@ -58,6 +59,7 @@ class DomainKind:
     complaint: Callable[[tuple[float, ...], tuple[Dim, ...]], str | None] | None = None
     bounds: Callable[[tuple[float, ...]], tuple[float, float]] = _unbounded
     strict: bool = False
+    definite: bool = False
     torch: str | None = None
     centre: str = "torch.zeros({shape}, {options})"
     draw: str = "draw_normal({shape}, {options})"

@@ -130,6 +130,7 @@ register(
         contains=_is_definite,
         sample=_definite,
         complaint=_not_square,
+        definite=True,
         centre="identity({shape}, {options})",
         draw="identity({shape}, {options})",
     )
