@@ -5,7 +5,6 @@ VENV ?= .venv
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-RUN ?= runs/sparse_coding
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format quick bench specs clean
@@ -21,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 install: $(READY) ## an environment in .venv with everything
 
 demo: $(READY) ## install all, then train sparse coding on natural image patches
-	$(BIN)/ebdsl train specs/sparse_coding.ebm --out $(RUN)
+	$(BIN)/ebdsl train specs/sparse_coding.ebm
 
 test: lint ## format, lint, types and the whole test suite
 	$(BIN)/python -m pytest
@@ -41,8 +40,8 @@ quick: $(READY) ## the tests that take no more than a few seconds each
 bench: $(READY) ## measure side by side with peers
 	$(BIN)/python -m bench
 
-specs: $(READY) ## check every spec that ships
-	$(BIN)/ebdsl check specs/*.ebm
+specs: $(READY) ## list the specs that ship
+	$(BIN)/ebdsl specs
 
 clean: ## remove the environment, caches and runs
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis runs

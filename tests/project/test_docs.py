@@ -18,6 +18,7 @@ import pytest
 
 from ebdsl.diagnostics import Source
 from ebdsl.driver import check_source
+from ebdsl.graph import draw
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -94,6 +95,16 @@ def test_commands_run(path: Path, environment: dict[str, str], tmp_path: Path) -
         )
         wanted = int(block.note.removeprefix("exits with ")) if block.note.startswith("exits with ") else 0
         assert done.returncode == wanted, f"{block}\n{block.body}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "pictures").glob("*.svg")), ids=lambda p: p.name)
+def test_diagrams_are_what_the_tool_draws_today(path: Path, request: pytest.FixtureRequest) -> None:
+    spec = ROOT / "specs" / f"{path.stem}.ebm"
+    model = check_source(Source(spec.name, spec.read_text(encoding="utf-8"))).value
+    assert model is not None
+    if request.config.getoption("--update-golden"):
+        draw(model, path)
+    assert path.read_text(encoding="utf-8") == draw(model)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
