@@ -20,7 +20,7 @@ def declare(spec: ast.Spec, source: Source, settings: Settings, report: Report) 
     ctx = Context(source, report, {})
     taken: dict[str, tuple[str, Span]] = {}
     for s in spec.statements:
-        _take(s, taken, report)
+        _take(s, taken, ctx)
     _dimensions(spec, settings, ctx)
     for s in spec.statements:
         name = getattr(s, "name", None)
@@ -66,7 +66,7 @@ def _kind(s: ast.Statement) -> str | None:
     return None
 
 
-def _take(s: ast.Statement, taken: dict[str, tuple[str, Span]], report: Report) -> None:
+def _take(s: ast.Statement, taken: dict[str, tuple[str, Span]], ctx: Context) -> None:
     kind = _kind(s)
     name = getattr(s, "name", None)
     if kind is None or not isinstance(name, ast.Name):
@@ -74,7 +74,9 @@ def _take(s: ast.Statement, taken: dict[str, tuple[str, Span]], report: Report) 
     before = taken.setdefault(key(name.id), (kind, name.span))
     if before[1] != name.span:
         same = before[0] == kind
-        report.add(
+        if not same:
+            ctx.broken.add(key(name.id))
+        ctx.report.add(
             "EB0202",
             f"{name.id} is declared twice" if same else f"{name.id} is {before[0]} and {kind}",
             (name.span, "declared again here" if same else f"{kind} here"),
@@ -112,7 +114,9 @@ def _dimensions(spec: ast.Spec, settings: Settings, ctx: Context) -> None:
                 if k in ctx.dims or _is_loop_index(k, other):
                     continue
                 if k in other:
-                    _not_a_dimension(d, other[k], ctx)
+                    if k not in ctx.broken:
+                        _not_a_dimension(d, other[k], ctx)
+                    ctx.broken.add(k)
                     continue
                 ctx.dim_spans[k] = d.span
                 ctx.dims[k] = int(settings[k]) if k in settings else None

@@ -99,7 +99,7 @@ def _domain(t: ast.TypeExpr, constraint: bool, known: Mapping[str, float | None]
             + (f", and has {len(values)}" if values else "")
             if row.nargs
             else f"{t.name} takes no numbers in parentheses",
-            (t.span, f"{count(len(values), 'number')} here"),
+            (t.span, f"{count(len(values), 'number') if values else 'no numbers'} here"),
             help=f"for example {example}",
         )
         return None
@@ -113,7 +113,7 @@ def _suits(domain: Domain, s: ast.VarDecl, t: ast.TypeExpr, shape: tuple[Dim, ..
             "EB0205",
             f"{t.name} needs {'at least ' if row.min_ndim == 1 else ''}{count(row.min_ndim, 'dimension')}, "
             f"and {s.name.id} has {len(shape) or 'none'}",
-            (t.span, f"{count(len(shape), 'dimension')}"),
+            (t.span, count(len(shape), "dimension") if shape else "no dimensions"),
             help=f"for example {s.name.id} : {t.name}[K]"
             if t is s.type
             else f"for example {s.name.id} : R[{'M, N' if row.min_ndim == 2 else 'N'}], {t.name}",
@@ -148,4 +148,4 @@ def _suits(domain: Domain, s: ast.VarDecl, t: ast.TypeExpr, shape: tuple[Dim, ..
 
 
 def _vector_help(row: DomainKind, s: ast.VarDecl) -> str:
-    return f"; a code of norm one is {s.name.id} : sphere[N]" if row.axis == -2 else ""
+    return f"; a code of norm one is {s.name.id} : sphere[N]" if row.axis == -2 and s.role == "latent" else ""

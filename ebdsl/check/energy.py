@@ -58,6 +58,8 @@ def split(expr: ast.Expr, env: Env, weight: Monomial = ONE, prefix: Prefix = ())
     expr = unfold(expr, env)
     match expr:
         case ast.Sum(_, terms):
+            if all(_is_tensor(t, env) for _, t in terms):
+                return _leaf(expr, env, weight, prefix)
             parts = [(split(t, env, weight * Monomial(float(sign)), prefix), t) for sign, t in terms]
             good = [(p, t) for p, t in parts if p is not None]
             return together(good, env) if len(good) == len(parts) else None
@@ -77,13 +79,21 @@ def split(expr: ast.Expr, env: Env, weight: Monomial = ONE, prefix: Prefix = ())
     return _leaf(expr, env, weight, prefix)
 
 
+def _is_tensor(e: ast.Expr, env: Env) -> bool:
+    """Whether a term is surely no number; the first that may be one ends the search of a sum."""
+    if isinstance(e, ast.Bars | ast.Number | ast.BigOp):
+        return False
+    value = lower(e, env.muted())
+    return value is not None and not value.scalar
+
+
 def _leaf(expr: ast.Expr, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:
     """An expression that is one term."""
     value = lower(expr, env)
     if value is None:
         return None
     if not value.scalar:
-        text = env.ctx.text(expr.span)
+        text = env.ctx.inner(expr.span)
         env.report.add(
             "EB0303",
             f"a term of the energy is {type_text(value)}, and an energy is one number for each sample",
@@ -330,7 +340,10 @@ def _eliminate(e: ast.BigOp, env: Env) -> Energy | None:
         if e.beta is None:
             ctx.notes.setdefault("softmin has no [β]: the inverse temperature β is 1")
         good = beta is not None
-    good = bigops.valid_names(e, env) and good
+    if not bigops.valid_names(e, env):
+        good = False
+        env = bigops.bind_all(e, env.muted()) or env  # min_k: the body is read with k as an index
+        env = replace(env, ctx=ctx)
     inner = split(e.body, env)
     if inner is None or not good:
         return None

@@ -87,7 +87,7 @@ def apply_module(module: Module, args: tuple[Value, ...], span: Span, func_span:
         wanted = replace(wanted, origins=tuple(Origin(module.name, s) for s in input_spans(env, module, shape)))
         for k in range(a.rank):
             if not same(ctx, a.dims[k], dims[k]):
-                report_differ(env, a, wanted, k, k, f"{module.name} takes {shape_text(dims)}")
+                report_differ(env, a, wanted, k, k)
                 good = False
                 break
             report_by_chance(env, a, wanted, k, k)

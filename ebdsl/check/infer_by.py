@@ -45,6 +45,7 @@ def amortised(spec: ast.Spec, ctx: Context) -> dict[str, Node]:
                 f"{ctx.text(s.by.span)} gives {type_text(value)}, and {variable.name} is {shape_text(variable.shape)}",
                 (s.by.span, type_text(value)),
                 *(((variable.span, shape_text(variable.shape)),) if variable.span else ()),
+                help=f"an answer for {variable.name} has its shape: … -> {shape_text(variable.shape)}",
             )
             continue
         others = sorted({x.name for x in value.body.symbols if x.role == "latent"})

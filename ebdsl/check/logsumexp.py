@@ -78,8 +78,8 @@ def recognise(e: ast.Call, weight: Monomial, span: Span, env: Env) -> Energy | N
         ctx.report.add(
             "EB0308",
             f"the inverse temperature is {outside} outside the logarithm and {within} inside",
-            (g.span, f"β = {within} here"),
-            (span, f"β = {outside} here" + ("" if weight.powers else ": nothing divides the logarithm by β")),
+            (g.span, f"times {within} inside"),
+            (span, "not divided by it outside" if outside == "1" else f"divided by {outside} outside"),
             help=f"write softmin_{names}[{within if within != '1' else outside}] …, or the same β in both places",
         )
         return None

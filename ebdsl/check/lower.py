@@ -6,6 +6,7 @@ from functools import singledispatch
 
 from ebdsl.atoms import SPELLINGS
 from ebdsl.check import brackets, norms, products, subscripts
+from ebdsl.check.dims import shape_text
 from ebdsl.check.functions import apply_module, call_atom, is_function, is_number_or_variable, unfold
 from ebdsl.check.numbers import PI
 from ebdsl.check.scope import Bound, Env, Origin, Value
@@ -171,7 +172,8 @@ def _(e: ast.Call, env: Env) -> Value | None:
                 help=f"{e.func}(x) with one x is a product",
             )
         else:
-            _unknown_function(e, env)
+            _unknown_function(e, [lower(a, env) for a in e.args], env)
+            return None
         for a in e.args:
             lower(a, env)
         return None
@@ -198,13 +200,13 @@ def _(e: ast.Call, env: Env) -> Value | None:
     return call_atom(e.func, e.func_span, args, e.span, env)
 
 
-def _unknown_function(e: ast.Call, env: Env) -> None:
+def _unknown_function(e: ast.Call, args: list[Value | None], env: Env) -> None:
     ctx = env.ctx
     known = [d.name.id for d in ctx.definitions.values()] + [m.name for m in ctx.modules.values()] + list(SPELLINGS)
     near = nearest(e.func, known) or nearest(e.func, [s.name for s in ctx.symbols.values()])
     if key(e.func) in ctx.broken:
         return
-    dims = ", ".join("R[…]" for _ in e.args) or "R[…]"
+    dims = ", ".join("R[…]" if a is None else shape_text(a.dims) for a in args) or "R[…]"
     ctx.report.add(
         "EB0201",
         f"{e.func} is not declared",
@@ -308,13 +310,13 @@ def _(e: ast.Product, env: Env) -> Value | None:
 
 def _tight(factors: list[tuple[str, ast.Expr]], span: Span, env: Env) -> bool:
     """``1/2σ``: reported, since half of its readers take it for 1/(2σ)."""
-    text = env.ctx.source.text
     for k in range(1, len(factors) - 1):
         (op, divisor), (after, following) = factors[k], factors[k + 1]
         if op != "/" or after != "":
             continue
         base = following.base if isinstance(following, ast.Power) else following
-        touching = not text[divisor.span.end : following.span.start]
+        fraction = divisor.span == factors[k - 1][1].span  # ½ is one sign
+        touching = divisor.span.end == following.span.start and not fraction
         if touching and isinstance(base, ast.Name) and isinstance(divisor, ast.Number | ast.Name | ast.Power):
             products.report_ambiguous(env, span, factors[k - 1][1].span, divisor.span, following.span)
             return True

@@ -29,13 +29,16 @@ def declare_module(s: ast.ModuleDecl, ctx: Context, allow_python: bool) -> None:
 def _module(s: ast.ModuleDecl, ctx: Context, allow_python: bool) -> Module | None:
     name = s.name.id
     if s.output is None or not s.inputs or not s.body:
-        missing = "what goes in and what comes out" if s.output is None or not s.inputs else "how it is built"
-        example = "linear >> tanh" if s.output is not None else "R[M] -> R[N] = linear >> tanh"
+        typed = s.output is not None and bool(s.inputs)
+        missing = "how it is built" if typed else "what goes in and what comes out"
+        written = (
+            ctx.text(s.name.span.to(s.output.span)) if typed and s.output is not None else f"{name} : R[M] -> R[N]"
+        )
         ctx.report.add(
             "EB0218",
             f"{name} does not say {missing}",
             (s.name.span, "not all is said"),
-            help=f"for example: module {name} {': ' if s.output is None else '… = '}{example}",
+            help=f"for example: module {written} = mlp(128, silu)",
         )
         return None
     inputs = [_shape(t, name, ctx) for t in s.inputs]

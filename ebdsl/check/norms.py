@@ -21,7 +21,7 @@ def bars(e: ast.Bars, value: Value, env: Env) -> Value | None:
         if value.scalar:
             return Value(apply_scalar("abs", value.body), (), e.span)
         if value.rank >= 2 and not _map(value):
-            text = env.ctx.text(value.span)
+            text = env.ctx.inner(value.span)
             square = value.rank == 2 and value.dims[0] == value.dims[1]
             helps = [f"for the sum of absolute values: ||{text}||_1"]
             if square:

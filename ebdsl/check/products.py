@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ebdsl.check.dims import better, report_by_chance, report_differ, same, shape_text, type_text
+from ebdsl.check.dims import named, report_by_chance, report_differ, same, shape_text, type_text
 from ebdsl.check.scope import Env, Value
 from ebdsl.diagnostics import Span
 from ebdsl.model import algebra, build
 from ebdsl.model.ir import ONE, Axis, Lit, Mul, Node
+
+Suggestion = tuple[str, tuple[Span, str]]
+"""A better formula, and the edit that makes it."""
 
 
 def times(*factors: Node) -> Node:
@@ -39,19 +42,19 @@ def shared(left: Value, i: int, right: Value, j: int, env: Env) -> tuple[Value, 
     if not same(env.ctx, a.dim, b.dim):
         return None
     report_by_chance(env, left, right, i, j)
-    axis = build.fresh(better(a.dim, b.dim))
+    axis = build.fresh(named(a.dim, b.dim))
     left = left.over(tuple(axis if k == i else x for k, x in enumerate(left.axes)))
     right = right.fresh()
     right = right.over(tuple(axis if k == j else x for k, x in enumerate(right.axes)))
     return left, right, axis
 
 
-def contract(left: Value, right: Value, env: Env, row: bool, *helps: str) -> Value | None:
+def contract(left: Value, right: Value, env: Env, row: bool, better: Suggestion | None = None) -> Value | None:
     """Sum over the last axis of ``left`` and the first of ``right``."""
     i = left.rank - 1
     pair = shared(left, i, right, 0, env)
     if pair is None:
-        report_differ(env, left, right, i, 0, *helps)
+        report_differ(env, left, right, i, 0, better)
         return None
     a, b, axis = pair
     body = build.sum_over(times(a.body, b.body), (axis,))
@@ -157,21 +160,28 @@ def beside(left: Value, right: Value, env: Env, dot: bool = False) -> Value | No
             fix=(Span(left.span.end, left.span.end), "'") if fit else None,
         )
         return None
-    return contract(left, right, env, left.rank == 1, *_transposed(left, right, env))
+    return contract(left, right, env, left.rank == 1, _transposed(left, right, env))
 
 
-def _transposed(left: Value, right: Value, env: Env) -> tuple[str, ...]:
+def _transposed(left: Value, right: Value, env: Env) -> Suggestion | None:
     """``did you mean W' y ?`` where the other axis of the matrix fits."""
     ctx = env.ctx
     i = left.rank - 1
     if same(ctx, left.dims[i], right.dims[0]):
-        return ()
+        return None
     a, b = ctx.text(left.span), ctx.text(right.span)
     if left.rank == 2 and same(ctx, left.dims[0], right.dims[0]):
-        return (f"did you mean {a[:-1] if a[-1] in chr(39) + 'ᵀ' else a + chr(39)} {b} ?",)
+        new = _turned(a)
+        return f"did you mean {new} {b} ?", (left.span, new)
     if right.rank == 2 and same(ctx, left.dims[i], right.dims[1]):
-        return (f"did you mean {a} {b[:-1] if b[-1] in chr(39) + 'ᵀ' else b + chr(39)} ?",)
-    return ()
+        new = _turned(b)
+        return f"did you mean {a} {new} ?", (right.span, new)
+    return None
+
+
+def _turned(text: str) -> str:
+    """``W`` -> ``W'`` and back."""
+    return text[:-1] if text.endswith(("'", "ᵀ")) else text + "'"
 
 
 def star(left: Value, right: Value, env: Env) -> Value | None:
@@ -190,6 +200,7 @@ def star(left: Value, right: Value, env: Env) -> Value | None:
             help=f"for the product of a matrix and a vector, put them side by side: {a} {b}"
             if matrix
             else "maps have the same number of axes; pick one with brackets: D[k] * z[k]",
+            fix=(Span(left.span.end, right.span.start), " ") if matrix else None,
         )
         return None
     if all(same(ctx, d, e) for d, e in zip(left.dims, right.dims, strict=True)):
@@ -298,7 +309,7 @@ def report_ambiguous(env: Env, span: Span, left: Span, divisor: Span, beside: Sp
     a, b, c = (env.ctx.text(s) for s in (left, divisor, beside))
     env.report.add(
         "EB0221",
-        f"{a}/{b} {c} can be read in two ways",
+        f"{env.ctx.text(left.to(beside))} can be read in two ways",
         (span, "what is divided by what?"),
         help=f"write ({a}/{b}) {c}, or {a}/({b} {c})",
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ebdsl.check import subscripts
-from ebdsl.check.dims import better, same, shape_text
+from ebdsl.check.dims import named, same, shape_text
 from ebdsl.check.scope import Bound, Env
 from ebdsl.check.sizes import extent, resolve
 from ebdsl.check.walk import children
@@ -89,7 +89,7 @@ def _infer(name: ast.Name, body: ast.Expr, env: Env) -> Dim | None:
                 help="use two indices, or give the two dimensions one name",
             )
             return None
-        dim = better(dim, u.dims[0])
+        dim = named(dim, u.dims[0])
     return dim
 
 
@@ -101,10 +101,14 @@ def report_two_axes(name: ast.Name, use: Use, env: Env) -> None:
         f"{name.id} fits more than one axis of {base} : {shape_text(use.dims)}",
         (use.span, "which axis?"),
         help=tuple(
-            f"for the axis {d}: {base}[{', '.join(name.id if i == j else ':' for j in range(len(use.dims)))}]"
-            for i, d in enumerate(use.dims)
+            f"{what}: {base}[{', '.join(name.id if i == j else ':' for j in range(len(use.dims)))}]"
+            for i, what in enumerate(_axes_in_words(len(use.dims)))
         ),
     )
+
+
+def _axes_in_words(rank: int) -> tuple[str, ...]:
+    return ("a row", "a column") if rank == 2 else tuple(f"along axis {i + 1}" for i in range(rank))
 
 
 def uses(expr: ast.Expr, name: str, env: Env) -> Iterator[Use]:

@@ -103,9 +103,19 @@ class Context:
     declarations: dict[str, ast.Statement] = field(default_factory=dict)
 
     def text(self, span: Span) -> str:
-        """What the spec says there, on one line, without outer parentheses."""
+        """What the spec says there, on one line."""
         text = " ".join(self.source.text[span.start : span.end].split())
         return text if len(text) <= 60 else text[:57] + "…"
+
+    def inner(self, span: Span) -> str:
+        """As :meth:`text`, without parentheses around the whole."""
+        text = self.source.text
+        depth = 0
+        for k in range(span.start, span.end):
+            depth += (text[k] in "([{") - (text[k] in ")]}")
+            if depth == 0 and k < span.end - 1:
+                return self.text(span)
+        return self.text(Span(span.start + 1, span.end - 1)) if span.end - span.start > 2 else self.text(span)
 
     def line(self, span: Span) -> int:
         return self.source.text.count("\n", 0, span.start) + 1
