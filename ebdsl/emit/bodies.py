@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.context import Context
+from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope, Value, aligned
+from ebdsl.emit.text import tuple_text
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.infer.penalties import Penalty, merged
 from ebdsl.infer.rules.descent import Descent
@@ -13,7 +14,7 @@ from ebdsl.model.algebra import transform, with_batch
 from ebdsl.model.build import mul, neg, power
 from ebdsl.model.derivative import derivative, fresh_index
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, Apply, Axis, Get, Lit, Module, Node, Size, Sum, Symbol
+from ebdsl.model.ir import BATCH, Apply, Axis, Get, Lit, Node, Size, Sum, Symbol
 
 
 class InferBody:
@@ -67,7 +68,9 @@ class InferBody:
         """A stationary point: the residual is the gradient that is left."""
         self.finish(
             self.energy_call(),
-            f"torch.zeros_like({self.like}.flatten(1)[:, 0])" if self.context.observed[0].shape else f"torch.zeros_like({self.like})",
+            f"torch.zeros_like({self.like}.flatten(1)[:, 0])"
+            if self.context.observed[0].shape
+            else f"torch.zeros_like({self.like})",
             "torch.ones_like(residual, dtype=torch.int64)",
         )
 
@@ -104,40 +107,43 @@ class InferBody:
         names = []
         for s in latents:
             name = self.name(s)
-            shape = ", ".join([f"{self.like}.shape[0]", *(self.context.dim(d) for d in s.shape)])
+            shape = tuple_text([f"{self.like}.shape[0]", *(self.context.dim(d) for d in s.shape)])
             row = s.domain.row
             options = f"dtype={self.like}.dtype, device={self.like}.device"
             n = self.context.dim(s.shape[-1]) if s.shape else "1"
-            centre = row.centre.format(*(f"{a:g}" for a in s.domain.args), shape=f"({shape},)", options=options, n=n, ndim=len(s.shape))
-            self.context.runtime |= _calls(centre)
+            centre = row.centre.format(
+                *(f"{a:g}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape)
+            )
+            self.context.runtime |= called(centre)
             key = f'start["{name}"]'
             self.line(f'{name} = {centre} if start is None or "{name}" not in start else {key}')
             names.append(name)
         return self._pack(latents, names)
 
-    def _prox_lines(self, penalties: tuple[tuple[Symbol, tuple[Penalty, ...]], ...], latents: tuple[Symbol, ...]) -> str | None:
+    def _prox_lines(
+        self, penalties: tuple[tuple[Symbol, tuple[Penalty, ...]], ...], latents: tuple[Symbol, ...]
+    ) -> str | None:
         """Define ``prox`` where there is anything to do; its name."""
         if not any(p for _, p in penalties) and all(s.domain.kind == "real" for s in latents):
             return None
         found = dict(penalties)
         body: list[str] = []
-        parts = self._unpack(latents, "v")
+        parts = self._unpack(latents, "point")
         outs = []
         for s, part in zip(latents, parts, strict=True):
             rank = len(s.shape)
-            t = "t" if rank == 1 else ("t[:, 0]" if rank == 0 else f"t[(...,) + (None,) * {rank - 1}]")
-            t = "t" if rank <= 1 and self._flat(latents) else t
+            t = {0: "step[:, 0]", 1: "step"}.get(rank, f"step[(...,) + (None,) * {rank - 1}]")
             code = self._prox(s, list(found.get(s, ())), part, t, rank)
             if self._flat(latents):
-                self.line("def prox(v: Tensor, t: Tensor) -> Tensor:")
+                self.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
                 self.line(f"    return {code}")
                 self.line("")
                 return "prox"
             out = f"{self.name(s)}_new"
             body.append(f"    {out} = {code}")
             outs.append(out)
-        self.line("def prox(v: Tensor, t: Tensor) -> Tensor:")
-        self.line("    t = torch.as_tensor(t, dtype=v.dtype, device=v.device).expand(v.shape[0], 1)")
+        self.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
+        self.line("    step = torch.as_tensor(step, dtype=point.dtype, device=point.device).expand(point.shape[0], 1)")
         self.lines.extend(body)
         self.line(f"    return {self._pack(latents, outs)}")
         self.line("")
@@ -169,8 +175,10 @@ class InferBody:
         elif domain.kind != "real" and not (domain.kind == "nonnegative" and l1 is not None):
             text = domain.row.torch
             assert text is not None
-            code = text.format(*(f"{a:g}" for a in domain.args), x=code, ndim=rank, n=self.context.dim(s.shape[-1]) if s.shape else "1")
-            self.context.runtime |= _calls(text)
+            code = text.format(
+                *(f"{a:g}" for a in domain.args), x=code, ndim=rank, n=self.context.dim(s.shape[-1]) if s.shape else "1"
+            )
+            self.context.runtime |= called(text)
         return code
 
     def _weight(self, weight: Node, at: tuple[Axis, ...], t: str) -> str:
@@ -192,7 +200,7 @@ class InferBody:
             return not (n.symbols & latents)
 
         def worthy(n: Node) -> bool:
-            if isinstance(n, Get | Lit | Size) or BATCH in n.free and len(n.free) > 3:
+            if isinstance(n, Get | Lit | Size) or (BATCH in n.free and len(n.free) > 3):
                 return False
             return isinstance(n, Apply) or (isinstance(n, Sum) and not isinstance(n.body, Get))
 
@@ -217,9 +225,9 @@ class InferBody:
 
     def _loop_scope(self, texts: dict[Symbol, str], latents: tuple[Symbol, ...], parts: list[str]) -> Scope:
         local = {s.name: t for s, t in texts.items()} | {s.name: p for s, p in zip(latents, parts, strict=True)}
-        inner = self.context.scope(batch="x.shape[0]", renamed=local)
+        inner = self.context.scope(batch="point.shape[0]", renamed=local)
         inner.taken |= self.scope.taken
-        inner.like = "x"
+        inner.like = "point"
         return inner
 
     def proximal(self, p: Proximal) -> None:
@@ -239,12 +247,12 @@ class InferBody:
             if len(z.shape) > 1:
                 self.line(f"linear = {linear.code}.reshape(-1, {self._numel(z)})")
             self.line("")
-            self.line("def gradient(x: Tensor, linear: Tensor) -> Tensor:")
+            self.line("def gradient(point: Tensor, linear: Tensor) -> Tensor:")
             if len(z.shape) == 1:
-                self.line(f"    return torch.addmm(linear, x, {gram.code})")
+                self.line(f"    return torch.addmm(linear, point, {gram.code})")
             else:
                 sizes = ", ".join(self.context.dim(d) for d in z.shape)
-                product = f"torch.tensordot(x.reshape(-1, {sizes}), {gram.code}, dims=([{k + 1}], [0]))"
+                product = f"torch.tensordot(point.reshape(-1, {sizes}), {gram.code}, dims=([{k + 1}], [0]))"
                 if k != len(z.shape) - 1:
                     product = f"{product}.movedim(-1, {k + 1})"
                 self.line(f"    return {product}.reshape(-1, {self._numel(z)}) + linear")
@@ -263,28 +271,34 @@ class InferBody:
                 texts |= t
                 given_symbols |= dict.fromkeys(g)
             given_names = [texts.get(s) or self.name(s) for s in given_symbols]
-            parts = self._unpack(latents, "x")
+            parts = self._unpack(latents, "point")
             inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
             self.line("")
-            self.line(f"def gradient({', '.join(f'{n}: Tensor' for n in ['x', *given_names])}) -> Tensor:")
+            self.line(f"def gradient({', '.join(f'{n}: Tensor' for n in ['point', *given_names])}) -> Tensor:")
             inner.count(*(with_batch(n) for _, n in hoisted))
             values = [inner.tensor(with_batch(n), (BATCH, *at)) for at, n in hoisted]
             for s, part in zip(latents, parts, strict=True):
                 self.line(f"    {self.name(s)} = {part}")
             self.lines.extend("    " + x for x in inner.lines)
-            self.line(f"    return {self._pack(latents, [v.atom if not self._flat(latents) else v.code for v in values])}")
+            self.line(
+                f"    return {self._pack(latents, [v.atom if not self._flat(latents) else v.code for v in values])}"
+            )
             self.line("")
             given, lipschitz, scale = ", ".join(given_names), "None", ""
         prox = self._prox_lines(p.penalties, latents)
         affine = "" if p.quadratic else ", affine=False"
         where = f"({given},)" if given else "()"
         self.line(f"begin = {start}")
-        size = f"max(1.0, float({scale}.abs().max()))" if scale else f"max(1.0, float(gradient(begin{', ' + given if given else ''}).abs().max()))"
+        size = (
+            f"max(1.0, float({scale}.abs().max()))"
+            if scale
+            else f"max(1.0, float(gradient(begin{', ' + given if given else ''}).abs().max()))"
+        )
         self.line(f"goal = tolerance * {size} if {self.like}.numel() else tolerance")
-        self.line("x, residual, iterations = proximal_gradient(")
-        self.line(f"    gradient, {prox or 'lambda v, t: v'}, begin, {lipschitz}, {where}, goal, max_steps{affine}")
+        self.line("point, residual, iterations = proximal_gradient(")
+        self.line(f"    gradient, {prox or 'lambda point, step: point'}, begin, {lipschitz}, {where}, goal, max_steps{affine}")
         self.line(")")
-        for s, text in zip(latents, self._unpack(latents, "x"), strict=True):
+        for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.answer(s, text)
         entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
         self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
@@ -297,8 +311,10 @@ class InferBody:
         t = self.scope.emit(with_batch(power(form.matrix, -1)))
         rank = len(z.shape)
         text = aligned(Value(t.code, t.axes), (BATCH, *form.at)) if t.axes else t.code
-        self.line(f"v = {minimum.code}")
-        self.answer(z, self._prox(z, list(dict(p.penalties).get(z, ())), "v", text if " " not in text else f"({text})", rank))
+        self.line(f"minimum = {minimum.code}")
+        self.answer(
+            z, self._prox(z, list(dict(p.penalties).get(z, ())), "minimum", text if " " not in text else f"({text})", rank)
+        )
         self.finish_at_answer()
 
     # ------------------------------------------------------------- descent
@@ -324,11 +340,11 @@ class InferBody:
         for n, r in zip(observed, repeated, strict=True):
             self.line(f"{r} = {n}.repeat_interleave(count, 0)")
         node, texts, given_symbols = d.smooth, {}, [s for s in self.context.observed if s in d.smooth.symbols]
-        parts = self._unpack(latents, "x")
+        parts = self._unpack(latents, "point")
         inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
         self.line("")
         names = [self.name(s) for s in given_symbols]
-        self.line(f"def smooth({', '.join(f'{n}: Tensor' for n in ['x', *names])}) -> Tensor:")
+        self.line(f"def smooth({', '.join(f'{n}: Tensor' for n in ['point', *names])}) -> Tensor:")
         inner.count(with_batch(node))
         value = inner.tensor(with_batch(node), (BATCH,))
         for s, part in zip(latents, parts, strict=True):
@@ -342,8 +358,8 @@ class InferBody:
             prox = None
         given = ", ".join(f"{self.name(s)}_each" for s in given_symbols)
         where = f"({given},)" if given else "()"
-        self.line(f"x, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
-        for s, text in zip(latents, self._unpack(latents, "x"), strict=True):
+        self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
+        for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.line(f"{self.name(s)} = {text}")
         everyone = ", ".join([*repeated, *(self.name(s) for s in latents)])
         self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
@@ -352,16 +368,3 @@ class InferBody:
         for s in latents:
             self.answer(s, f"{self.name(s)}[best]")
         self.finish("energy", "residual[best]", "iterations[best]")
-
-
-def _calls(text: str) -> set[str]:
-    """Names that a template calls: those of runtime functions."""
-    import re
-
-    return {n for n in re.findall(r"(?<![\w.])([a-z_]+)\(", text)}
-
-
-def through(node: Node) -> tuple[Module, ...]:
-    from ebdsl.model.algebra import modules_in
-
-    return modules_in(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, field
 
 from ebdsl.emit.names import class_name, python_names
@@ -61,9 +61,22 @@ class Context:
             return self.dim(d, owner)
 
         scope = Scope(
-            symbol, dim, lambda d: self.model.size(d), lambda m: f"{owner}.{self.name(m)}", like=self.like, imports=self.runtime
+            symbol,
+            dim,
+            lambda d: self.model.size(d),
+            lambda m: f"{owner}.{self.name(m)}",
+            like=self.like,
+            imports=self.runtime,
         )
-        scope.taken |= {self.name(s) for s in self.model.symbols} | {"self", "model", "torch", "nn", "math", "batch", "found"}
+        scope.taken |= {self.name(s) for s in self.model.symbols} | {
+            "self",
+            "model",
+            "torch",
+            "nn",
+            "math",
+            "batch",
+            "found",
+        }
         return scope
 
     def args(self, symbols: tuple[Symbol, ...], typed: bool = False) -> str:
@@ -84,4 +97,6 @@ def make_context(plan: Plan) -> Context:
     return Context(plan, names)
 
 
-Writer = Callable[[str], None]
+def called(text: str) -> set[str]:
+    """Names that a template calls without a dot: those of runtime functions."""
+    return set(re.findall(r"(?<![\w.])([a-z_]+)\(", text))

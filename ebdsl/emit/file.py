@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ebdsl import __version__
-from ebdsl.emit.bodies import InferBody, _calls
-from ebdsl.emit.context import Context, make_context
+from ebdsl.emit.bodies import InferBody
+from ebdsl.emit.context import Context, called, make_context
 from ebdsl.emit.learner import learner_lines
 from ebdsl.emit.modules import module_text
-from ebdsl.emit.names import python_name
+from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.facts.normal import normal
 from ebdsl.infer.core import RULES
 from ebdsl.infer.rules.enumeration import Enumeration
@@ -24,7 +24,7 @@ def generate(plan: Plan) -> str:
     c = make_context(plan)
     top: list[str] = []
     model = _model_lines(c, top)
-    learner = learner_lines(c) if plan.schedule != "none" else _idle_learner(c)
+    learner = learner_lines(c)
     copied = closure(n for n in c.runtime if n in pieces())
     helpers = "\n\n\n".join(p.text.rstrip("\n") for p in copied)
     body = "\n".join(model) + "\n\n\n" + "\n".join(learner)
@@ -44,7 +44,7 @@ def generate(plan: Plan) -> str:
     settings = plan.model
     epochs = _setting(plan, "epochs", 200 if plan.schedule == "full" else 10)
     lines += [
-        f"NAME = {name!r}",
+        f"NAME = {quoted(name)}",
         f'DEFAULTS = {{"epochs": {epochs}, "batch": {_setting(plan, "batch", 256)}, "seed": {_setting(plan, "seed", 0)}}}',
         "",
         "",
@@ -107,7 +107,9 @@ def _uses(text: str, what: str) -> bool:
 
 def _docstring(plan: Plan) -> list[str]:
     """The spec's own lines, and what was decided."""
-    text = [x.rstrip().replace("\\", "\\\\").replace('"""', "'''") for x in plan.model.source.text.strip("\n").split("\n")]
+    text = [
+        x.rstrip().replace("\\", "\\\\").replace('"""', "'''") for x in plan.model.source.text.strip("\n").split("\n")
+    ]
     lines = ["The spec:", "", *("    " + x if x else "" for x in text), ""]
     for d in plan.inference:
         lines.append(f"{d.task}: {d.algorithm} ({d.guarantee}).")
@@ -131,8 +133,8 @@ def _model_lines(c: Context, top: list[str]) -> list[str]:
     shapes = {role: model.role(role) for role in ("observed", "latent", "param")}
 
     def table(symbols: tuple[Symbol, ...]) -> str:
-        rows = ", ".join(f'"{c.name(s)}": ({"".join(repr(_dim_text(c, d)) + ", " for d in s.shape).rstrip()})' for s in symbols)
-        return "{" + rows.replace("(,)", "()").replace("'", '"') + "}"
+        rows = ", ".join(f'"{c.name(s)}": {tuple_text([quoted(_dim_text(c, d)) for d in s.shape])}' for s in symbols)
+        return "{" + rows + "}"
 
     lines = [
         f"class {c.class_name}(nn.Module):",
@@ -140,7 +142,7 @@ def _model_lines(c: Context, top: list[str]) -> list[str]:
         "",
         f"    OBSERVED = {table(shapes['observed'])}",
         f"    LATENT = {table(shapes['latent'])}",
-        f"    PARAMS = ({', '.join(repr(c.name(s)) for s in shapes['param'])}{',' if len(shapes['param']) == 1 else ''})".replace("'", '"'),
+        f"    PARAMS = {tuple_text([quoted(c.name(s)) for s in shapes['param']])}",
         "",
         *_init_lines(c, top),
         "",
@@ -183,7 +185,17 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
         keywords.append(f"{c.name(s)}: float" + (f" = {s.value!r}" if s.value is not None else ""))
     keywords += ["seed: int = 0", "dtype: torch.dtype = torch.float32"]
     one = f"    def __init__(self, *, {', '.join(keywords)}) -> None:"
-    lines = [one] if len(one) <= 120 else ["    def __init__(", "        self,", "        *,", *(f"        {k}," for k in keywords), "    ) -> None:"]
+    lines = (
+        [one]
+        if len(one) <= 120
+        else [
+            "    def __init__(",
+            "        self,",
+            "        *,",
+            *(f"        {k}," for k in keywords),
+            "    ) -> None:",
+        ]
+    )
     lines += ["        super().__init__()"]
     lines += [f"        self.{c.names[d]} = {c.names[d]}" for d in dims]
     lines += [f"        self.{c.name(s)} = {c.name(s)}" for s in consts]
@@ -191,12 +203,12 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
     if params:
         lines.append("        generator = torch.Generator().manual_seed(seed)")
     for s in params:
-        shape = "".join(c.dim(d, "self").removeprefix("self.") + ", " for d in s.shape)
+        shape = tuple_text([c.dim(d, "self").removeprefix("self.") for d in s.shape])
         options = 'dtype=dtype, device="cpu", generator=generator'
         row = s.domain.row
         n = c.dim(s.shape[-1], "self").removeprefix("self.") if s.shape else "1"
-        text = row.draw.format(*(f"{a:g}" for a in s.domain.args), shape=f"({shape.rstrip()})" if s.shape else "()", options=options, n=n, ndim=len(s.shape))
-        c.runtime |= _calls(text)
+        text = row.draw.format(*(f"{a:g}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape))
+        c.runtime |= called(text)
         lines.append(f"        self.{c.name(s)} = nn.Parameter({text})")
     if c.plan.modules or model.modules:
         lines.append("        with torch.random.fork_rng(devices=[]):")
@@ -229,7 +241,9 @@ def _table_lines(c: Context, state: object) -> list[str]:
     count = " * ".join(c.dim(d) for d in free) or "1"
     sizes = "".join(f", {c.dim(d)}" for d in symbol.shape)
     name = c.names[state.table.name]  # type: ignore[attr-defined]
-    return [f'        self.register_buffer("{name}", all_assignments({points}, {count}).reshape(-1{sizes}), persistent=False)']
+    return [
+        f'        self.register_buffer("{name}", all_assignments({points}, {count}).reshape(-1{sizes}), persistent=False)'
+    ]
 
 
 def _signature(c: Context, symbols: tuple[Symbol, ...]) -> str:
@@ -247,7 +261,7 @@ def _terms_lines(c: Context) -> list[str]:
         *("        " + x for x in scope.lines),
         "        return {",
     ]
-    lines += [f"            {t.text!r}: {v.code}," for t, v in values]
+    lines += [f"            {quoted(t.text)}: {v.code}," for t, v in values]
     return [*lines, "        }"]
 
 
@@ -413,34 +427,6 @@ def _reconstruct_lines(c: Context) -> list[str]:
 # --------------------------------------------------------------------------- the rest
 
 
-def _idle_learner(c: Context) -> list[str]:
-    return [
-        "class Learner:",
-        '    """There is nothing to learn: a step measures the energy."""',
-        "",
-        "    full_batch = True",
-        "",
-        f"    def __init__(self, model: {c.class_name}, *, lr: float | None = None, seed: int = 0) -> None:",
-        "        self.model = model",
-        "        self.converged = True",
-        "",
-        "    def start(self, data: dict[str, Tensor]) -> None:",
-        '        """Nothing to set from the data."""',
-        "",
-        "    def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:",
-        '        """The mean energy."""',
-        f"        found = self.model.infer({', '.join(f'batch[{chr(34)}{c.name(s)}{chr(34)}]' for s in c.observed)})",
-        '        return {"energy": found.energy.mean()}',
-        "",
-        "    def state_dict(self) -> dict[str, Tensor]:",
-        '        """Nothing."""',
-        "        return {}",
-        "",
-        "    def load_state_dict(self, state: dict[str, Tensor]) -> None:",
-        '        """Nothing."""',
-    ]
-
-
 def _build_lines(c: Context) -> list[str]:
     return [
         f"def build(**keywords: object) -> {c.class_name}:",
@@ -482,4 +468,4 @@ def _fit_lines(c: Context) -> list[str]:
     ]
 
 
-__all__ = ["MARK", "generate", "python_name"]
+__all__ = ["MARK", "generate"]

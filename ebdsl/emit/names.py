@@ -21,7 +21,11 @@ RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset
     "start", "tolerance", "max_steps", "data", "T", "Tensor", "F", "lr", "fit", "build", "main", "forward",
     "parameters", "modules", "buffers", "train", "eval", "children", "state_dict", "load_state_dict", "to", "type",
     "Learner", "Inference", "NAME", "DEFAULTS", "gradients", "reconstruct", "Any", "NamedTuple", "Callable", "rng",
-    "lambda_max", "device", "training", "half", "double", "float", "cpu", "cuda", "apply", "update", "generator",
+    "energies", "state", "places", "weights", "log_weights", "residual", "iterations", "gram", "linear", "begin", "goal",
+    "count", "best", "smooth", "prox", "gradient", "point", "step", "found", "samples", "rate", "loss", "metrics", "batch",
+    "number", "sample", "few", "distance", "fitted", "exact", "minimum", "curvature", "matrix", "moment", "slope", "update",
+    "epochs", "report", "learner", "optimizer", "statistics", "steps", "last", "value", "unknown", "observed", "latents",
+    "device", "training", "half", "double", "float", "cpu", "cuda", "apply", "update", "generator",
 }  # fmt: skip
 
 

@@ -157,7 +157,10 @@ class Scope:
                 values = [self._emit(a) for a in args]
                 axes = union(*(v.axes for v in values))
                 texts = [aligned(v, axes) if len(values) > 1 else v.code for v in values]
-                texts = [self.constant(v) if not v.axes and _is_number(v.code) else t for v, t in zip(values, texts, strict=True)]
+                texts = [
+                    self.constant(v) if not v.axes and _is_number(v.code) else t
+                    for v, t in zip(values, texts, strict=True)
+                ]
                 template = SCALARS[atom].torch
                 if not template.startswith("torch."):
                     texts = [_bracket(t) for t in texts]
@@ -166,7 +169,9 @@ class Scope:
             case Delta(left, right):
                 return self._delta(left, right)
             case Position(axis):
-                return Value(f"torch.arange({self.dim(axis.dim)}, dtype={self.like}.dtype, device={self.like}.device)", (axis,))
+                return Value(
+                    f"torch.arange({self.dim(axis.dim)}, dtype={self.like}.dtype, device={self.like}.device)", (axis,)
+                )
             case Apply(function, args, index):
                 return self._apply(function, args, index)
         raise TypeError(type(node).__name__)
@@ -283,10 +288,17 @@ class Scope:
         return code
 
     def _call_module(
-        self, module: Module, texts: list[str], outer: tuple[Axis, ...], args: tuple[Tensor, ...], index: tuple[Axis | int, ...]
+        self,
+        module: Module,
+        texts: list[str],
+        outer: tuple[Axis, ...],
+        args: tuple[Tensor, ...],
+        index: tuple[Axis | int, ...],
     ) -> Value:
         if not outer:
-            code = f"{self.module(module)}({', '.join(t + '[None]' if _tight(t) else f'({t})[None]' for t in texts)})[0]"
+            code = (
+                f"{self.module(module)}({', '.join(t + '[None]' if _tight(t) else f'({t})[None]' for t in texts)})[0]"
+            )
         elif len(outer) == 1 and len(texts) == 1:
             code = f"{self.module(module)}({texts[0]})"
         else:
@@ -308,7 +320,9 @@ class Scope:
             else:
                 upper.append(self._emit(f))
         if axes and lower:  # a sum wants its factors whole
-            upper += [Value(f"{v.atom}.reciprocal()", v.axes) if v.axes else Value(f"(1 / {v.atom})", ()) for v in lower]
+            upper += [
+                Value(f"{v.atom}.reciprocal()", v.axes) if v.axes else Value(f"(1 / {v.atom})", ()) for v in lower
+            ]
             lower = []
         value = self._contract(upper, axes) if upper else None
         for v in lower:
@@ -499,7 +513,9 @@ def reduced(value: Value, axes: tuple[Axis, ...]) -> Value:
     if len(places) == 1:
         where = "-1" if places[0] == n - 1 else str(places[0])
     else:
-        where = f"({', '.join(str(p - n) if p >= n - len(places) and min(places) > 0 else str(p) for p in sorted(places))})"
+        where = (
+            f"({', '.join(str(p - n) if p >= n - len(places) and min(places) > 0 else str(p) for p in sorted(places))})"
+        )
     return Value(f"{value.atom}.sum({where})", rest)
 
 

@@ -42,7 +42,9 @@ def proportional(left: Node, right: Node) -> float | None:
     free = frozenset(s for s in symbols if s.role != "const")
     if degree(left, free) is None or degree(right, free) is None:
         return None
-    sizes = {d: 2 + k for k, d in enumerate(sorted(str(x) for x in dims_in(left) | dims_in(right) if isinstance(x, str)))}
+    sizes = {
+        d: 2 + k for k, d in enumerate(sorted(str(x) for x in dims_in(left) | dims_in(right) if isinstance(x, str)))
+    }
     if any(isinstance(d, int) and d > 8 for d in dims_in(left) | dims_in(right)):
         return _shrunk(left, right)
     rng = np.random.default_rng(20)

@@ -75,5 +75,7 @@ def _delta(piece: Node, a: Axis, b: Axis) -> bool:
 
 def _strip(piece: Node, pairs: list[tuple[Axis, Axis]]) -> Node:
     """The piece without the deltas of ``pairs``, each twin renamed to its axis."""
-    kept = [f for f in _factors(piece) if not (isinstance(f, Delta) and any({f.left, f.right} == {a, b} for a, b in pairs))]
+    kept = [
+        f for f in _factors(piece) if not (isinstance(f, Delta) and any({f.left, f.right} == {a, b} for a, b in pairs))
+    ]
     return rename(mul(*kept), {b: a for a, b in pairs})

@@ -13,7 +13,7 @@ from ebdsl.model.ir import Node, Symbol
 from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
-    from ebdsl.emit.learner import LearnBody
+    from ebdsl.emit.updates import LearnBody
 
 
 @dataclass(frozen=True)

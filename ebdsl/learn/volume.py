@@ -12,8 +12,8 @@ from ebdsl.diagnostics import Diagnostic, Label
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import normal, split
 from ebdsl.infer.penalties import match
-from ebdsl.model.algebra import addends
-from ebdsl.model.ir import Add, Apply, Axis, Dim, Get, Mul, Module, Node, Pow, Sum, Symbol, Tensor
+from ebdsl.model.algebra import addends, degree
+from ebdsl.model.ir import Add, Apply, Axis, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol, Tensor
 from ebdsl.model.model import Model, Term
 
 STRATEGY_WORDS = {
@@ -77,7 +77,7 @@ def volume_of_low_energy(model: Model, energy: Node) -> Volume:
             for y in model.role("observed"):
                 if y not in piece.symbols:
                     continue
-                judged = _judge_distance(model, energy, term, piece, y)
+                judged = _judge_distance(model, energy, term, piece, y) or _judge_wells(term, piece, y, latents)
                 if judged is None:
                     continue
                 number, reason, finding = judged
@@ -130,7 +130,11 @@ def _judge_distance(
     if not isinstance(inner, Add):
         return None
     own = [t for t in inner.terms if isinstance(t, Get) and t.symbol == y]
-    own += [t for t in inner.terms if isinstance(t, Mul) and any(isinstance(f, Get) and f.symbol == y for f in t.factors) and len(t.symbols) == 1]
+    own += [
+        t
+        for t in inner.terms
+        if isinstance(t, Mul) and any(isinstance(f, Get) and f.symbol == y for f in t.factors) and len(t.symbols) == 1
+    ]
     if not own:
         return None
     rest = [t for t in inner.terms if t not in own]
@@ -141,7 +145,21 @@ def _judge_distance(
         return _through_own_code(model, term, through_y, y)
     if held:
         return _through_latents(model, energy, term, held, y)
-    return 1, f"for what is given, {term.text} is a bowl around one prediction: its volume does not depend on the parameters", None
+    return (
+        1,
+        f"for what is given, {term.text} is a bowl around one prediction: its volume does not depend on the parameters",
+        None,
+    )
+
+
+def _judge_wells(term: Term, piece: Node, y: Symbol, latents: tuple[Symbol, ...]) -> tuple[int, str, None] | None:
+    """Any energy that is convex and quadratic in y at each of finitely many codes."""
+    if not latents or not all(s.domain.row.finite for s in latents):
+        return None
+    if degree(piece, frozenset({y})) != 2:
+        return None
+    names = ", ".join(s.name for s in latents)
+    return 1, f"for each of the finitely many values of {names}, the energy is a bowl in {y.name}", None
 
 
 def _through_own_code(model: Model, term: Term, rest: list[Node], y: Symbol) -> tuple[int, str, Finding | None]:
@@ -152,8 +170,14 @@ def _through_own_code(model: Model, term: Term, rest: list[Node], y: Symbol) -> 
         # dimensions the data has yet to tell: named ones that differ are taken to be narrower
         if name is not None:
             return 1, f"the code of {term.text} has dimension {name}, taken to be less than that of {y.name}", None
-    elif width is not None and narrow < width:
-        return 1, f"the reconstruction in {term.text} goes through {narrow} numbers, fewer than the {width} of {y.name}", None
+    elif width is None:
+        return 1, f"the code of {term.text} has {narrow} numbers; it is a bottleneck where {y.name} has more", None
+    elif narrow < width:
+        return (
+            1,
+            f"the reconstruction in {term.text} goes through {narrow} numbers, fewer than the {width} of {y.name}",
+            None,
+        )
     code = f"{narrow}" if narrow is not None else "as many"
     regular = _penalised_codes(model, y)
     if regular:
@@ -235,9 +259,11 @@ def _bottleneck(model: Model, rest: list[Node], y: Symbol) -> tuple[int | None, 
 
 def _inner_widths(module: Module) -> list[int]:
     """Widths that a module's own layers state."""
-    return [int(a) for layer in module.layers for a in layer.args if isinstance(a, int) and not isinstance(a, bool)] if any(
-        layer.name == "mlp" for layer in module.layers
-    ) else []
+    return (
+        [int(a) for layer in module.layers for a in layer.args if isinstance(a, int) and not isinstance(a, bool)]
+        if any(layer.name == "mlp" for layer in module.layers)
+        else []
+    )
 
 
 def _numel(model: Model, shape: tuple[Dim, ...]) -> int | None:
@@ -277,7 +303,9 @@ def _penalised_codes(model: Model, y: Symbol) -> str | None:
         for piece in addends(normal(term.node)):
             core = split(piece, frozenset({y})).core
             atom = getattr(core, "atom", "")
-            if _modules(piece) and atom in ("abs",) or (isinstance(core, Pow) and isinstance(core.base, Apply | Sum) and _modules(core)):
+            if (_modules(piece) and atom in ("abs",)) or (
+                isinstance(core, Pow) and isinstance(core.base, Apply | Sum) and _modules(core)
+            ):
                 if not any(isinstance(t, Get) for t in getattr(getattr(core, "base", None), "terms", ())):
                     return term.text
     return None

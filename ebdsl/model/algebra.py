@@ -181,7 +181,7 @@ def _of_delta(node: Node) -> Node:
     inner = (
         node.base if isinstance(node, Pow) else node.args[0] if isinstance(node, Fn) and len(node.args) == 1 else None
     )
-    if inner is None or not (_is_delta(inner) or isinstance(inner, Mul) and all(map(_is_delta, inner.factors))):
+    if inner is None or not (_is_delta(inner) or (isinstance(inner, Mul) and all(map(_is_delta, inner.factors)))):
         return node
     if isinstance(node, Pow):
         return inner if isinstance(node.exponent, Lit) and node.exponent.value > 0 else node

@@ -70,9 +70,9 @@ def proximal_gradient(
         if lipschitz is None:
             for _ in range(60):
                 move = new - v
-                short = (move * (g_new - gv)).sum(-1, keepdim=True) > curvature * move.square().sum(-1, keepdim=True) * (
-                    1.0 if affine else 0.5
-                ) + 1e-12
+                short = (move * (g_new - gv)).sum(-1, keepdim=True) > curvature * move.square().sum(
+                    -1, keepdim=True
+                ) * (1.0 if affine else 0.5) + 1e-12
                 if not bool(short.any()):
                     break
                 curvature = torch.where(short, 2 * curvature, curvature)
@@ -119,6 +119,8 @@ def descend(
     """
     x = start.detach()
     step = torch.ones_like(x[:, :1])
+    if prox is not None:
+        x = prox(x, torch.zeros_like(step))  # into the domain
 
     def value_and_slope(at: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
@@ -155,7 +157,8 @@ def call_batched(module: Callable[..., Tensor], inputs: tuple[Tensor, ...], rank
     """Apply a module whose inputs have several leading axes: these are broadcast and made one."""
     lead = torch.broadcast_shapes(*(x.shape[: x.ndim - r] for x, r in zip(inputs, ranks, strict=True)))
     flat = [
-        x.expand(*lead, *x.shape[x.ndim - r :]).reshape(-1, *x.shape[x.ndim - r :]) for x, r in zip(inputs, ranks, strict=True)
+        x.expand(*lead, *x.shape[x.ndim - r :]).reshape(-1, *x.shape[x.ndim - r :])
+        for x, r in zip(inputs, ranks, strict=True)
     ]
     out = module(*flat)
     return out.reshape(*lead, *out.shape[1:])

@@ -31,7 +31,9 @@ def consider(problem: Problem) -> Decision | Refusal:
     if form is None:
         return Refusal(name, f"the energy is not quadratic in {z.name}")
     if curvature(problem.energy, frozenset({z})) not in ("convex", "affine", "constant"):
-        return Refusal(name, f"the energy is not known to be convex in {z.name}: a stationary point need not be a minimum")
+        return Refusal(
+            name, f"the energy is not known to be convex in {z.name}: a stationary point need not be a minimum"
+        )
     if form.diagonal:
         how, cost = "divide entry by entry", "one pass"
     elif form.shared:
@@ -41,7 +43,16 @@ def consider(problem: Problem) -> Decision | Refusal:
     facts = [f"the energy is quadratic and convex in {z.name}"]
     if form.shared:
         facts.append("its second derivative is the same for all samples")
-    return Decision(name, f"min over {z.name}", f"set the gradient to zero: {how}", "global", cost, tuple(facts), (), ClosedForm(form))
+    return Decision(
+        name,
+        f"min over {z.name}",
+        f"set the gradient to zero: {how}",
+        "global",
+        cost,
+        tuple(facts),
+        (),
+        ClosedForm(form),
+    )
 
 
 def emit(payload: object, body: InferBody) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,19 @@ def count(symbol: Symbol, problem: Problem) -> int | None:
         return whole[-1] ** math.prod(whole[:-1])
     points = symbol.domain.row.points
     assert points is not None
-    return int(len(points(()))) ** math.prod(whole)
+    return len(points(())) ** math.prod(whole)
+
+
+def at_states(node: Node, states: Sequence[States]) -> Node:
+    """The node with latents replaced by their values: a number for each state."""
+    for s in states:
+        axis, table = s.axis, s.table
+
+        def value(index: tuple[Axis | int, ...], axis: Axis = axis, table: Symbol | None = table) -> Node:
+            return delta(index[0], axis) if table is None else Get(table, (axis, *index))
+
+        node = replace_symbol(node, s.symbol, value)
+    return node
 
 
 def consider(problem: Problem) -> Decision | Refusal:
@@ -64,20 +77,20 @@ def consider(problem: Problem) -> Decision | Refusal:
     total = math.prod(c for c in counts if c is not None)
     if total > LIMIT:
         return Refusal("enumeration", f"{problem.names} has {total:.3g} values, more than {LIMIT}")
-    energy, states = problem.energy, []
+    states = []
     for s, c in zip(problem.latents, counts, strict=True):
         if s.domain.kind == "onehot" and len(s.shape) == 1:
             axis = build.fresh(s.shape[0], "k")
-            energy = replace_symbol(energy, s, lambda index, axis=axis: delta(index[0], axis))  # type: ignore[misc]
             states.append(States(s, axis))
             continue
         assert c is not None
         dim: Dim = c
         axis = build.fresh(dim, "k")
         table = Symbol(f"{s.name}_values", "const", (dim, *s.shape), s.domain)
-        energy = replace_symbol(energy, s, lambda index, axis=axis, table=table: Get(table, (axis, *index)))  # type: ignore[misc]
         states.append(States(s, axis, table))
-    sizes = " × ".join(str(c) if c is not None else str(s.shape[-1]) for c, s in zip(counts, problem.latents, strict=True))
+    sizes = " × ".join(
+        str(c) if c is not None else str(s.shape[-1]) for c, s in zip(counts, problem.latents, strict=True)
+    )
     if problem.kind == "min":
         algorithm, task = f"try all {sizes} values and keep the lowest", f"min over {problem.names}"
     else:
@@ -86,7 +99,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     facts = tuple(f"{s.name} takes finitely many values: {s.domain}{_dims(s)}" for s in problem.latents)
     return Decision(
         "enumeration", task, algorithm, "global", f"{sizes} energies", facts, (),
-        Enumeration(problem.kind, tuple(states), energy, problem.beta),
+        Enumeration(problem.kind, tuple(states), at_states(problem.energy, states), problem.beta),
     )  # fmt: skip
 
 

@@ -78,14 +78,18 @@ def consider(problem: Problem) -> Decision | Refusal:
     whole_quadratic = form is not None or _degree_two(smooth, latents)
     shape = curvature(smooth, latents)
     convex = shape in ("convex", "affine", "constant") and all(s.domain.row.convex for s in problem.latents)
-    one_step = form is not None and form.diagonal and len(problem.latents) == 1 and not _tied(problem.latents[0], penalties)
+    one_step = (
+        form is not None and form.diagonal and len(problem.latents) == 1 and not _tied(problem.latents[0], penalties)
+    )
     size = problem.elements()
     gram = form is not None and form.shared and len(form.coupled) == 1 and not form.varies
     if gram and form is not None and (size or 0) > GRAM_LIMIT:
         gram = False
     kinds = sorted({p.kind for found in penalties.values() for p in found})
     names = {"l1": "soft threshold", "group": "group soft threshold"}
-    prox = [names[k] for k in kinds] + [f"projection onto {s.domain}" for s in problem.latents if s.domain.kind != "real"]
+    prox = [names[k] for k in kinds] + [
+        f"projection onto {s.domain}" for s in problem.latents if s.domain.kind != "real"
+    ]
     prox_text = " and ".join(prox) or "no prox"
     facts = [f"the part without kinks is {'quadratic' if whole_quadratic else 'smooth'} in {problem.names}"]
     facts.append(f"it is {'convex' if convex else 'not known to be convex'}")

@@ -11,7 +11,7 @@ from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import Axis, Node, Symbol
 
 if TYPE_CHECKING:
-    from ebdsl.emit.learner import LearnBody
+    from ebdsl.emit.updates import LearnBody
 
 NAME = "stochastic gradient"
 

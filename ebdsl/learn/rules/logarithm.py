@@ -15,7 +15,7 @@ from ebdsl.model.derivative import derivative, fresh_index
 from ebdsl.model.ir import Apply, Axis, Fn, Get, Node, Symbol
 
 if TYPE_CHECKING:
-    from ebdsl.emit.learner import LearnBody
+    from ebdsl.emit.updates import LearnBody
 
 NAME = "log barrier"
 
@@ -48,7 +48,9 @@ def consider(block: Block) -> Decision | Refusal:
         core = part.core
         if isinstance(core, Fn) and core.atom == "log" and isinstance(core.args[0], Get):
             index = core.args[0].index
-        elif isinstance(core, Apply) and core.function in ("logdet", "logabsdet") and isinstance(core.args[0].body, Get):
+        elif (
+            isinstance(core, Apply) and core.function in ("logdet", "logabsdet") and isinstance(core.args[0].body, Get)
+        ):
             matrix = True
             index = tuple(i for i in core.args[0].body.index if i not in core.args[0].axes)
             if core.args[0].body.index[-2:] != core.args[0].axes:

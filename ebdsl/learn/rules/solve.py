@@ -11,7 +11,7 @@ from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
 
 if TYPE_CHECKING:
-    from ebdsl.emit.learner import LearnBody
+    from ebdsl.emit.updates import LearnBody
 
 SOLVE, SLICES = "normal equations", "exact slices"
 
@@ -41,7 +41,9 @@ def consider_solve(block: Block) -> Decision | Refusal:
         how, cost = "weighted mean, entry by entry", "one pass over the data"
     else:
         how, cost = "least squares from summed statistics", "one pass over the data and one solve"
-    return Decision(SOLVE, f"learn {w.name}", how, "global", cost, (f"the energy is quadratic in {w.name}",), (), Solve(form))
+    return Decision(
+        SOLVE, f"learn {w.name}", how, "global", cost, (f"the energy is quadratic in {w.name}",), (), Solve(form)
+    )
 
 
 def consider_slices(block: Block) -> Decision | Refusal:
@@ -75,4 +77,8 @@ def emit_slices(payload: object, body: LearnBody) -> None:
 
 
 register(Rule(SOLVE, 20, "a free block with a quadratic energy", consider_solve, emit_solve, streams=True))
-register(Rule(SLICES, 30, "a block of constrained slices with a quadratic energy", consider_slices, emit_slices, streams=True))
+register(
+    Rule(
+        SLICES, 30, "a block of constrained slices with a quadratic energy", consider_slices, emit_slices, streams=True
+    )
+)

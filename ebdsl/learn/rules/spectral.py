@@ -16,7 +16,7 @@ from ebdsl.model.build import fresh, mul, power, sub, sum_over
 from ebdsl.model.ir import Axis, Get, Node, Symbol
 
 if TYPE_CHECKING:
-    from ebdsl.emit.learner import LearnBody
+    from ebdsl.emit.updates import LearnBody
 
 NAME = "leading subspace"
 
@@ -57,7 +57,9 @@ def consider(block: Block) -> Decision | Refusal:
     for code in (0, 1):
         if w.shape[1 - code] != y.shape[0] or w.shape[code] == y.shape[0]:
             continue
-        if w.domain.kind == "orthonormal rows" and code != 0 or w.domain.kind == "orthonormal columns" and code != 1:
+        if (w.domain.kind == "orthonormal rows" and code != 0) or (
+            w.domain.kind == "orthonormal columns" and code != 1
+        ):
             continue
         if not latents:
             template = _projection(w, y, code)

@@ -1,0 +1,55 @@
+"""Inference inside a learning step: the call, and the terms of the energy at its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ebdsl.emit.context import Context
+from ebdsl.facts.normal import normal
+from ebdsl.infer.rules.enumeration import Enumeration, at_states
+from ebdsl.model.algebra import contract, multiply
+from ebdsl.model.ir import Get, Node
+from ebdsl.model.model import Term
+
+
+def enumeration(c: Context) -> Enumeration | None:
+    """The enumeration by which latents leave the energy, if that is how."""
+    payload = c.plan.inference[0].payload if c.plan.inference else None
+    return payload if isinstance(payload, Enumeration) else None
+
+
+def observed_lines(c: Context, source: str) -> list[str]:
+    return [f'{c.name(s)} = {source}["{c.name(s)}"]' for s in c.observed]
+
+
+def found_lines(c: Context) -> list[str]:
+    """Inference on the batch, with latents or responsibilities as variables."""
+    if not c.plan.inference:
+        return []
+    arguments = c.args(c.observed)
+    exact = ", exact=True" if c.model.amortised else ""
+    lines = [f"found = model.infer({arguments}{exact})"]
+    states = enumeration(c)
+    if states is None:
+        return lines + [f'{c.name(s)} = found.latents["{c.name(s)}"]' for s in c.latents]
+    if len(states.states) == 1 and states.states[0].table is None:
+        return [*lines, f'weights = found.latents["{c.name(states.states[0].symbol)}"]']
+    return [*lines, f"weights = model.state_weights({arguments})"]
+
+
+def answer_names(c: Context) -> list[str]:
+    """The variables that :func:`found_lines` sets besides ``found``."""
+    return ["weights"] if c.plan.weights is not None else [c.name(s) for s in c.latents]
+
+
+def terms_at_answers(c: Context, terms: Sequence[Term]) -> list[tuple[str, Node]]:
+    """Text and node of each term with latents at their answers: expected over states where these were enumerated."""
+    states = enumeration(c)
+    result = []
+    for t in terms:
+        node = normal(t.node)
+        if states is not None and c.plan.weights is not None:
+            axes = tuple(s.axis for s in states.states)
+            node = contract(multiply(Get(c.plan.weights, axes), at_states(node, states.states)), axes)
+        result.append((t.text, node))
+    return result

@@ -1,0 +1,221 @@
+"""A learner that goes by batches: exact blocks from running statistics, the others by gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
+from ebdsl.emit.context import Context
+from ebdsl.emit.text import quoted, template
+from ebdsl.emit.updates import LearnBody
+from ebdsl.learn.core import RULES
+from ebdsl.model.algebra import contract, modules_in, with_batch
+from ebdsl.model.build import add
+from ebdsl.model.derivative import derivative, fresh_index
+from ebdsl.model.ir import BATCH, Symbol
+from ebdsl.model.model import Word
+from ebdsl.plan import Plan
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+
+
+@dataclass
+class _Step:
+    """Pieces of the body of ``step``. ``held`` maps a term's text to the variable with its energies."""
+
+    clear: list[str] = field(default_factory=list)
+    moduled: list[str] = field(default_factory=list)
+    slopes: dict[Symbol, str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    loss: list[str] = field(default_factory=list)
+
+
+def batch_learner(c: Context) -> list[str]:
+    """The whole class, unindented."""
+    plan = c.plan
+    body = LearnBody(c, full=False)
+    for _, decision in plan.learning:
+        RULES[decision.rule].emit(decision.payload, body)
+    learned = [f"model.{c.name(s)}" for s in body.gradients]
+    learned += [f"*model.{c.name(m)}.parameters()" for m in plan.modules]
+    decisions = [f"{d.task}: {d.algorithm}." for _, d in plan.learning]
+    decisions += [f"learn {m.name}: {optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
+    parts = ['"steps": torch.tensor(self.steps),']
+    back = ['self.steps = int(state["steps"])']
+    if body.statistics:
+        parts.append('**{f"statistics.{name}": value.clone() for name, value in self.statistics.items()},')
+        back += ["for name, value in self.statistics.items():", '    value.copy_(state[f"statistics.{name}"])']
+    if learned:
+        c.runtime |= {"optimizer_tensors", "load_optimizer_tensors"}
+        parts.append("**optimizer_tensors(self.optimizer),")
+        back.append("load_optimizer_tensors(self.optimizer, state)")
+    return template(
+        f'''
+        class Learner:
+            """Learns from batches.
+
+            <decisions>
+            """
+
+            full_batch = False
+
+            def __init__(self, model: {c.class_name}, *, lr: float | None = None, seed: int = 0) -> None:
+                self.model = model
+                self.steps = 0
+                self.converged = False
+                <statistics>
+                <optimizer>
+
+            def start(self, data: dict[str, Tensor]) -> None:
+                """Nothing to set from the data."""
+
+            def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+                """One update; gives the mean energy of the batch before it, and that of every term."""
+                model = self.model
+                <observed>
+                samples = {c.like}.shape[0]
+                <found>
+                self.steps += 1
+                <step>
+
+            def state_dict(self) -> dict[str, Tensor]:
+                """What resuming needs besides the model."""
+                return {{
+                    <parts>
+                }}
+
+            def load_state_dict(self, state: dict[str, Tensor]) -> None:
+                """Go on from what ``state_dict`` gave."""
+                <back>
+        ''',
+        decisions=decisions,
+        statistics=_statistics(c, body),
+        optimizer=_optimizer(plan, learned) if learned else [],
+        observed=observed_lines(c, "batch"),
+        found=found_lines(c),
+        step=_step(c, body, bool(learned)),
+        parts=parts,
+        back=back,
+    )
+
+
+def _statistics(c: Context, body: LearnBody) -> list[str]:
+    if not body.statistics:
+        return []
+    first = f"model.{c.name(c.model.role('param')[0])}"
+    rows = [f'    "{held}": {zero},' for held, zero in body.statistics]
+    return [f"dtype, device = {first}.dtype, {first}.device", "self.statistics = {", *rows, "}"]
+
+
+def _step(c: Context, body: LearnBody, with_optimizer: bool) -> list[str]:
+    step = _energies(c, body)
+    lines = list(step.moduled)  # energies first: exact updates then move what they depend on
+    if step.clear or body.lines:
+        lines.append("with torch.no_grad():")
+        lines += ["    " + x for x in step.clear]
+        if body.statistics:
+            lines.append("    rate = max(1 / self.steps, 0.01)")
+    backward = (
+        [f"loss = ({' + '.join(step.loss)}).mean()" if len(step.loss) > 1 else f"loss = {step.loss[0]}.mean()"]
+        if step.loss
+        else []
+    )
+    if with_optimizer:
+        if backward:
+            backward = ["self.optimizer.zero_grad(set_to_none=True)", *backward, "loss.backward()"]
+        after = backward + _assign_slopes(c, step) + ["self.optimizer.step()"]
+        projected = [(s, body.project(s, f"model.{c.name(s)}")) for s in body.gradients if s.domain.row.torch]
+        if projected:
+            after.append("with torch.no_grad():")
+            after += [f"    model.{c.name(s)}.copy_({code})" for s, code in projected]
+        lines += after
+    if body.lines:
+        if with_optimizer:
+            lines.append("with torch.no_grad():")
+        lines += ["    " + x for x in body.lines]
+    return [*lines, *_metrics(c, step)]
+
+
+def _energies(c: Context, body: LearnBody) -> _Step:
+    """Energies of the terms and written-out gradients, those that need autograd apart."""
+    step = _Step()
+    terms = c.model.terms
+    clear = terms_at_answers(c, [t for t in terms if not modules_in(t.node)])
+    moduled = terms_at_answers(c, [t for t in terms if modules_in(t.node)])
+    scope = c.scope("model", batch="samples")
+    total = contract(with_batch(add(*(n for _, n in clear))), (BATCH,))
+    written = []
+    for s in body.gradients:
+        if s in total.symbols:
+            at = fresh_index(s)
+            written.append((s, at, derivative(total, s, at)))
+    scope.count(*(with_batch(n) for _, n in clear), *(d for _, _, d in written))
+    for text, node in clear:
+        step.held[text] = scope.name("term")
+        scope.lines.append(f"{step.held[text]} = {scope.tensor(with_batch(node), (BATCH,)).code}")
+    for s, at, slope in written:
+        step.slopes[s] = scope.name(f"{c.name(s)}_slope")
+        value = scope.tensor(slope, at)
+        scope.lines.append(f"{step.slopes[s]} = {value.atom} / samples")
+    step.clear = scope.lines
+    exact = {s.name: f"model.{c.name(s)}.detach()" for s, d in c.plan.learning if RULES[d.rule].exact}
+    graph = c.scope("model", batch="samples", renamed=exact)
+    graph.taken |= scope.taken
+    graph.count(*(with_batch(n) for _, n in moduled))
+    for text, node in moduled:
+        step.held[text] = graph.name("term")
+        graph.lines.append(f"{step.held[text]} = {graph.tensor(with_batch(node), (BATCH,)).code}")
+        step.loss.append(step.held[text])
+    step.moduled = graph.lines
+    return step
+
+
+def _assign_slopes(c: Context, step: _Step) -> list[str]:
+    """Written-out gradients put where the optimiser looks, added to autograd's where both have a part."""
+    lines = []
+    moduled = [t.node for t in c.model.terms if modules_in(t.node)]
+    for s, held in step.slopes.items():
+        grad = f"model.{c.name(s)}.grad"
+        lines.append(f"{grad} += {held}" if any(s in n.symbols for n in moduled) else f"{grad} = {held}")
+    return lines
+
+
+def _metrics(c: Context, step: _Step) -> list[str]:
+    rows = [f"    {quoted('energy/' + t.text)}: {step.held[t.text]}.detach().mean()," for t in c.model.terms]
+    if c.plan.weights is not None:
+        return ["return {", '    "energy": found.energy.mean(),', *rows, "}"]
+    if len(rows) == 1:
+        held = step.held[c.model.terms[0].text]
+        key = quoted("energy/" + c.model.terms[0].text)
+        return [f"energy = {held}.detach().mean()", f'return {{"energy": energy, {key}: energy}}']
+    return ["terms = {", *rows, "}", 'return {"energy": torch.stack(tuple(terms.values())).sum(), **terms}']
+
+
+def optimizer_name(plan: Plan) -> str:
+    return _optimizer_setting(plan)[0]
+
+
+def _optimizer_setting(plan: Plan) -> tuple[str, dict[str, object]]:
+    """Class name and keywords of the optimiser that the spec asks for."""
+    setting = plan.model.setting("optimizer")
+    head, keywords = "adam", {}
+    if setting is not None and isinstance(setting.value, Word):
+        head, keywords = setting.value.head, dict(setting.value.keywords)
+    elif setting is not None and isinstance(setting.value, str):
+        head = setting.value
+    rate = plan.model.setting("lr")
+    if rate is not None and isinstance(rate.value, int | float):
+        keywords.setdefault("lr", float(rate.value))
+    keywords.setdefault("lr", 1e-2 if head == "sgd" else 1e-3)
+    return OPTIMIZERS.get(head, "Adam"), keywords
+
+
+def _optimizer(plan: Plan, learned: list[str]) -> list[str]:
+    kind, keywords = _optimizer_setting(plan)
+    rate = keywords.pop("lr")
+    extra = "".join(f", {k}={v!r}" for k, v in keywords.items())
+    return [
+        f"self.learned = [{', '.join(learned)}]",
+        f"rate = {rate!r} if lr is None else lr",
+        f"self.optimizer = torch.optim.{kind}(self.learned, lr=rate{extra}, fused=True)",
+    ]

@@ -1,0 +1,144 @@
+"""Updates of parameters: what the learning rules write into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ebdsl.emit.context import Context, called
+from ebdsl.emit.systems import solve_code, symmetric_code
+from ebdsl.emit.tensors import Scope
+from ebdsl.emit.text import tuple_text
+from ebdsl.facts.quadratic import Quadratic
+from ebdsl.model.domains import REAL
+from ebdsl.model.ir import Get, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.learn.rules.gradient import Gradient
+    from ebdsl.learn.rules.logarithm import Barrier
+    from ebdsl.learn.rules.spectral import Subspace
+
+
+class LearnBody:
+    """Updates of one learner. ``full`` updates see all data; otherwise statistics run over batches."""
+
+    def __init__(self, context: Context, full: bool) -> None:
+        self.context = context
+        self.full = full
+        self.lines: list[str] = []
+        self.statistics: list[tuple[str, str]] = []  # name, text of its zero
+        self.gradients: list[Symbol] = []
+
+    def scope(self) -> Scope:
+        return self.context.scope("model", batch="samples")
+
+    def project(self, symbol: Symbol, x: str) -> str:
+        text = symbol.domain.row.torch
+        if text is None:
+            return x
+        self.context.runtime |= called(text)
+        n = self.context.dim(symbol.shape[-1], "model") if symbol.shape else "1"
+        return text.format(*(f"{a:g}" for a in symbol.domain.args), x=x, ndim=len(symbol.shape), n=n)
+
+    def _copy(self, symbol: Symbol, code: str) -> None:
+        self.lines.append(f"model.{self.context.name(symbol)}.copy_({code})")
+
+    # ------------------------------------------------------------- exact blocks
+
+    def _streamed(self, form: Quadratic, scope: Scope) -> Quadratic:
+        """The form with its matrix and linear part replaced by running means of themselves."""
+        name = self.context.name(form.symbol)
+        at, twins = form.at, tuple(form.twin[k] for k in form.coupled)
+        matrix_axes = (*(form.at[k] for k in form.varies), *(form.at[k] for k in form.coupled), *twins)
+        replaced = []
+        for part, node, axes in (("matrix", form.matrix, matrix_axes), ("linear", form.linear, at)):
+            held = f"{name}_{part}"
+            square = part == "matrix" and len(axes) == 2 and len(form.coupled) == 1
+            code = symmetric_code(scope, node, (axes[0], axes[1])) if square else scope.tensor(node, axes).code
+            shape = tuple_text([self.context.dim(a.dim, "model") for a in axes])
+            self.statistics.append((held, f"torch.zeros({shape}, dtype=dtype, device=device)"))
+            scope.lines.append(f'self.statistics["{held}"].lerp_({code} / samples, rate)')
+            symbol = Symbol(held, "const", tuple(a.dim for a in axes), REAL)
+            replaced.append(Get(symbol, axes))
+        return Quadratic(
+            form.symbol, form.at, form.twin, replaced[1], replaced[0], form.coupled, form.separable, form.varies
+        )
+
+    def _stat_scope(self, name: str) -> Scope:
+        stats = {f"{name}_{part}": f'self.statistics["{name}_{part}"]' for part in ("matrix", "linear")}
+        return self.context.scope("model", batch="samples", renamed=stats)
+
+    def solve_block(self, form: Quadratic) -> None:
+        name = self.context.name(form.symbol)
+        scope = self.scope()
+        if not self.full:
+            scope.count(form.matrix, form.linear)
+            form = self._streamed(form, scope)
+            self.lines += scope.lines
+            scope = self._stat_scope(name)
+        code = solve_code(scope, form, per_sample=False, keep=f"model.{name}")
+        self.lines += scope.lines
+        self._copy(form.symbol, code)
+
+    def slice_block(self, form: Quadratic) -> None:
+        self.context.runtime.add("minimise_slices")
+        name = self.context.name(form.symbol)
+        scope = self.scope()
+        place = form.coupled[0] if form.coupled else len(form.at) - 1
+        if not form.coupled:  # nothing is coupled: the free minimiser is projected
+            if not self.full:
+                scope.count(form.matrix, form.linear)
+                form = self._streamed(form, scope)
+                self.lines += scope.lines
+                scope = self._stat_scope(name)
+            code = solve_code(scope, form, per_sample=False, keep=f"model.{name}")
+            self.lines += scope.lines
+            self._copy(form.symbol, self.project(form.symbol, code))
+            return
+        scope.count(form.matrix, form.linear)
+        if not self.full:
+            form = self._streamed(form, scope)
+            self.lines += scope.lines
+            scope = self._stat_scope(name)
+        matrix = symmetric_code(scope, form.matrix, (form.at[place], form.twin[place]))
+        linear = scope.tensor(form.linear, form.at)
+        self.lines += scope.lines
+        project = self.project(form.symbol, "x")
+        passes = ", passes=5" if self.full else ""
+        self.lines.append(
+            f"model.{name}.copy_(minimise_slices(model.{name}, {matrix}, {linear.code}, lambda x: {project}, {place}{passes}))"
+        )
+
+    def barrier_block(self, b: Barrier) -> None:
+        scope = self.scope()
+        name = self.context.name(b.symbol)
+        own = b.at[: len(b.at) - 2] if b.matrix else b.at
+        count = scope.tensor(b.count, own)
+        if b.symbol.domain.kind == "simplex":
+            held = scope.assign("count", count)
+            self.lines += scope.lines
+            self._copy(b.symbol, f"{held.code} / {held.code}.sum(-1, keepdim=True).clamp_min(1e-12)")
+            return
+        held = scope.assign("count", count)
+        if b.matrix:
+            self.context.runtime.add("symmetric_inverse")
+            moment = scope.tensor(b.linear, b.at)
+            self.lines += scope.lines
+            lift = "[..., None, None]" if own else ""
+            self.lines.append(f"moment = {moment.code} / {held.code}{lift}.clamp_min(1e-12)")
+            self._copy(b.symbol, f"torch.where({held.code}{lift} > 0, symmetric_inverse(moment), model.{name})")
+            return
+        slope = scope.assign("slope", scope.tensor(b.linear, b.at))
+        self.lines += scope.lines
+        self._copy(b.symbol, f"torch.where({held.code} > 0, {held.code} / {slope.code}.clamp_min(1e-12), model.{name})")
+
+    def subspace_block(self, s: Subspace) -> None:
+        self.context.runtime.add("leading_subspace")
+        y = self.context.name(s.observed)
+        k = self.context.dim(s.symbol.shape[s.code], "model")
+        rows = f"leading_subspace({y}.T @ {y} / samples, {k})"
+        self._copy(s.symbol, rows if s.code == 0 else f"{rows}.T")
+
+    # ------------------------------------------------------------- gradient blocks
+
+    def gradient_block(self, g: Gradient) -> None:
+        self.gradients.append(g.symbol)
