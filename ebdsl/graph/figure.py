@@ -85,7 +85,7 @@ def _shape(name: str, node: dict[str, str], held: list[dict[str, str]]) -> Shape
     shown = label.removesuffix("ᵀ")
     notes = [one_line(p["label"]) for p in held]
     notes = [n for n in notes if n != shown and n not in shown.split()]
-    notes += [p["domain"] for p in held]
+    notes += [pretty(p["domain"]) for p in held]
     notes += [pretty(one_line(node["detail"]))]
     small = (Line(t, SMALL) for note in notes if note for t in wrap(note, 26, 2))
     lines = (*(Line(t, BIG) for t in wrap(label, 20, 1)), *small)
@@ -95,7 +95,7 @@ def _shape(name: str, node: dict[str, str], held: list[dict[str, str]]) -> Shape
 
 
 def _circle(name: str, node: dict[str, str], label: str) -> Shape:
-    domain = one_line(node["domain"])
+    domain = pretty(one_line(node["domain"]))
     beta = node["beta"]
     mark = " ".join(filter(None, (node["mark"], beta)))
     small = [t for words in (node["mark"], beta, domain) if words for t in wrap(words, 18, 2)]
