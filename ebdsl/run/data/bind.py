@@ -324,7 +324,7 @@ _ADVICE = {
 }
 
 
-def outside(arrays: Arrays, model: Model, place: tuple[Label, ...], source: str) -> tuple[Diagnostic, ...]:
+def outside(arrays: Arrays, model: Model, place: tuple[Label, ...]) -> tuple[Diagnostic, ...]:
     """EB0608 for each symbol that has a sample outside its domain."""
     found = []
     for name, x in arrays.items():

@@ -72,7 +72,7 @@ class Raw:
     ``what`` says what was loaded, ``said`` what else should be known (fallbacks first). Parts of shape
     ``(n, height, width)`` or ``(n, height, width, 3)`` named in ``pictures`` are images. ``labels``
     is ``(n,)`` of whole numbers. ``truth`` holds what generated data was made from (atoms, codes, a mixing matrix).
-    ``defaults`` replaces the source's own defaults of the uniform keywords. ``warnings`` are codes with messages.
+    ``defaults`` replaces the source's own defaults of the uniform keywords.
     """
 
     parts: Arrays
@@ -82,7 +82,6 @@ class Raw:
     labels: np.ndarray | None = None
     truth: Arrays = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ KINDS = ".npy, .npz, .csv, .tsv, .parquet or a folder of pictures"
 
 def find(name: str, folder: str | None = None) -> Path:
     """The path as given or beside the spec, checked to be an ordinary file or a folder that can be read."""
-    if not name or "\0" in name:
-        raise Trouble("EB0604", f"{name!r} is not the name of a file")
+    if not name or "\0" in name or len(name) > 4096 or any(len(part) > 255 for part in Path(name).parts):
+        shown = name if len(name) < 60 else name[:57] + "…"
+        raise Trouble("EB0604", f"{shown!r} is not the name of a file", 'write  file("x.npy")')
     path = Path(name).expanduser()
-    if not _there(path) and folder is not None and not path.is_absolute() and _there(Path(folder) / path):
+    if not there(path) and folder is not None and not path.is_absolute() and there(Path(folder) / path):
         path = Path(folder) / path
     try:
         mode = path.stat().st_mode
@@ -43,7 +44,9 @@ def find(name: str, folder: str | None = None) -> Path:
     return path
 
 
-def _there(path: Path) -> bool:
+def there(path: Path | str) -> bool:
+    """Whether there is anything of that name, a dangling link included."""
+    path = Path(path)
     try:
         return path.exists() or path.is_symlink()
     except OSError:
@@ -57,8 +60,6 @@ def _unreachable(path: Path, why: OSError) -> str:
         return f"{path} is a link to {path.readlink()}, which is not there"
     if why.errno in (errno.EACCES, errno.EPERM):
         return f"{path} may not be read"
-    if why.errno == errno.ENAMETOOLONG:
-        return "the name of the file is too long"
     return f"there is no file {path}"
 
 
@@ -66,7 +67,7 @@ def _alike(path: Path) -> tuple[str, ...]:
     from ebdsl.run.data.options import close
 
     try:
-        names = sorted(p.name for p in path.parent.iterdir())[:2000]
+        names = sorted(p.name for p in path.parent.iterdir() if p.name != path.name)[:2000]
     except OSError:
         return (f"there is no folder {path.parent} either",) if not path.parent.exists() else ()
     near = close(path.name, names)
@@ -105,7 +106,7 @@ def _header(file: object, name: str) -> tuple[tuple[int, ...], np.dtype]:
         version = fmt.read_magic(file)  # type: ignore[arg-type]
         read = fmt.read_array_header_1_0 if version == (1, 0) else fmt.read_array_header_2_0
         shape, _, dtype = read(file)  # type: ignore[arg-type]
-    except (ValueError, TypeError, SyntaxError, KeyError, EOFError, RecursionError, OverflowError, MemoryError):
+    except Exception:  # the header is parsed as Python literals, which fail in many ways
         raise Trouble(
             "EB0604",
             f"{name} is not an array of numpy, or its header is broken",
@@ -214,14 +215,14 @@ def _whole(labels: np.ndarray | None) -> np.ndarray | None:
     """Labels as whole numbers from 0; texts and others in the order of sorting."""
     if labels is None or labels.ndim != 1:
         return None
-    if labels.dtype.kind in "biu" and labels.size and labels.min() >= 0:
+    if labels.dtype.kind in "biuf" and labels.size and labels.min() >= 0 and (labels == np.floor(labels)).all():
         return labels.astype(np.int64)
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 def _raw(parts: Arrays, what: str, request: Request, labels: np.ndarray | None = None) -> Raw:
-    """Whatever was read, with pictures recognised where ``size`` says so and a word about bytes."""
-    side, shown, warnings = request["size"], set(), []
+    """Whatever was read, with pictures recognised by their shape, or because ``size`` says so."""
+    side, shown = request["size"], set()
     for name, x in list(parts.items()):
         if side and x.ndim == 2 and x.shape[1] in (side * side, 3 * side * side):
             parts[name] = x.reshape(len(x), side, side, *((3,) if x.shape[1] == 3 * side * side else ()))
@@ -237,13 +238,7 @@ def _raw(parts: Arrays, what: str, request: Request, labels: np.ndarray | None =
             )
         elif (x.ndim == 4 and x.shape[-1] == 3) or (x.ndim == 3 and min(x.shape[1:]) >= 4):
             shown.add(name)
-        if x.dtype == np.uint8 and x.size and int(x[: 1 << 12].max()) > 1 and not _scaled(request):
-            warnings.append(("EB0613", f"{name} holds bytes, from 0 to 255: scale = unit  brings them into [0, 1]"))
-    return Raw(parts, what, pictures=frozenset(shown), labels=labels, warnings=tuple(warnings))
-
-
-def _scaled(request: Request) -> bool:
-    return bool(request.options.get("scaled"))
+    return Raw(parts, what, pictures=frozenset(shown), labels=labels)
 
 
 # --------------------------------------------------------------------------- tables and pictures

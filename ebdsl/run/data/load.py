@@ -12,7 +12,7 @@ import numpy as np
 
 from ebdsl.diagnostics import Checked, Diagnostic, Label
 from ebdsl.model.model import Model, Word
-from ebdsl.run.data import bind, preprocess
+from ebdsl.run.data import bind, files, preprocess
 from ebdsl.run.data.core import Arrays, Data, Raw, Request, Source, Trouble, load_sources
 from ebdsl.run.data.options import close, options
 from ebdsl.run.data.words import as_word
@@ -58,7 +58,7 @@ def _load(
     word = as_word(source)
     sources = load_sources()
     if word.head not in sources:
-        if word.args or word.keywords or not Path(word.head).exists():
+        if word.args or word.keywords or not files.there(word.head):
             raise Trouble(
                 "EB0602",
                 f"there is no data source {word.head}",
@@ -77,10 +77,9 @@ def _load(
     fitted = bound.value
     train, held, kept, apart, split = _split(fitted.arrays, settings, holdout, np.random.default_rng([seed % 2**63, 1]))
     train, held, done = _preprocess(train, held, settings, fitted, row)
-    found = (*bound.diagnostics, *(Diagnostic(code, text, place) for code, text in raw.warnings))
-    found += bind.outside({**train}, model, place, row.name)
-    if held:
-        found += bind.outside({**held}, model, place, row.name) if not any(d.severity == "error" for d in found) else ()
+    found = bind.outside(train, model, place) or bind.outside(held, model, place)
+    if not preprocess.touches(settings):
+        found += tuple(_bytes(name, place) for name, x in fitted.arrays.items() if _is_bytes(x))
     labels = fitted.labels
     data = Data(
         arrays=train,
@@ -94,6 +93,16 @@ def _load(
     )
     checked = Checked(data, found)
     return replace(checked, value=None) if checked.errors else checked
+
+
+def _is_bytes(x: np.ndarray) -> bool:
+    """Whether these are bytes beyond 0 and 1, from a first look."""
+    return x.dtype == np.uint8 and int(x[:4096].max()) > 1
+
+
+def _bytes(name: str, place: tuple[Label, ...]) -> Diagnostic:
+    message = f"{name} holds bytes, from 0 to 255, and they are used as they are"
+    return Diagnostic("EB0613", message, place, ("scale = unit  brings them into [0, 1]",))
 
 
 def _request(own: Mapping[str, Any], model: Model, rng: np.random.Generator) -> Request:

@@ -65,10 +65,14 @@ def _table(
     said = []
     if label is not None:
         said.append(f"column {columns[label]} taken for labels")
-    left = [columns[i] for i in range(len(columns)) if i != label and not any(i in p for p in picked.values())]
+    left = [
+        columns[i] or "without a name"
+        for i in range(len(columns))
+        if i != label and not any(i in p for p in picked.values())
+    ]
     if left:
         said.append(f"columns {', '.join(left[:8])}{', …' if len(left) > 8 else ''} not used")
-    return Raw(raw.parts, raw.what, tuple(said), raw.pictures, raw.labels, warnings=raw.warnings)
+    return Raw(raw.parts, raw.what, tuple(said), raw.pictures, raw.labels)
 
 
 def _pick(columns: Sequence[str], width: int, request: Request) -> tuple[dict[str, list[int]], int | None]:
