@@ -40,14 +40,15 @@ def ellipse(request: Request) -> Raw:
 
 def bounce(request: Request) -> Raw:
     n = request["n"]
-    steps = request["steps"] or _last(request, 2)
-    x = request.rng.uniform(-0.5, 0.5, (n, 1))
+    past, steps = request["past"] or _width(request, 0, 1), request["steps"] or _width(request, 1, 2)
+    where = request.rng.uniform(-0.5, 0.5, (n, 1))
+    drift = request.rng.uniform(-0.3, 0.3, (n, 1)) if past > 1 else np.zeros((n, 1))
     side = request.rng.integers(2, size=n)
-    t = np.arange(1, steps + 1) / steps
-    y = x + np.where(side == 0, -1.0, 1.0)[:, None] * t
-    return _pair(
-        x, y, request, f"bounces: where a ball that comes in at x is at {steps} later times, left or right", side
-    )
+    before, after = np.arange(-past, 0) / past, np.arange(1, steps + 1) / steps
+    x = where + drift * before
+    y = where + (drift + np.where(side == 0, -1.0, 1.0)[:, None]) * after
+    what = f"bounces: from where a ball was at {past} earlier times, where it is at {steps} later ones, left or right"
+    return _pair(x, y, request, what, side)
 
 
 def branches(request: Request) -> Raw:
@@ -61,9 +62,10 @@ def branches(request: Request) -> Raw:
     )
 
 
-def _last(request: Request, default: int) -> int:
+def _width(request: Request, which: int, default: int) -> int:
+    """Entries of the first or second of two observed vectors, ``default`` where that is open."""
     shapes = list(request.wanted.values())
-    size = shapes[-1][0] if len(shapes) > 1 and len(shapes[-1]) == 1 else None
+    size = shapes[which][0] if len(shapes) == 2 and len(shapes[which]) == 1 else None
     return size or default
 
 
@@ -81,12 +83,15 @@ register(
 register(
     Source(
         "bounce",
-        "a ball comes in at x in [-0.5, 0.5] and goes left or right, each half of the time: y_t = x ± t "
-        "at equal times up to 1. The mean of the two futures is "
-        "one that never happens",
+        "a ball hits a post and goes on to the left or to the right, each half of the time. x is where "
+        "it was at earlier times, "
+        "y where it is at later ones, up to 1: y_t = u + (v ± 1) t, with u in [-0.5, 0.5] and v in "
+        "[-0.3, 0.3] to be read from x "
+        "(v = 0 where x is one number, u itself). The mean of the two futures, u + v t, never happens",
         bounce,
         (
             N,
+            Keyword("past", "count", None, "how many earlier times x has; by default as x is declared, else 1", low=1),
             Keyword("steps", "count", None, "how many later times y has; by default as y is declared, else 2", low=1),
             _noise(0.02),
         ),
