@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope, Value, aligned
@@ -321,29 +323,32 @@ class InferBody:
 
     def descent(self, d: Descent) -> None:
         latents = d.latents
-        self.context.runtime |= {"descend", "starting_points"}
+        self.context.runtime |= {"descend", "starting_points", "lowest_rows"}
         like = self.like
         start = self._start(latents)
-        self.line(f"begin = {start}")
-        self.line(f"count = {d.starts} if start is None else 1")
-        low, high = (-3.0, 3.0)
-        bounds = [s.domain.row.bounds(s.domain.args) for s in latents]
-        finite = [b for b in bounds if abs(b[0]) != float("inf") and abs(b[1]) != float("inf")]
-        if len(finite) == len(latents):
-            low, high = min(b[0] for b in finite), max(b[1] for b in finite)
-        elif all(b[0] == 0 for b in bounds):
-            low = 0.0
-        self.line("if start is None:")
-        self.line(f"    begin = starting_points(begin, count, {low:g}, {high:g}, grid={d.grid})")
+        low, high = _span(latents)
         observed = [self.name(s) for s in self.context.observed]
         repeated = [f"{n}_each" for n in observed]
+        parts = self._unpack(latents, "begin")
+        everyone = ", ".join([*repeated, *parts])
+        self.line(f"begin = {start}")
+        self.line(f"count = {d.keep} if start is None else 1")
+        prox = self._prox_lines(d.penalties, latents) if all(_projects(s) for s in latents) else None
+        self.line("if start is None:")
+        self.line(f"    begin = starting_points(begin, {d.starts}, {low:g}, {high:g}, grid={d.grid})")
+        if d.keep < d.starts:
+            if prox is not None:
+                self.line("    begin = prox(begin, torch.zeros_like(begin[:, :1]))")
+            for n, r in zip(observed, repeated, strict=True):
+                self.line(f"    {r} = {n}.repeat_interleave({d.starts}, 0)")
+            self.line(f"    begin = lowest_rows(begin, self.energy({everyone}).reshape(-1, {d.starts}), count)")
         for n, r in zip(observed, repeated, strict=True):
             self.line(f"{r} = {n}.repeat_interleave(count, 0)")
-        node, texts, given_symbols = d.smooth, {}, [s for s in self.context.observed if s in d.smooth.symbols]
+        node, texts, given_symbols = self._hoist(d.smooth, frozenset(latents))
         parts = self._unpack(latents, "point")
         inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
         self.line("")
-        names = [self.name(s) for s in given_symbols]
+        names = [texts.get(s) or self.name(s) for s in given_symbols]
         self.line(f"def smooth({', '.join(f'{n}: Tensor' for n in ['point', *names])}) -> Tensor:")
         inner.count(with_batch(node))
         value = inner.tensor(with_batch(node), (BATCH,))
@@ -352,11 +357,9 @@ class InferBody:
         self.lines.extend("    " + x for x in inner.lines)
         self.line(f"    return {value.code}")
         self.line("")
-        if all(s.domain.kind == "real" or s.domain.row.project for s in latents):
-            prox = self._prox_lines(d.penalties, latents)
-        else:
-            prox = None
-        given = ", ".join(f"{self.name(s)}_each" for s in given_symbols)
+        given = ", ".join(
+            f"{texts[s]}.repeat_interleave(count, 0)" if s in texts else f"{self.name(s)}_each" for s in given_symbols
+        )
         where = f"({given},)" if given else "()"
         self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
@@ -368,3 +371,15 @@ class InferBody:
         for s in latents:
             self.answer(s, f"{self.name(s)}[best]")
         self.finish("energy", "residual[best]", "iterations[best]")
+
+
+def _projects(s: Symbol) -> bool:
+    return s.domain.kind == "real" or s.domain.row.project is not None
+
+
+def _span(latents: tuple[Symbol, ...]) -> tuple[float, float]:
+    """Where starts are looked for: the latents' bounds where they have them, else three units about zero."""
+    bounds = [s.domain.row.bounds(s.domain.args) for s in latents]
+    if all(math.isfinite(low) and math.isfinite(high) for low, high in bounds):
+        return min(b[0] for b in bounds), max(b[1] for b in bounds)
+    return (0.0 if all(b[0] == 0 for b in bounds) else -3.0), 3.0

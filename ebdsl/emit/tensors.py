@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ebdsl.emit.text import tuple_text
 from ebdsl.model.algebra import addends, contract, expand, signature
 from ebdsl.model.ir import (
     BATCH,
@@ -299,12 +300,12 @@ class Scope:
             code = (
                 f"{self.module(module)}({', '.join(t + '[None]' if _tight(t) else f'({t})[None]' for t in texts)})[0]"
             )
-        elif len(outer) == 1 and len(texts) == 1:
-            code = f"{self.module(module)}({texts[0]})"
+        elif len(outer) == 1 and all(outer[0] in a.free for a in args):
+            code = f"{self.module(module)}({', '.join(texts)})"
         else:
-            ranks = ", ".join(str(len(a.axes)) for a in args)
+            ranks = [str(len(a.axes)) for a in args]
             self.imports.add("call_batched")
-            code = f"call_batched({self.module(module)}, ({', '.join(texts)},), ({ranks},))"
+            code = f"call_batched({self.module(module)}, {tuple_text(texts)}, {tuple_text(ranks)})"
         return self._indexed(code, outer, index)
 
     # ----------------------------------------------------------------- products and sums

@@ -188,3 +188,10 @@ def all_assignments(points: Tensor, count: int) -> Tensor:
     """Every way to give ``count`` places one of ``points`` ``(p, *shape)``: ``(p**count, count, *shape)``."""
     places = torch.cartesian_prod(*[torch.arange(points.shape[0])] * count).reshape(-1, count)
     return points[places]
+
+
+def lowest_rows(points: Tensor, energy: Tensor, count: int) -> Tensor:
+    """Of each sample's points ``(B·s, n)``, the ``count`` with the lowest of ``energy`` ``(B, s)``: ``(B·count, n)``."""
+    best = energy.nan_to_num(torch.inf).topk(count, largest=False).indices
+    first = energy.shape[1] * torch.arange(energy.shape[0], device=energy.device)
+    return points[(first[:, None] + best).reshape(-1)]

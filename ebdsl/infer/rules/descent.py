@@ -19,12 +19,14 @@ NAME = "descent with restarts"
 
 @dataclass(frozen=True)
 class Descent:
-    """``smooth`` is minimised by its gradient, ``penalties`` by their prox; ``starts`` points for each sample."""
+    """``smooth`` is minimised by its gradient, ``penalties`` by their prox; the ``keep`` lowest of ``starts`` points
+    are begun from, for each sample."""
 
     latents: tuple[Symbol, ...]
     smooth: Node
     penalties: tuple[tuple[Symbol, tuple[Penalty, ...]], ...]
     starts: int
+    keep: int
     grid: bool
 
 
@@ -50,11 +52,12 @@ def consider(problem: Problem) -> Decision | Refusal:
     size = problem.elements()
     grid = size is not None and size <= 2
     starts = {1: 32, 2: 64}.get(size or 0, 8)
-    place = "on a grid" if grid else "drawn at random"
+    keep = min(starts, 4 if grid else 8)
+    place = f"the lowest {keep} of a grid of {starts}" if grid else f"{starts} starts drawn at random"
     return Decision(
-        NAME, f"min over {problem.names}", f"proximal gradient descent from {starts} starts {place}, the best kept", "local",
-        f"{starts} descents", tuple(facts), (),
-        Descent(problem.latents, smooth, tuple((s, tuple(p)) for s, p in penalties.items()), starts, grid),
+        NAME, f"min over {problem.names}", f"proximal gradient descent from {place}, the best kept", "local",
+        f"{keep} descents", tuple(facts), (),
+        Descent(problem.latents, smooth, tuple((s, tuple(p)) for s, p in penalties.items()), starts, keep, grid),
     )  # fmt: skip
 
 
