@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ebdsl.diagnostics import Diagnostic
 from ebdsl.run.files import unwritable
 from ebdsl.run.health import Record
+from ebdsl.run.progress import Progress
 
 
 class Lines(AbstractContextManager):
@@ -35,10 +37,8 @@ class Lines(AbstractContextManager):
         self._write([{"step": step, "epoch": epoch, "held_out": energy}])
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        """A number that is none becomes null: JSON has no NaN."""
-        clean = ({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in r.items()} for r in rows)
         try:
-            self._file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in clean)
+            self._file.write(to_lines(rows))
             self._file.flush()
         except OSError as error:
             raise unwritable(error, self.path) from None
@@ -54,6 +54,37 @@ class Lines(AbstractContextManager):
 
     def __exit__(self, kind: Any, value: Any, at: Any) -> None:
         self._file.close()
+
+
+class History:
+    """A listener that keeps every record as a row, and passes it on to a bar if there is one."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._bar: Progress | None = None
+
+    def beside(self, bar: Progress | None) -> History:
+        self._bar = bar
+        return self
+
+    def __enter__(self) -> History:
+        if self._bar is not None:
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, *about: Any) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(*about)
+
+    def steps(self, records: list[Any]) -> None:
+        self.rows += [{"step": r.step, "epoch": r.epoch, "seconds": r.wall, **r.values} for r in records]
+        if self._bar is not None:
+            self._bar.steps(records)
+
+    def held_out(self, step: int, epoch: int, energy: float) -> None:
+        self.rows.append({"step": step, "epoch": epoch, "held_out": energy})
+        if self._bar is not None:
+            self._bar.held_out(step, epoch, energy)
 
 
 class Events(AbstractContextManager):
@@ -74,6 +105,15 @@ class Events(AbstractContextManager):
 
     def __exit__(self, kind: Any, value: Any, at: Any) -> None:
         self._writer.close()
+
+
+def to_lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as JSON lines. A number that is none becomes null: JSON has no NaN."""
+    return "".join(json.dumps({k: _number(v) for k, v in row.items()}, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tag(name: str) -> str:

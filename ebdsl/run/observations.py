@@ -52,8 +52,11 @@ def observations(model: Model, word: Any, seed: int) -> Observations:
     return Observations(data.arrays, data.sizes, data.describe, loaded.diagnostics, data.held_out, data.image_shapes)
 
 
-def sizes(model: Model, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """The extent of every dimension of an observed variable. Raises :class:`SpecError` (EB0719) where they differ."""
+def sizes(model: Model, arrays: Mapping[str, np.ndarray], *, trained: bool = False) -> dict[str, int]:
+    """The extent of every dimension of an observed variable. Raises :class:`SpecError` (EB0719) where they differ.
+
+    ``trained``: the parameters have their sizes already, so the spec cannot be fitted to the data any more.
+    """
     bound: dict[str, int] = {}
     for symbol in model.role("observed"):
         if symbol.name not in arrays:
@@ -68,7 +71,8 @@ def sizes(model: Model, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
             if known is not None and known != size:
                 here = f" and {dim} = {known}" if isinstance(dim, str) else ""
                 message = f"a sample of the data has shape {list(shape)}, and the spec says {wanted}{here}"
-                help = (f"--set {dim}={size} makes the spec fit",) if isinstance(dim, str) else ()
+                help = () if trained or isinstance(dim, int) else (f"--set {dim}={size} makes the spec fit",)
+                message = message.replace("the spec says", "the model was trained on") if trained else message
                 raise refuse("EB0719", message, *help, source=model.source, span=symbol.span)
             if isinstance(dim, str):
                 bound[dim] = int(size)

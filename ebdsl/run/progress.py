@@ -12,7 +12,7 @@ from typing import Any, Protocol, TextIO
 from ebdsl.run.health import TERM, Record
 
 PLAIN_SECONDS = 2.0
-"""Between two lines where there is no terminal."""
+"""Between two lines where there is no terminal, at first; later a twentieth of the time that has passed."""
 
 
 class Progress(Protocol):
@@ -84,7 +84,8 @@ class Plain(AbstractContextManager):
     def steps(self, records: list[Record]) -> None:
         self._summary.add(records)
         self._done, self._epoch, self._fresh = records[-1].step, records[-1].epoch, True
-        if time.monotonic() - self._told >= PLAIN_SECONDS:
+        now = time.monotonic()
+        if now - self._told >= max(PLAIN_SECONDS, (now - self._began) / 20):
             self._tell()
 
     def held_out(self, step: int, epoch: int, energy: float) -> None:

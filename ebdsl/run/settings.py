@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from ebdsl.check.settings import SETTINGS
 from ebdsl.check.words import nearest
 from ebdsl.diagnostics import Checked, Diagnostic, Source, Span
+from ebdsl.emit.names import python_name
 from ebdsl.syntax import ast
 from ebdsl.syntax.spellings import canonical
 
@@ -46,7 +47,7 @@ def applied(source: Source, spec: ast.Spec, settings: Mapping[str, str]) -> Chec
         if not value or any(c in value for c in "\n\r#"):
             found.append(Diagnostic("EB0716", f"{name} is set to {value!r}, which is no value", (), _example()))
             continue
-        hits = [(span, before + value) for known, span, before in can if canonical(known) == canonical(name)]
+        hits = [(span, before + value) for known, span, before in can if same(known, name)]
         if not hits and name in SETTINGS:
             hits = [(Span(end, end), f"\ntrain\n    {name} {value}\n")]
         if not hits:
@@ -59,6 +60,11 @@ def applied(source: Source, spec: ast.Spec, settings: Mapping[str, str]) -> Chec
     for span, new in sorted(edits, reverse=True):
         text = text[: span.start] + new + text[span.end :]
     return Checked(None if found else Source(source.name, text), tuple(found))
+
+
+def same(known: str, name: str) -> bool:
+    """Whether ``name`` means ``known``: ``λ``, ``lambda``, and ``lam``, as the generated file calls it."""
+    return canonical(known) == canonical(name) or python_name(known) == name
 
 
 def _example() -> tuple[str, ...]:

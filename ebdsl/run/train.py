@@ -11,6 +11,7 @@ from typing import Any
 
 import ebdsl
 from ebdsl.diagnostics import Diagnostic, Source, SpecError
+from ebdsl.model.model import Model
 from ebdsl.run import checkpoint as checkpoints
 from ebdsl.run import folder as folders
 from ebdsl.run import generated, loop
@@ -67,34 +68,68 @@ def train(
     """
     report, given = report or Report(), given or {}
     model, found = checked_model(source, settings, allow_python=allow_python)
-    seed = options(model, {}, given).seed
-    seen = observations(model, data, seed)
+    seen = observations(model, data, options(model, {}, given).seed)
+    live = prepared(model, seen, given, found, report, allow_flat=allow_flat)
+    return into_folder(live, seen, out, force=force, data=data, settings=settings, report=report)
+
+
+def prepared(
+    model: Model,
+    seen: Observations,
+    given: Mapping[str, Any],
+    found: list[Diagnostic],
+    report: Report,
+    *,
+    allow_flat: bool = False,
+) -> Session:
+    """Plan, write out and build a model for its data. Raises :class:`SpecError`."""
     built = program(model, seen.sizes, [*found, *seen.warnings], allow_flat=allow_flat)
     report.warn(built.warnings, built.source)
-    chosen = options(model, built.namespace.DEFAULTS, given)
-    live = live_session(built, seen, chosen)
-    folder, unfinished = folders.fresh(out, folders.folder_name(model.name), force=force)
+    return live_session(built, seen, options(model, built.namespace.DEFAULTS, given))
+
+
+def into_folder(
+    live: Session,
+    seen: Observations,
+    out: str | None,
+    *,
+    force: bool = False,
+    data: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    report: Report,
+) -> Outcome:
+    """Train a fresh session in a fresh folder. Raises :class:`SpecError`."""
+    name = live.program.model.name
+    folder, unfinished = folders.fresh(out, folders.folder_name(name), force=force)
     if unfinished is not None:
         report.say(f"{unfinished} was not finished: ebdsl train {unfinished} --resume goes on with it")
     with folder.lock():
-        about = {
-            "name": model.name,
-            "status": "training",
-            "version": ebdsl.__version__,
-            "began": now(),
-            "spec": source.name,
-            "data": where(data),
-            "samples": seen.about,
-            "settings": dict(settings or {}),
-            "options": chosen.to_json(),
-            "sizes": dict(built.model.dims),
-            "image_shapes": {name: list(shape) for name, shape in seen.image_shapes.items()},
-        }
-        folder.write_facts(about)
-        write_atomically(folder.spec, built.source.text)
-        generated.write(folder.generated, built.text)
+        found_folder(folder, live, seen, data, settings)
         introduce(live, seen, folder, report)
         return go(live, folder, report, fresh=True)
+
+
+def found_folder(
+    folder: Folder, live: Session, seen: Observations, data: str | None, settings: Mapping[str, str] | None
+) -> None:
+    """Write all that stays as it is while a run goes on."""
+    built = live.program
+    about = {
+        "name": built.model.name,
+        "status": "training",
+        "version": ebdsl.__version__,
+        "began": now(),
+        "spec": built.source.name,
+        "data": where(data),
+        "samples": seen.about,
+        "settings": dict(settings or {}),
+        "options": live.options.to_json(),
+        "sizes": dict(built.model.dims),
+        "image_shapes": {name: list(shape) for name, shape in seen.image_shapes.items()},
+    }
+    folder.write_facts(about)
+    write_atomically(folder.spec, built.source.text)
+    generated.write(folder.generated, built.text)
 
 
 def take_up(
@@ -229,7 +264,8 @@ def introduce(s: Session, seen: Observations, folder: Folder, report: Report) ->
     report.say(f"model   {s.program.model.name}: {count:,} parameters, {s.options.dtype} on {s.data.device}")
     report.say(f"data    {seen.about}: {len(s.data):,} samples to train on{held}")
     way = "all samples in every step" if s.learner.full_batch else f"{s.options.batch} samples a step"
-    report.say(f"run     {folder.path}: {s.options.epochs} epochs, {way}, seed {s.options.seed}")
+    epochs = "1 epoch" if s.options.epochs == 1 else f"{s.options.epochs} epochs"
+    report.say(f"run     {folder.path}: {epochs}, {way}, seed {s.options.seed}")
 
 
 def require_same_spec(run: str, other: str, name: str, path: Path) -> None:

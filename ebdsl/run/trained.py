@@ -38,7 +38,7 @@ class Trained:
 
     def batches(self, arrays: Mapping[str, np.ndarray]) -> Batches:
         """Samples (n, *shape) by the spec's names, in their order. Raises :class:`SpecError` (EB0719)."""
-        sizes(self.program.model, arrays)
+        sizes(self.program.model, arrays, trained=True)
         ready = renamed(self.program, arrays)
         rows = torch.arange(len(next(iter(ready.values()))))
         return batches(ready, rows, self.where, getattr(torch, self.options.dtype))
