@@ -1,6 +1,7 @@
 """From text to syntax tree and back: grammar, bars, formatter."""
 
 from ebdsl.syntax.parser import parse
+from ebdsl.syntax.reading import read
 from ebdsl.syntax.show import show
 
-__all__ = ["parse", "show"]
+__all__ = ["parse", "read", "show"]

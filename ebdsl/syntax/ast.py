@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 from ebdsl.diagnostics import Span
 
@@ -329,3 +330,19 @@ def expressions(statement: Statement) -> tuple[Expr, ...]:
         case Train(settings=settings):
             return tuple(e for s in settings for e in expressions(s))
     return ()
+
+
+_NOWHERE = Span(0, 0)
+
+
+def bare(node: Any) -> Any:
+    """The same tree with every span emptied, and without comments: equal for texts that mean the same."""
+    if isinstance(node, Span):
+        return _NOWHERE
+    if isinstance(node, tuple):
+        return tuple(bare(part) for part in node)
+    if isinstance(node, Spec):
+        return Spec(bare(node.statements), node.name)
+    if is_dataclass(node) and not isinstance(node, type):
+        return replace(node, **{f.name: bare(getattr(node, f.name)) for f in fields(node)})
+    return node

@@ -4,14 +4,15 @@ Bars are the one bracket that does not say which way it faces. We try every way 
 to right, keeping for each stack of open bars only the best; that is linear in the length as long as
 bars nest as shallowly as people nest them. A reading is legal when bars nest and every operator has
 its operands. Of the legal readings the best one has, first, the fewest bars that face against their
-spaces (``a |b`` opens, ``a| b`` closes), and then the fewest ``||`` taken apart. Two best readings
-are one error that asks for ``abs(...)`` or ``norm(...)``.
+spaces (``a |b`` opens, ``a| b`` closes), then the fewest ``||`` taken apart, then the fewest bars
+that open before a sign (``|x| - |y|`` is a difference). Two best readings are one error that asks for
+``abs(...)`` or ``norm(...)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from lark import Token
 
@@ -19,41 +20,38 @@ from ebdsl.diagnostics import Diagnostic, Label, Span
 from ebdsl.syntax.tokens import CLOSERS, OPENERS, end, make, start
 
 MAX_OPEN = 12
-MAX_READINGS = 200
+MAX_READINGS = 64
 
 _ENDS = frozenset({"NAME", "NUMBER", "STRING"})
 _POSTFIX = frozenset({"PRIME", "SUPER"})
 _INFIX = frozenset({"OPERATOR", "SLASH", "CARET"})
 _SIGNS = frozenset({"PLUS", "MINUS"})
 _PREFIX = frozenset({"SUMOP", "MINOP", "ENCLOSING", "FUNC", "PARTIAL"})
+_PARTNERS = {"|": "|g", "||": "N", "‖": "‖"}
 _BARS = frozenset({"BAR", "DOUBLEBAR"})
 _HELP = ("write `abs(...)` for an absolute value and `norm(...)` for a norm, or put a space before a bar that opens",)
 
 
-@dataclass(frozen=True)
-class _Open:
-    """An open bar: ``kind`` is ``|``, ``||`` or ``‖``; ``glued`` to the single bar opened just before."""
+class _State(NamedTuple):
+    """What is open and what came last.
 
-    kind: str
-    glued: bool = False
+    ``stack`` has a character for each open bar: ``|``, ``g`` for a ``|`` glued to the one opened just
+    before, ``N`` for ``||``, ``‖``. ``complete``: an operand stands here, so that a bar may close.
+    ``last`` is ``open`` right after a single bar opened, ``glued`` after one of kind ``g`` closed, and
+    ``half`` between the two characters of ``||``.
+    """
 
-
-@dataclass(frozen=True)
-class _State:
-    """Open bars, whether an operand is complete, and how the last character faced."""
-
-    stack: tuple[_Open, ...]
+    stack: str
     complete: bool
-    last: str = ""  # "open": a single bar just opened; "glued": a glued one just closed; "half": inside ||
+    last: str = ""
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """The cost (against spaces, taken apart), in how many ways it is reached, and the faces so far."""
+class _Reading(NamedTuple):
+    """The cost (bars against their spaces, ``||`` taken apart, signs opened on), ways to it, the faces so far."""
 
-    cost: tuple[int, int]
+    cost: tuple[int, int, int]
     ways: int
-    faces: tuple[str, tuple] | None  # linked list, newest first: "open |", "close ||", ...
+    faces: tuple[str, Any] | None  # a linked list, newest first: "open |", "close ||", …
 
 
 def resolve(text: str, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
@@ -61,15 +59,11 @@ def resolve(text: str, tokens: list[Token]) -> tuple[list[Token], list[Diagnosti
     if not any(token.type in _BARS for token in tokens):
         return tokens, []
     faces: dict[int, str] = {}
-    diagnostics: list[Diagnostic] = []
     for level in _levels(tokens):
         found = _solve(text, tokens, level)
         if isinstance(found, Diagnostic):
-            diagnostics.append(found)
-        else:
-            faces.update(found)
-    if diagnostics:
-        return tokens, diagnostics
+            return tokens, [found]
+        faces.update(found)
     return _orders(_apply(tokens, faces)), []
 
 
@@ -145,23 +139,25 @@ def _class(kind: str) -> str:
 
 
 def _solve(text: str, tokens: list[Token], level: list[_Item]) -> dict[int, str] | Diagnostic:
-    states: dict[_State, _Reading] = {_State((), False): _Reading((0, 0), 1, None)}
-    previous = ""
-    for order, (kind, at) in enumerate(level):
-        following = level[order + 1][0] if order + 1 < len(level) else "stop"
+    states: dict[_State, _Reading] = {_State("", False): _Reading((0, 0, 0), 1, None)}
+    ahead = sum(kind == "bar" for kind, _ in level)
+    for order, (kind, _) in enumerate(level):
         fresh: dict[_State, _Reading] = {}
-        for state, reading in states.items():
-            if kind == "bar":
+        if kind == "bar":
+            ahead -= 1
+            for state, reading in states.items():
                 _face(text, tokens, level, order, state, reading, fresh)
-            else:
-                after = _step(kind, state, previous, following)
+            fresh = {state: reading for state, reading in fresh.items() if len(state.stack) <= ahead}
+        else:
+            for state, reading in states.items():
+                after = _step(kind, state)
                 if after is not None:
                     _keep(fresh, after, reading)
         if not fresh:
             return _stuck(tokens, level, order, states)
         if len(fresh) > MAX_READINGS:
             fresh = dict(sorted(fresh.items(), key=lambda pair: pair[1].cost)[:MAX_READINGS])
-        states, previous = fresh, kind
+        states = fresh
     done = [(state, reading) for state, reading in states.items() if not state.stack and state.last != "half"]
     if not done:
         return _stuck(tokens, level, len(level), states)
@@ -169,7 +165,7 @@ def _solve(text: str, tokens: list[Token], level: list[_Item]) -> dict[int, str]
     winners = [reading for _, reading in done if reading.cost == best]
     faces = _unroll(winners[0])
     bars = [at for kind, at in level if kind == "bar"]
-    if len(winners) > 1 or winners[0].ways > 1 or _reads_flat(text, tokens, level, faces, best[0]):
+    if len(winners) > 1 or winners[0].ways > 1 or _reads_flat(text, tokens, level, faces, best):
         return Diagnostic(
             "EB0104",
             "these bars can be read in more than one way",
@@ -179,25 +175,21 @@ def _solve(text: str, tokens: list[Token], level: list[_Item]) -> dict[int, str]
     return dict(zip(bars, faces, strict=True))
 
 
-def _step(kind: str, state: _State, previous: str, following: str) -> _State | None:
+def _step(kind: str, state: _State) -> _State | None:
     """The state after a token that is no bar; None where it cannot stand."""
     if state.last == "half":
         return None
-    if kind in ("operand",):
+    if kind == "operand":
         return _State(state.stack, True)
-    if kind == "sign":
+    if kind in ("sign", "prefix", "callee"):
         return _State(state.stack, False)
-    if kind == "prefix":
-        return _State(state.stack, False)
-    if kind == "callee":
-        return _State(state.stack, False, "callee")
     if kind == "subscript":
-        return _State(state.stack, state.complete)
+        return state if state.complete else None
     if kind == "postfix":
         return _State(state.stack, True) if state.complete else None
     if kind == "infix":
         return _State(state.stack, False) if state.complete else None
-    return None if state.stack else _State((), False)
+    return None if state.stack else _State("", False)
 
 
 def _face(
@@ -228,35 +220,40 @@ def _face(
         lean = _lean(text, start(token), finish)
         half = "half" if kind == "||" else ""
         price = apart if kind == "|" else 0
+        against, taken, signs = reading.cost
         if len(state.stack) < MAX_OPEN:
-            glued = kind == "|" and glued_left and state.last == "open"
-            cost = (reading.cost[0] + (lean == "close"), reading.cost[1] + price)
-            opened = _State((*state.stack, _Open(kind, glued)), False, half or ("open" if kind == "|" else ""))
+            sign = "N" if kind == "||" else "g" if kind == "|" and glued_left and state.last == "open" else kind
+            cost = (against + (lean == "close"), taken + price, signs + _before_sign(level, order, kind))
+            opened = _State(state.stack + sign, False, half or ("open" if kind == "|" else ""))
             _keep(fresh, opened, _Reading(cost, reading.ways, reading.faces), "open " + kind)
-        if state.complete and state.stack and state.stack[-1].kind == kind:
+        if state.complete and state.stack and state.stack[-1] in _PARTNERS[kind]:
             if state.last == "glued" and glued_left:
                 continue  # ||x|| as |(|x|)|: the same number, and nobody means it
-            cost = (reading.cost[0] + (lean == "open"), reading.cost[1] + price)
-            last = half or ("glued" if state.stack[-1].glued else "")
-            closed = _State(state.stack[:-1], True, last)
+            cost = (against + (lean == "open"), taken + price, signs)
+            closed = _State(state.stack[:-1], True, half or ("glued" if state.stack[-1] == "g" else ""))
             _keep(fresh, closed, _Reading(cost, reading.ways, reading.faces), "close " + kind)
 
 
+def _before_sign(level: list[_Item], order: int, kind: str) -> bool:
+    after = order + (2 if kind == "||" else 1)
+    return order > 0 and after < len(level) and level[after][0] == "sign"
+
+
 def _lean(text: str, begin: int, finish: int) -> str:
-    """``"open"`` for a space on the left alone, ``"close"`` for one on the right alone."""
-    left = begin == 0 or text[begin - 1].isspace()
-    right = finish >= len(text) or text[finish].isspace()
+    """``"open"`` for a space on the left alone, ``"close"`` for one on the right alone; brackets are as good as spaces."""
+    left = begin == 0 or text[begin - 1].isspace() or text[begin - 1] in "([{,;="
+    right = finish >= len(text) or text[finish].isspace() or text[finish] in ")]},;_^'²³ᵀ"
     return "" if left == right else "open" if left else "close"
 
 
 def _keep(fresh: dict[_State, _Reading], state: _State, reading: _Reading, face: str = "") -> None:
     if face:
-        reading = _Reading(reading.cost, reading.ways, (face, reading.faces))  # type: ignore[arg-type]
+        reading = _Reading(reading.cost, reading.ways, (face, reading.faces))
     known = fresh.get(state)
     if known is None or reading.cost < known.cost:
         fresh[state] = reading
     elif reading.cost == known.cost:
-        fresh[state] = _Reading(known.cost, known.ways + reading.ways, known.faces)
+        fresh[state] = _Reading(known.cost, min(2, known.ways + reading.ways), known.faces)
 
 
 def _unroll(reading: _Reading) -> list[str]:
@@ -264,11 +261,11 @@ def _unroll(reading: _Reading) -> list[str]:
     link = reading.faces
     while link is not None:
         faces.append(link[0])
-        link = link[1]  # type: ignore[assignment]
+        link = link[1]
     return faces[::-1]
 
 
-def _reads_flat(text: str, tokens: list[Token], level: list[_Item], faces: list[str], against: int) -> bool:
+def _reads_flat(text: str, tokens: list[Token], level: list[_Item], faces: list[str], best: tuple[int, ...]) -> bool:
     """Whether a norm inside single bars could as well be read as single bars in a row: ``|x||y||z|``."""
     depth = 0
     inside = False
@@ -281,23 +278,21 @@ def _reads_flat(text: str, tokens: list[Token], level: list[_Item], faces: list[
             inside = True
     if not inside:
         return False
-    opened, complete, cost, before = False, False, 0, ""
+    opened, complete, against, signs = False, False, 0, 0
     for order, (kind, at) in enumerate(level):
         if kind == "bar":
             if tokens[at].type != "BAR" or (opened and not complete):
                 return False
             opened, complete = not opened, opened
             lean = _lean(text, start(tokens[at]), end(tokens[at]))
-            cost += lean == ("close" if opened else "open")
+            against += lean == ("close" if opened else "open")
+            signs += opened and _before_sign(level, order, "|")
         else:
-            if kind == "sign" and before == "bar" and opened and tokens[at].type == "PLUS":
-                return False
-            state = _step(kind, _State((_Open("|"),) if opened else (), complete), before, "")
+            state = _step(kind, _State("|" if opened else "", complete))
             if state is None:
                 return False
             complete = state.complete
-        before = kind
-    return not opened and cost <= against
+    return not opened and (against, signs) <= (best[0], best[2])
 
 
 # ------------------------------------------------------------------ messages

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from lark import Token
 
-from ebdsl.diagnostics import Diagnostic, Fix, Label, Source, Span
+from ebdsl.diagnostics import Diagnostic, Fix, Label, Span
 from ebdsl.syntax.layout import KEYWORDS
 from ebdsl.syntax.tokens import end, span, start
 
@@ -74,12 +74,12 @@ _FOREIGN = {
 }
 
 
-def too_large(source: Source) -> Diagnostic:
+def too_large(most: int) -> Diagnostic:
     return Diagnostic(
         "EB0124",
-        f"this is too large for a spec: {len(source.text) / 1024:,.0f} thousand characters, and 256 are read",
-        (Label(Span(0, min(1, len(source.text)))),),
-        ("data belongs in its own file, which the `train` block names",),
+        f"this is too large for a spec: no more than {most // 1024} KiB are read",
+        (),
+        ("a spec is a page of mathematics; data belongs in its own file, which the `train` block names",),
     )
 
 

@@ -26,7 +26,7 @@ def parse(source: Source) -> Checked[ast.Spec]:
     could be read, and is None only where nothing can be said of the text at all.
     """
     if len(source.text) > MAX_BYTES:
-        return Checked(None, (too_large(source),))
+        return Checked(None, (too_large(MAX_BYTES),))
     tokens = lex(source.text)
     found = layout(source.text, tokens)
     problems = broken_characters(source.text, tokens) + found.diagnostics
@@ -158,11 +158,17 @@ def _read(
                     "EB0111",
                     "this cannot stand to the left of =",
                     (Label(statement.left.span),),
-                    ("define a name, as in `E(y, z) = ...`, or a recurrence, as in `s[t+1] = ...`",),
+                    (_left_help(statement.left),),
                 )
             )
             return []
     return statements
+
+
+def _left_help(left: ast.Expr) -> str:
+    if isinstance(left, ast.Call | ast.Product) and left.span.end > left.span.start:
+        return "an argument is a plain name, as in `E(y, z) = ...`; a step in time is an index, as in `z[t+1] = ...`"
+    return "define a name, as in `E(y, z) = ...`, or a recurrence, as in `s[t+1] = ...`"
 
 
 def _deepest(tokens: list[Token]) -> Token | None:

@@ -138,7 +138,10 @@ def _shape(tokens: list[Token], at: int, out: list[Token]) -> int:
 def integrals(tokens: list[Token], names: Container[str]) -> list[Token]:
     """``∫ f dz`` is ``∫ [f]`` with a closing bracket that says ``dz``; innermost first."""
     signs = [at for at, token in enumerate(tokens) if token.type == "SUMOP" and token in ("∫", "int")]
+    ahead = sum(_is_differential(token, names) for token in tokens) if signs else 0
     for at in reversed(signs):
+        if not ahead:
+            break
         body = at + 1
         if kind_at(tokens, body) == "SUB":
             body += 1
@@ -151,6 +154,7 @@ def integrals(tokens: list[Token], names: Container[str]) -> list[Token]:
         nested = at > 0 and tokens[at - 1] in ("∫", "int")
         while not nested and last < len(tokens) and _is_differential(tokens[last], names):
             last += 1
+        ahead -= last - first
         text = " ".join(tokens[first:last])
         tokens[at].type = "ENCLOSING"
         shut = make("RSQ", text, start(tokens[first]), end(tokens[last - 1]))

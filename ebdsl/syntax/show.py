@@ -5,7 +5,7 @@ from __future__ import annotations
 from ebdsl.syntax import ast
 from ebdsl.syntax.spellings import ENGLISH
 
-SUM, SIGN, PRODUCT, POSTFIX, ATOM = range(5)
+SUM, SIGN, PRODUCT, FACTOR, POSTFIX, ATOM = range(6)
 """How tightly a text holds together: what is looser than its place is put in parentheses."""
 
 _OPERATORS = {"": " ", "*": " * ", "⊙": " ⊙ ", "·": " · ", "/": "/"}
@@ -40,7 +40,8 @@ def _show(expr: ast.Expr) -> tuple[str, int]:
         case ast.Transpose(base=base):
             return f"{_at(base, POSTFIX)}'", POSTFIX
         case ast.Power(base=base, exponent=exponent):
-            return f"{_at(base, POSTFIX)}^{_exponent(exponent)}", POSTFIX
+            least = ATOM if isinstance(base, ast.Power) else POSTFIX
+            return f"{_at(base, least)}^{_exponent(exponent)}", POSTFIX
         case ast.Bars(kind=kind, body=body, order=order):
             return _bars(kind, show(body), order), ATOM
         case ast.Negate(body=body):
@@ -50,7 +51,7 @@ def _show(expr: ast.Expr) -> tuple[str, int]:
         case ast.Product(factors=factors):
             return _product(factors), PRODUCT
         case ast.Derivative(of=of, by=by):
-            return f"∂{_at(of, POSTFIX)}/∂{_at(by, POSTFIX)}", ATOM
+            return f"∂{_at(of, POSTFIX)}/∂{_at(by, POSTFIX)}", FACTOR
         case ast.Relation(left=left, op=op, right=right):
             return f"{show(left)} {op} {show(right)}", SUM
         case ast.BigOp():
@@ -90,7 +91,7 @@ def _product(factors: tuple[tuple[str, ast.Expr], ...]) -> str:
     text = ""
     for at, (operator, factor) in enumerate(factors):
         open_ended = isinstance(factor, ast.BigOp) and factor.kind not in ("expect",)
-        least = ATOM if open_ended and at < len(factors) - 1 else POSTFIX
+        least = ATOM if open_ended and at < len(factors) - 1 else FACTOR
         if isinstance(factor, ast.BigOp) and at == len(factors) - 1:
             least = PRODUCT
         body = _at(factor, least)

@@ -95,13 +95,17 @@ _GREEK_SEGMENT = re.compile(rf"({'|'.join(sorted(GREEK, key=len, reverse=True))}
 _LETTER_SEGMENT = re.compile(rf"([{''.join(ENGLISH)}])(\d*)")
 
 
-@lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
     """The one form of a name in the tree: ``lambda_1`` and ``λ₁`` are both ``λ_1``.
 
     Subscripts become ``_k``; letters that only look different (``µ`` the unit, ``𝑧`` the slanted z)
     become the plain ones.
     """
+    return _canonical(str(name))  # a lexer's token is a string that equals its like of the same type alone
+
+
+@lru_cache(maxsize=4096)
+def _canonical(name: str) -> str:
     name = _SUBSCRIPT_RUN.sub(lambda run: "_" + "".join(SUBSCRIPTS[c] for c in run[0]), name)
     if not name.isascii():
         name = unicodedata.normalize("NFKC", name)
@@ -113,7 +117,6 @@ def _greek(segment: str) -> str:
     return GREEK[found[1]] + found[2] if found else segment
 
 
-@lru_cache(maxsize=4096)
 def ascii_name(name: str) -> str:
     """``λ_1`` -> ``lambda_1``. A name that English cannot spell (``Y̌``, ``Δt``) stays as it is."""
     segments = []

@@ -49,8 +49,10 @@ def grammar() -> Lark:
 
 def lex(text: str) -> list[Token]:
     """Every token of the text in order, comments, line ends and characters of no use included."""
+    from ebdsl.syntax.latex import plain
+
     machine = grammar().parse_interactive(text)
-    return list(machine.lexer_thread.lex(machine.parser_state))
+    return plain(list(machine.lexer_thread.lex(machine.parser_state)))
 
 
 def start(token: Token) -> int:

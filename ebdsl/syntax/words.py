@@ -49,6 +49,9 @@ _OPERANDS = frozenset(
 )
 """What an operand starts with."""
 
+_TYPED = frozenset({"COLON", "EQUAL", "TILDE", "ELEMENT"})
+"""What comes after the name of a declaration."""
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -115,7 +118,7 @@ def heads(tokens: list[Token]) -> list[int]:
             if not typed or follower in ("COLON", "ELEMENT", "EQUAL") or (follower == "NAME" and tokens[after] == "in"):
                 found.append(at)
                 typed = False
-        elif token.type in ("COLON", "EQUAL", "TILDE", "ELEMENT") or token == "in":
+        elif token.type in _TYPED or token == "in":
             typed = True
     return found
 
@@ -129,12 +132,8 @@ def retype(line: Line, names: Declared, *, setting: bool = False) -> list[Token]
     kind = "KEY" if setting and tokens[0].type == "NAME" else None if setting else opens_statement(tokens, 0)
     if kind is None:
         return _definition(tokens, names)
-    begin = heads(tokens) if kind in DECLARATIONS.values() else []
     if kind in ("DIM", "CONST", "ROLE"):
-        for at in begin:
-            # `latent x, z : R` is one declaration of two names; `const a = 1, b = 2` is two
-            if at > 1 and (kind == "DIM" or kind_at(tokens, at - 2) not in ("NAME", "") or _typed_before(tokens, at)):
-                tokens[at - 1].type = "NEXT"
+        _part(tokens, kind)
     tokens[0].type = kind
     rest = tokens[1:]
     if kind == "KEY":
@@ -153,9 +152,12 @@ def retype(line: Line, names: Declared, *, setting: bool = False) -> list[Token]
     return [tokens[0], *_expression(rest, names, layers=kind == "MODULE")]
 
 
-def _typed_before(tokens: list[Token], at: int) -> bool:
-    """Whether a colon or the like stands before the comma at ``at - 1``."""
-    return any(t.type in ("COLON", "ELEMENT", "TILDE", "EQUAL") or t == "in" for t in tokens[: at - 1])
+def _part(tokens: list[Token], kind: str) -> None:
+    """The commas that part declarations: ``const a = 1, b = 2`` is two, ``latent x, z : R`` one of two names."""
+    typed = next((at for at, t in enumerate(tokens) if t.type in _TYPED or t == "in"), len(tokens))
+    for at in heads(tokens)[1:]:
+        if kind == "DIM" or at > typed:
+            tokens[at - 1].type = "NEXT"
 
 
 def _definition(tokens: list[Token], names: Declared) -> list[Token]:
