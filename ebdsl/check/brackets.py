@@ -27,7 +27,8 @@ def subscript(base: Value, names: tuple[str, ...], e: ast.Name, env: Env) -> Val
         return brackets(base, items, e.span, env)
     bound = bounds[0]
     if isinstance(bound.at, int):
-        fits = list(range(base.rank)) if base.rank == 1 else []
+        upper = names[0].upper()
+        fits = [p for p, d in enumerate(base.dims) if base.rank == 1 or d == upper]
     else:
         dim = bound.at.dim
         fits = [p for p, d in enumerate(base.dims) if d == dim] or [

@@ -201,10 +201,23 @@ def _scaled(weight: Monomial, node: Node) -> Node:
 
 
 def _prefixed(prefix: Prefix, expr: ast.Expr) -> ast.Expr:
+    """``prefix`` before an expression, its numbers first: ``½ λ ||z||^2``."""
     if not prefix:
         return expr
-    inner = expr.factors if isinstance(expr, ast.Product) and expr.factors[0][0] == "" else (("", expr),)
-    return ast.Product(prefix[0][1].span.to(expr.span), (*prefix, *inner))
+    inner = expr.factors if isinstance(expr, ast.Product) else (("", expr),)
+    factors = [g for f in (*prefix, *inner) for g in _flat(*f)]
+    count = 0
+    while count < len(inner) and isinstance(inner[count][1], ast.Number):
+        count += 1
+    if count:
+        factors = [*inner[:count], *(g for f in (*prefix, *inner[count:]) for g in _flat(*f))]
+    return ast.Product(prefix[0][1].span.to(expr.span), tuple(factors))
+
+
+def _flat(op: str, e: ast.Expr) -> Prefix:
+    """The factors of a product that stands in parentheses, where these can go."""
+    inside = isinstance(e, ast.Product) and op == "" and all(o in ("", "/") for o, _ in e.factors)
+    return e.factors if inside and isinstance(e, ast.Product) else ((op, e),)
 
 
 def _product(expr: ast.Product, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:

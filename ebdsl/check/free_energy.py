@@ -211,6 +211,11 @@ def _terms(addends: tuple[Addend, ...]) -> tuple[Term, ...]:
 
 
 def _unsigned(e: ast.Expr) -> ast.Expr:
+    """Without a sign before it, and without parentheses around the numbers it starts with: ``½`` is ``1/2``."""
     while isinstance(e, ast.Negate):
         e = e.body
+    if isinstance(e, ast.Product) and isinstance(e.factors[0][1], ast.Product):
+        first = e.factors[0][1]
+        if all(op in ("", "/") and isinstance(f, ast.Number) for op, f in first.factors):
+            return replace(e, factors=(*first.factors, *e.factors[1:]))
     return e

@@ -190,6 +190,11 @@ def _(e: ast.Call, env: Env) -> Value | None:
         scope = None if bound is None else inside(k, bound, env)
         value = None if scope is None else lower(ctx.definitions[k].body, scope)
         return None if value is None else value.at(e.span)
+    if _log_of_bars(e, env):
+        bars = e.args[0]
+        assert isinstance(bars, ast.Bars)
+        inner = lower(bars.body, env)
+        return None if inner is None else call_atom("logabsdet", e.func_span, (inner,), e.span, env)
     values = [lower(a, env) for a in e.args]
     ctx.used.add(k)
     if k in ctx.broken or None in values:
@@ -198,6 +203,19 @@ def _(e: ast.Call, env: Env) -> Value | None:
     if k in ctx.modules:
         return apply_module(ctx.modules[k], args, e.span, e.func_span, env)
     return call_atom(e.func, e.func_span, args, e.span, env)
+
+
+def _log_of_bars(e: ast.Call, env: Env) -> bool:
+    """``log |Λ|`` of a square matrix: nobody takes the logarithm of a sum of absolute values of one."""
+    if (
+        e.func not in ("log", "ln")
+        or len(e.args) != 1
+        or not isinstance(e.args[0], ast.Bars)
+        or e.args[0].kind != "abs"
+    ):
+        return False
+    inner = lower(e.args[0].body, env.muted())
+    return inner is not None and inner.rank == 2 and inner.dims[0] == inner.dims[1]
 
 
 def _unknown_function(e: ast.Call, args: list[Value | None], env: Env) -> None:

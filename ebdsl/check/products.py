@@ -222,20 +222,16 @@ def _per_sample(value: Value) -> bool:
     return any(s.per_sample for s in value.body.symbols)
 
 
-def chain(values: Sequence[Value], env: Env, ops: Sequence[str]) -> Value | None:
-    """Tensors side by side: from the right, so that vectors are met first, or from the left where a row starts.
-
-    ``ops`` has the operator before each value, ``""`` or ``"·"``.
-    """
-    todo = list(zip(values, ops, strict=True))
-    if len(todo) > 1 and values[0].row and values[-1].rank == 2:
+def chain(values: Sequence[Value], env: Env) -> Value | None:
+    """Tensors side by side: from the right, so that vectors are met first, or from the left where a row starts."""
+    if values[0].row and values[-1].rank == 2:
         result: Value | None = values[0]
-        for value, op in todo[1:]:
-            result = join(result, value, op, env)
+        for value in values[1:]:
+            result = join(result, value, "", env)
         return result
     result = values[-1]
-    for k in range(len(values) - 2, -1, -1):
-        result = join(values[k], result, ops[k + 1], env)
+    for value in reversed(values[:-1]):
+        result = join(value, result, "", env)
     return result
 
 
@@ -262,21 +258,20 @@ def join(left: Value | None, right: Value | None, op: str, env: Env) -> Value | 
 
 
 def product(factors: Sequence[tuple[str, Value]], span: Span, env: Env) -> Value | None:
-    """A flat product: numbers come to the front, then what stands side by side, then ``⊙``, ``*`` and ``/``."""
+    """A flat product: numbers come to the front, then what stands side by side, then the operators from the left."""
     numbers: list[Node] = []
-    groups: list[tuple[str, list[Value], list[str]]] = []
+    groups: list[tuple[str, list[Value]]] = []
     waiting = ""  # the operator before a number that the next tensor stands beside: a ⊙ 2 b
     for op, value in factors:
         if value.scalar:
             numbers.append(build.power(value.body, -1) if op == "/" else value.body)
-            waiting = op if op in ("⊙", "*") and groups else waiting
+            waiting = op if op in ("⊙", "*", "·") and groups else waiting
             continue
-        op, waiting = (waiting or op) if op in ("", "·") else op, ""
-        if op in ("⊙", "*", "/") or not groups:
-            groups.append((op, [value], [""]))
+        op, waiting = op or waiting, ""
+        if op or not groups:
+            groups.append((op, [value]))
         else:
             groups[-1][1].append(value)
-            groups[-1][2].append(op)
     number = Value(times(*numbers) if numbers else ONE, (), span)
     if not groups:
         return number
@@ -284,11 +279,11 @@ def product(factors: Sequence[tuple[str, Value]], span: Span, env: Env) -> Value
         report_divisor(groups[0][1][0], env)
         return None
     result: Value | None = None
-    for k, (op, values, ops) in enumerate(groups):
+    for k, (op, values) in enumerate(groups):
         if op == "/" and len(values) > 1:
             report_ambiguous(env, span, groups[k - 1][1][-1].span, values[0].span, values[1].span)
             return None
-        part = chain(values, env, ops)
+        part = chain(values, env)
         result = part if k == 0 else join(result, part, op, env)
         if result is None:
             return None

@@ -1,0 +1,54 @@
+"""Sound specs: each checks into a model, without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ebdsl.model.model import Model
+from tests.check.checking import checked, model, said
+
+ROOT = Path(__file__).parents[2]
+GOOD = sorted((ROOT / "tests" / "good").glob("*.ebm"))
+SHIPPED = sorted((ROOT / "specs").glob("*.ebm"))
+FLAT = {"pca"}  # E12: principal components are flat along K directions, and the checker says so
+
+
+def read(path: Path) -> Model:
+    return model(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", [*GOOD, *SHIPPED], ids=lambda p: p.stem)
+def test_no_finding(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = checked(text)
+    expected = ["EB0405"] if path.stem in FLAT else []
+    assert [d.code for d in found.diagnostics] == expected, said(text, found.diagnostics)
+    assert found.value is not None
+
+
+@pytest.mark.parametrize("path", [*GOOD, *SHIPPED], ids=lambda p: p.stem)
+def test_terms_are_numbers_of_one_sample(path: Path) -> None:
+    m = read(path)
+    assert m.terms
+    assert len({t.text for t in m.terms}) == len(m.terms)
+    for t in m.terms:
+        assert not t.node.free
+        assert not t.text.startswith("-")
+    held = {s for t in m.terms for s in t.node.symbols}
+    eliminated = {s for e in m.eliminations for s in e.latents}
+    assert {s for s in held if s.role == "latent"} == eliminated
+    assert held <= set(m.symbols)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_specs_are_short(path: Path) -> None:
+    lines = [x for x in path.read_text(encoding="utf-8").splitlines() if x.strip() and not x.lstrip().startswith("#")]
+    assert 5 <= len(lines) <= 15
+    assert '"' in lines[0] and "#" in lines[0]  # the slide's words
+
+
+def test_names_are_the_file_or_the_model_line() -> None:
+    assert model("model gmm\nobserved y : R[M]\nF(y) = ||y||^2\n").name == "gmm"
+    assert model("observed y : R[M]\nF(y) = ||y||^2\n").name == "spec"
