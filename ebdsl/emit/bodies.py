@@ -298,7 +298,9 @@ class InferBody:
         )
         self.line(f"goal = tolerance * {size} if {self.like}.numel() else tolerance")
         self.line("point, residual, iterations = proximal_gradient(")
-        self.line(f"    gradient, {prox or 'lambda point, step: point'}, begin, {lipschitz}, {where}, goal, max_steps{affine}")
+        self.line(
+            f"    gradient, {prox or 'lambda point, step: point'}, begin, {lipschitz}, {where}, goal, max_steps{affine}"
+        )
         self.line(")")
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.answer(s, text)
@@ -315,7 +317,10 @@ class InferBody:
         text = aligned(Value(t.code, t.axes), (BATCH, *form.at)) if t.axes else t.code
         self.line(f"minimum = {minimum.code}")
         self.answer(
-            z, self._prox(z, list(dict(p.penalties).get(z, ())), "minimum", text if " " not in text else f"({text})", rank)
+            z,
+            self._prox(
+                z, list(dict(p.penalties).get(z, ())), "minimum", text if " " not in text else f"({text})", rank
+            ),
         )
         self.finish_at_answer()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ebdsl import __version__
+from ebdsl import __version__, settings
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context, called, make_context
 from ebdsl.emit.learner import learner_lines
@@ -41,11 +41,9 @@ def generate(plan: Plan) -> str:
         "",
     ]
     lines += [*_imports(everything, {i for p in copied for i in p.imports} | set(top)), "", ""]
-    settings = plan.model
-    epochs = _setting(plan, "epochs", 200 if plan.schedule == "full" else 10)
     lines += [
         f"NAME = {quoted(name)}",
-        f'DEFAULTS = {{"epochs": {epochs}, "batch": {_setting(plan, "batch", 256)}, "seed": {_setting(plan, "seed", 0)}}}',
+        f'DEFAULTS = {{"epochs": {settings.epochs(plan)}, "batch": {settings.batch(plan)}, "seed": {settings.seed(plan)}}}',
         "",
         "",
         "class Inference(NamedTuple):",
@@ -59,7 +57,6 @@ def generate(plan: Plan) -> str:
         "",
         "",
     ]
-    del settings
     if helpers:
         lines += [helpers, "", ""]
     lines += [body, "", "", *_build_lines(c), "", "", *_fit_lines(c)]
@@ -118,11 +115,6 @@ def _docstring(plan: Plan) -> list[str]:
     for m in plan.modules:
         lines.append(f"learn {m.name}: Adam through autograd (local).")
     return lines
-
-
-def _setting(plan: Plan, key: str, default: int) -> int:
-    s = plan.model.setting(key)
-    return int(s.value) if s is not None and isinstance(s.value, int | float) else default
 
 
 # --------------------------------------------------------------------------- the module
@@ -336,21 +328,13 @@ def _infer_lines(c: Context) -> list[str]:
     RULES[decision.rule].emit(decision.payload, body)
     text = "\n".join(body.lines)
     if _uses(text, "tolerance"):
-        single, double = _tolerances(plan)
+        single, double = settings.tolerances(plan)
         lines.append("        if tolerance is None:")
         lines.append(f"            tolerance = {single:g} if {c.like}.dtype == torch.float32 else {double:g}")
     if _uses(text, "max_steps"):
-        steps = _setting(plan, "steps", 5000 if decision.rule == "proximal gradient" else 500)
-        lines.append(f"        max_steps = {steps} if max_steps is None else max_steps")
+        lines.append(f"        max_steps = {settings.max_steps(plan)} if max_steps is None else max_steps")
     lines += ["        " + x if x else "" for x in body.lines]
     return lines
-
-
-def _tolerances(plan: Plan) -> tuple[float, float]:
-    s = plan.model.setting("tolerance")
-    if s is not None and isinstance(s.value, int | float):
-        return float(s.value), float(s.value)
-    return 1e-4, 1e-9
 
 
 def _amortised_lines(c: Context) -> list[str]:

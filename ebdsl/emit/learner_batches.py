@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ebdsl import settings
 from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
 from ebdsl.emit.context import Context
 from ebdsl.emit.text import quoted, template
@@ -13,7 +14,6 @@ from ebdsl.model.algebra import contract, modules_in, with_batch
 from ebdsl.model.build import add
 from ebdsl.model.derivative import derivative, fresh_index
 from ebdsl.model.ir import BATCH, Symbol
-from ebdsl.model.model import Word
 from ebdsl.plan import Plan
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
@@ -39,7 +39,7 @@ def batch_learner(c: Context) -> list[str]:
     learned = [f"model.{c.name(s)}" for s in body.gradients]
     learned += [f"*model.{c.name(m)}.parameters()" for m in plan.modules]
     decisions = [f"{d.task}: {d.algorithm}." for _, d in plan.learning]
-    decisions += [f"learn {m.name}: {optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
+    decisions += [f"learn {m.name}: {_optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
     parts = ['"steps": torch.tensor(self.steps),']
     back = ['self.steps = int(state["steps"])']
     if body.statistics:
@@ -191,27 +191,13 @@ def _metrics(c: Context, step: _Step) -> list[str]:
     return ["terms = {", *rows, "}", 'return {"energy": torch.stack(tuple(terms.values())).sum(), **terms}']
 
 
-def optimizer_name(plan: Plan) -> str:
-    return _optimizer_setting(plan)[0]
-
-
-def _optimizer_setting(plan: Plan) -> tuple[str, dict[str, object]]:
-    """Class name and keywords of the optimiser that the spec asks for."""
-    setting = plan.model.setting("optimizer")
-    head, keywords = "adam", {}
-    if setting is not None and isinstance(setting.value, Word):
-        head, keywords = setting.value.head, dict(setting.value.keywords)
-    elif setting is not None and isinstance(setting.value, str):
-        head = setting.value
-    rate = plan.model.setting("lr")
-    if rate is not None and isinstance(rate.value, int | float):
-        keywords.setdefault("lr", float(rate.value))
-    keywords.setdefault("lr", 1e-2 if head == "sgd" else 1e-3)
-    return OPTIMIZERS.get(head, "Adam"), keywords
+def _optimizer_name(plan: Plan) -> str:
+    return OPTIMIZERS[settings.optimizer(plan)[0]]
 
 
 def _optimizer(plan: Plan, learned: list[str]) -> list[str]:
-    kind, keywords = _optimizer_setting(plan)
+    head, keywords = settings.optimizer(plan)
+    kind = OPTIMIZERS[head]
     rate = keywords.pop("lr")
     extra = "".join(f", {k}={v!r}" for k, v in keywords.items())
     return [

@@ -22,10 +22,9 @@ RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset
     "parameters", "modules", "buffers", "train", "eval", "children", "state_dict", "load_state_dict", "to", "type",
     "Learner", "Inference", "NAME", "DEFAULTS", "gradients", "reconstruct", "Any", "NamedTuple", "Callable", "rng",
     "energies", "state", "places", "weights", "log_weights", "residual", "iterations", "gram", "linear", "begin", "goal",
-    "count", "best", "smooth", "prox", "gradient", "point", "step", "found", "samples", "rate", "loss", "metrics", "batch",
-    "number", "sample", "few", "distance", "fitted", "exact", "minimum", "curvature", "matrix", "moment", "slope", "update",
+    "count", "best", "smooth", "prox", "gradient", "point", "step", "found", "samples", "rate", "loss", "metrics", "number", "sample", "few", "distance", "fitted", "exact", "minimum", "curvature", "matrix", "moment", "slope", "update",
     "epochs", "report", "learner", "optimizer", "statistics", "steps", "last", "value", "unknown", "observed", "latents",
-    "device", "training", "half", "double", "float", "cpu", "cuda", "apply", "update", "generator",
+    "device", "training", "half", "double", "float", "cpu", "cuda", "apply", "generator",
 }  # fmt: skip
 
 

@@ -1,0 +1,158 @@
+"""What ``ebdsl explain`` says of a spec: facts, decisions with their reasons, defaults, conventions."""
+
+from __future__ import annotations
+
+from ebdsl.facts.convexity import curvature
+from ebdsl.facts.ledger import ledger
+from ebdsl.facts.normal import is_smooth, normal, through_module
+from ebdsl.infer.core import Decision
+from ebdsl.learn.core import RULES
+from ebdsl.learn.volume import STRATEGY_WORDS
+from ebdsl.model.algebra import degree
+from ebdsl.model.ir import Symbol
+from ebdsl.model.model import Model, Term
+from ebdsl.plan import Plan
+from ebdsl.settings import defaults
+
+GUARANTEES = {"global": "the global minimum", "local": "a local minimum", "approximate": "an approximation"}
+
+
+def to_json(plan: Plan) -> dict[str, object]:
+    """The same as :func:`text`, as plain data."""
+    model = plan.model
+    return {
+        "model": model.name,
+        "variables": [_variable(model, s) for s in model.symbols],
+        "dims": dict(model.dims),
+        "terms": [{"text": t.text, "facts": _facts(model, t)} for t in model.terms],
+        "inference": [_decision(d) for d in plan.inference],
+        "learning": [_decision(d) for _, d in plan.learning]
+        + [{"task": f"learn {m.name}", "rule": "stochastic gradient"} for m in plan.modules],
+        "schedule": plan.schedule,
+        "volume": {"strategy": plan.volume.strategy, "reasons": list(plan.volume.reasons)},
+        "conventions": ledger(model),
+        "settings": {name: {"value": value, "from": origin} for name, value, origin in defaults(plan)},
+        "notes": list(model.notes),
+    }
+
+
+def _variable(model: Model, s: Symbol) -> dict[str, object]:
+    return {"name": s.name, "role": s.role, "shape": list(s.shape), "domain": str(s.domain), "value": s.value}
+
+
+def _decision(d: Decision) -> dict[str, object]:
+    return {
+        "task": d.task,
+        "rule": d.rule,
+        "algorithm": d.algorithm,
+        "guarantee": d.guarantee,
+        "cost": d.cost,
+        "facts": list(d.facts),
+        "refused": [{"rule": r.rule, "reason": r.reason} for r in d.refused],
+    }
+
+
+def text(plan: Plan) -> str:
+    """Several short paragraphs, in the spec's own names."""
+    model = plan.model
+    lines = [f"model {model.name}", ""]
+    lines += _table([(s.role, _declaration(model, s)) for s in model.symbols])
+    for m in model.modules:
+        lines.append(f"  module    {m.name}: {' >> '.join(layer.name for layer in m.layers)}")
+    lines += ["", f"energy  {_signature(model)}"]
+    lines += _table([(t.text, "; ".join(_facts(model, t))) for t in model.terms])
+    lines += ["", f"inference  {_free_energy(model)}"]
+    for d in plan.inference:
+        lines += _decision_lines(d)
+    if not plan.inference:
+        lines.append("  there is no latent variable: the free energy is the energy")
+    for latent in model.amortised:
+        lines.append(f"  a trained model answers with its encoder for {latent}; exact inference starts there")
+    lines += ["", f"learning  {_schedule(plan)}"]
+    for _, d in plan.learning:
+        lines += _decision_lines(d)
+    for m in plan.modules:
+        lines += [f"  learn {m.name}: gradient on batches, through autograd", "    guarantee  a local minimum"]
+    lines += ["", "volume of low energy"]
+    if plan.volume.strategy is not None:
+        lines.append(f"  strategy {plan.volume.strategy}: {STRATEGY_WORDS[plan.volume.strategy]}")
+    lines += [f"    because    {r}" for r in plan.volume.reasons]
+    conventions = ledger(model)
+    if conventions:
+        lines += ["", "conventions", *(f"  {c}" for c in conventions)]
+    lines += ["", "settings", *_table([(name, f"{value}  ({origin})") for name, value, origin in defaults(plan)])]
+    if model.notes:
+        lines += ["", "notes", *(f"  {n}" for n in model.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: list[tuple[str, str]]) -> list[str]:
+    from unicodedata import combining
+
+    def width(text: str) -> int:
+        return sum(not combining(c) for c in text)
+
+    wide = min(36, max((width(a) for a, _ in rows), default=0))
+    return [f"  {a}{' ' * max(2, wide + 2 - width(a))}{b}" for a, b in rows]
+
+
+def _declaration(model: Model, s: Symbol) -> str:
+    if s.role == "const":
+        return f"{s.name} = {s.value:g}" if s.value is not None else s.name
+    dims = ", ".join(
+        f"{d} = {model.size(d)}" if isinstance(d, str) and model.size(d) is not None else str(d) for d in s.shape
+    )
+    where = "R" if s.domain.kind == "real" else str(s.domain)
+    free = [d for d in s.shape if model.size(d) is None]
+    return f"{s.name} : {where}[{dims}]" + (
+        f"  ({', '.join(map(str, dict.fromkeys(free)))} from the data)" if free else ""
+    )
+
+
+def _signature(model: Model) -> str:
+    names = ", ".join(s.name for s in (*model.role("observed"), *model.role("latent")))
+    return f"{model.energy_name}({names})"
+
+
+def _free_energy(model: Model) -> str:
+    observed = ", ".join(s.name for s in model.role("observed"))
+    steps = " ".join(f"{e.kind}_{{{','.join(s.name for s in e.latents)}}}" for e in model.eliminations)
+    return f"{model.free_energy_name}({observed}) = {(steps + ' ') if steps else ''}{_signature(model)}"
+
+
+def _facts(model: Model, term: Term) -> list[str]:
+    """What the algebra says of one term in each latent and parameter that it holds."""
+    node = normal(term.node)
+    said = []
+    for s in (*model.role("latent"), *model.role("param")):
+        if s not in node.symbols:
+            continue
+        held = frozenset({s})
+        if through_module(node, held):
+            said.append(f"{s.name} goes through a learned function")
+            continue
+        kind = {1: "linear", 2: "quadratic"}.get(degree(node, held) or 0)
+        if kind is None:
+            kind = "smooth" if is_smooth(node, held) else "not smooth"
+        shape = curvature(node, held)
+        said.append(f"{kind}{', ' + shape if shape in ('convex', 'concave') and kind != 'linear' else ''} in {s.name}")
+    if not said:
+        said.append("holds no latent variable and no parameter of its own")
+    return said
+
+
+def _schedule(plan: Plan) -> str:
+    if plan.schedule == "none":
+        return "there is nothing to learn"
+    if plan.schedule == "full":
+        return "every block has an exact minimum: each step sees all data, block after block, until the energy stops falling"
+    return "batches of the data, in an order drawn anew for each epoch"
+
+
+def _decision_lines(d: Decision) -> list[str]:
+    lines = [f"  {d.task}: {d.algorithm}", f"    guarantee  {GUARANTEES[d.guarantee]}", f"    cost       {d.cost}"]
+    if d.rule in RULES and RULES[d.rule].exact and d.guarantee == "global":
+        lines[1] = "    guarantee  the global minimum of this block, the others fixed"
+    lines += [f"    because    {f}" for f in d.facts]
+    lines += [f"    refused    {r.rule}: {r.reason}" for r in d.refused]
+    return lines

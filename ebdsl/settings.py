@@ -1,0 +1,86 @@
+"""The settings that a plan runs with, and where each comes from: the spec, or a default."""
+
+from __future__ import annotations
+
+from ebdsl.model.model import Setting, Word
+from ebdsl.plan import Plan
+
+
+def setting(plan: Plan, key: str, default: float) -> float:
+    """A number of the ``train`` block, or the default."""
+    found = plan.model.setting(key)
+    return float(found.value) if found is not None and isinstance(found.value, int | float) else default
+
+
+def epochs(plan: Plan) -> int:
+    return int(setting(plan, "epochs", 200 if plan.schedule == "full" else 10))
+
+
+def batch(plan: Plan) -> int:
+    return int(setting(plan, "batch", 256))
+
+
+def seed(plan: Plan) -> int:
+    return int(setting(plan, "seed", 0))
+
+
+def tolerances(plan: Plan) -> tuple[float, float]:
+    """Residual at which inference stops, relative to the largest entry of the gradient: float32, float64."""
+    one = setting(plan, "tolerance", 0.0)
+    return (one, one) if one > 0 else (1e-4, 1e-9)
+
+
+def max_steps(plan: Plan) -> int:
+    """Steps after which inference gives up."""
+    rule = plan.inference[0].rule if plan.inference else ""
+    return int(setting(plan, "steps", 500 if rule == "descent with restarts" else 5000))
+
+
+def optimizer(plan: Plan) -> tuple[str, dict[str, object]]:
+    """Name and keywords of the optimiser for blocks that go by gradient."""
+    found = plan.model.setting("optimizer")
+    head, keywords = "adam", {}
+    if found is not None and isinstance(found.value, Word):
+        head, keywords = found.value.head, dict(found.value.keywords)
+    elif found is not None and isinstance(found.value, str):
+        head = found.value
+    rate = plan.model.setting("lr")
+    if rate is not None and isinstance(rate.value, int | float):
+        keywords["lr"] = float(rate.value)
+    keywords.setdefault("lr", 1e-2 if head == "sgd" else 1e-3)
+    return head, keywords
+
+
+def defaults(plan: Plan) -> list[tuple[str, str, str]]:
+    """Name, value and origin (``spec`` or ``default``) of all that a run depends on."""
+    rows: list[tuple[str, object]] = [("data", _said(plan.model.setting("data")) or "none: give --data")]
+    if plan.schedule == "batches":
+        rows.append(("batch", batch(plan)))
+    rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
+    rule = plan.inference[0].rule if plan.inference else ""
+    if rule in ("proximal gradient", "descent with restarts"):
+        single, double = tolerances(plan)
+        rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]
+    by_gradient = bool(plan.modules) or any(d.rule == "stochastic gradient" for _, d in plan.learning)
+    if by_gradient:
+        head, keywords = optimizer(plan)
+        rows.append(("optimizer", f"{head}({', '.join(f'{k} = {v}' for k, v in keywords.items())})"))
+    return [(name, str(value), _origin(plan, name)) for name, value in rows]
+
+
+def _origin(plan: Plan, name: str) -> str:
+    keys = ("optimizer", "lr") if name == "optimizer" else (name,)
+    return "spec" if any(plan.model.setting(k) is not None for k in keys) else "default"
+
+
+def _said(found: Setting | None) -> str | None:
+    if found is None:
+        return None
+    return _word(found.value)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, Word):
+        inside = [_word(a) for a in value.args] + [f"{k} = {_word(v)}" for k, v in value.keywords]
+        return f"{value.head}({', '.join(inside)})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
