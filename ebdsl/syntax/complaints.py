@@ -205,7 +205,9 @@ def _wanted(accepts: Collection[str], before: Token | None) -> list[str]:
         words.append("a name")
     elif "NUMBER" in accepts:
         words.append("a number")
-    return words + [said for kind, said in _MEANT.items() if kind in accepts and not (kind == "LPAR" or _minor(kind, accepts))]
+    return words + [
+        said for kind, said in _MEANT.items() if kind in accepts and not (kind == "LPAR" or _minor(kind, accepts))
+    ]
 
 
 def _minor(kind: str, accepts: Collection[str]) -> bool:
@@ -228,7 +230,9 @@ def _first_word(tokens: Sequence[Token], at: int, accepts: Collection[str]) -> D
         return None
     if at < len(tokens) and tokens[at].type not in ("COLON", "MEMBER", "TILDE", "COMMA", "EQUAL", "DOTS", "NAME"):
         return None
-    near = difflib.get_close_matches(str(first).lower(), [*KEYWORDS, "input", "output", "parameter", "variable"], 1, 0.7)
+    near = difflib.get_close_matches(
+        str(first).lower(), [*KEYWORDS, "input", "output", "parameter", "variable"], 1, 0.7
+    )
     meant = {"input": "observed", "output": "observed", "parameter": "param", "variable": "latent"}
     word = meant.get(near[0], near[0]) if near else None
     if word is None and not any(token.type == "COLON" for token in tokens):
@@ -259,7 +263,9 @@ def numbers(left: Token, right: Token) -> Diagnostic:
 def _power_sign(tokens: Sequence[Token], at: int, accepts: Collection[str]) -> Diagnostic | None:
     if 0 < at < len(tokens) and tokens[at].type == tokens[at - 1].type == "STAR":
         where = span(tokens[at - 1]).to(span(tokens[at]))
-        return Diagnostic("EB0101", "`**` is no operator", (Label(where),), ("a power is written `^`",), Fix(where, "^"))
+        return Diagnostic(
+            "EB0101", "`**` is no operator", (Label(where),), ("a power is written `^`",), Fix(where, "^")
+        )
     return None
 
 

@@ -57,7 +57,14 @@ _SPACING = frozenset(
 _ALPHABETS = frozenset(
     "mathrm mathbf mathcal mathbb mathit mathsf boldsymbol bm operatorname text textrm textbf textit mathop".split()
 )
-_ACCENTS = {"hat": "\u0302", "bar": "\u0304", "overline": "\u0304", "tilde": "\u0303", "check": "\u030c", "dot": "\u0307"}
+_ACCENTS = {
+    "hat": "\u0302",
+    "bar": "\u0304",
+    "overline": "\u0304",
+    "tilde": "\u0303",
+    "check": "\u030c",
+    "dot": "\u0307",
+}
 
 
 def plain(tokens: list[Token]) -> list[Token]:

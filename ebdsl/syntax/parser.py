@@ -87,9 +87,7 @@ def blocks(lines: list[Line]) -> Iterator[tuple[Line, list[Line] | None]]:
         yield line, settings
 
 
-def _nest(
-    text: str, lines: list[Line], names: words.Declared, problems: list[Diagnostic]
-) -> tuple[ast.Setting, ...]:
+def _nest(text: str, lines: list[Line], names: words.Declared, problems: list[Diagnostic]) -> tuple[ast.Setting, ...]:
     """Settings with those indented under them as children."""
     out: list[ast.Setting] = []
     at = 0

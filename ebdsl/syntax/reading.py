@@ -66,5 +66,3 @@ def _near(name: str) -> tuple[str, ...]:
 
 def _not_text(message: str) -> Diagnostic:
     return Diagnostic("EB0123", message, (), ("a spec is plain text; save it as UTF-8",))
-
-

@@ -110,7 +110,16 @@ def test_ambiguous_bars_are_one_error(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("|x", 4), ("x|", 5), ("|x| + |y", 10), ("(|x)|", 5), ("|x| + * |y|", None), ("||x|", 5), ("|x + |", None), ("||", 4)],
+    [
+        ("|x", 4),
+        ("x|", 5),
+        ("|x| + |y", 10),
+        ("(|x)|", 5),
+        ("|x| + * |y|", None),
+        ("||x|", 5),
+        ("|x + |", None),
+        ("||", 4),
+    ],
 )
 def test_a_bar_without_partner(text: str, place: int | None) -> None:
     found = parse(Source("text", f"E = {text}"))
