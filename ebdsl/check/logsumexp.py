@@ -21,16 +21,13 @@ if TYPE_CHECKING:
 
 
 def is_log_of_sum(e: ast.Expr, env: Env) -> bool:
-    """``log Σ_z …`` and ``log ∫ … dz`` over a latent variable (or over anything, with the integral sign)."""
+    """``log Σ_z …`` and ``log ∫ … dz`` over a variable (which has to be latent)."""
     if not (isinstance(e, ast.Call) and _atom(e.func) == "log" and len(e.args) == 1):
         return False
     body = e.args[0]
     if not isinstance(body, ast.BigOp) or body.kind not in ("sum", "integral"):
         return False
-    symbols = env.ctx.symbols
-    return body.kind == "integral" or any(
-        key(n.id) in symbols and symbols[key(n.id)].role == "latent" for n in body.names
-    )
+    return body.kind == "integral" or any(key(n.id) in env.ctx.symbols for n in body.names)
 
 
 def _atom(name: str) -> str | None:

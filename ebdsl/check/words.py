@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from ebdsl.syntax.spellings import ascii_name
 from ebdsl.syntax.spellings import canonical as key
 
 __all__ = ["count", "key", "listed", "nearest"]
@@ -18,8 +19,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
             return k
     if len(name) < 3:
         return None
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return close[0] if close else None
+    spelt = {spelling: k for k in known for spelling in (ascii_name(k), k)}
+    close = difflib.get_close_matches(name, spelt, n=1, cutoff=0.7)
+    return spelt[close[0]] if close else None
 
 
 def listed(words: Iterable[str], last: str = "and") -> str:

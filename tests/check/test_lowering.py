@@ -127,7 +127,8 @@ def test_module() -> None:
 
 
 def test_convolution_is_as_large_as_the_map() -> None:
-    text = "observed y : R[H, L]\nlatent z : R[K, H, L]\nparam D : R[K, 5, 5]\nF(y) = min_z ||y - Σ_k D[k] * z[k]||^2 + ||z||^2\n"
+    text = "observed y : R[H, L]\nlatent z : R[K, H, L]\nparam D : R[K, 5, 5]\n"
+    text += "F(y) = min_z ||y - Σ_k D[k] * z[k]||^2 + ||z||^2\n"
     swapped = text.replace("D[k] * z[k]", "z[k] * D[k]")
     assert algebra.canonical(model(text).terms[0].node) == algebra.canonical(model(swapped).terms[0].node)
     m = model(text)
