@@ -7,7 +7,7 @@ With ``c = (k - 1) // 2`` on every axis and zeros outside: ``conv(K, x)[p] = Σ_
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ebdsl.atoms.core import OpaqueAtom, ShapeError, register
 from ebdsl.atoms.tensors import show
@@ -86,6 +86,14 @@ def _kernel_gradient(x: np.ndarray, g: np.ndarray, kernel: np.ndarray) -> np.nda
     return y
 
 
+def _example(rng: Any) -> tuple[Any, ...]:
+    return rng.standard_normal((3, 2)), rng.standard_normal((5, 4))
+
+
+def _maps(rng: Any) -> tuple[Any, ...]:
+    return rng.standard_normal((5, 4)), rng.standard_normal((5, 4))
+
+
 register(
     OpaqueAtom(
         name="conv",
@@ -96,6 +104,7 @@ register(
         shape=lambda kernel, x: _same_rank("a convolution", kernel, x),
         torch="convolve({0}, {1}, {ndim})",
         numpy=_conv,
+        example=_example,
         vjp=lambda args, g: (
             _apply("kernel_gradient", (args[1], g, args[0]), args[0]),
             _apply("correlate", (args[0], g), args[1]),
@@ -115,6 +124,7 @@ register(
         shape=lambda kernel, x: _same_rank("a correlation", kernel, x),
         torch="correlate({0}, {1}, {ndim})",
         numpy=_correlate,
+        example=_example,
         vjp=lambda args, g: (
             _apply("kernel_gradient", (g, args[1], args[0]), args[0]),
             _apply("conv", (args[0], g), args[1]),
@@ -134,6 +144,7 @@ register(
         shape=_kernel_shape,
         torch="kernel_gradient({0}, {1}, {2}, {ndim})",
         numpy=_kernel_gradient,
+        example=lambda rng: (*_maps(rng), rng.standard_normal((3, 2))),
         vjp=lambda args, h: (
             _apply("correlate", (h, args[1]), args[0]),
             _apply("conv", (h, args[0]), args[1]),

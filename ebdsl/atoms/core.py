@@ -64,6 +64,7 @@ class TensorAtom:
 
     ``lower(*args)`` gets :class:`Tensor` nodes (numbers have no axes) and gives one. It raises
     ``ShapeError`` when the shapes do not fit. The last ``optional`` of the ``arity`` arguments may be left out.
+    ``numpy`` is the reference on arrays, and ``example(rng)`` draws arguments to check the row with.
     """
 
     name: str
@@ -72,6 +73,8 @@ class TensorAtom:
     latex: str
     arity: int
     lower: Callable[..., Tensor]
+    numpy: Callable[..., Any]
+    example: Callable[[Any], tuple[Any, ...]]
     optional: int = 0
 
 
@@ -88,7 +91,8 @@ class OpaqueAtom:
     ``torch`` may also use ``{ndim}``, the number of axes of the first argument; ``needs`` names the runtime functions
     in it. ``vjp(args, cotangent)``, with the cotangent a :class:`Tensor` over the value's axes, gives for each argument
     the gradient of ``Σ cotangent · value`` as a :class:`Tensor` over fresh axes of the argument. ``curvature`` is that
-    of the whole function of all arguments, on positive definite matrices for ``logdet``.
+    of the whole function of all arguments, on positive definite matrices for ``logdet``. ``example(rng)`` draws
+    arguments to check the row with.
     """
 
     name: str
@@ -99,6 +103,7 @@ class OpaqueAtom:
     shape: Callable[..., tuple[Dim, ...]]
     torch: str
     numpy: Callable[..., Any]
+    example: Callable[[Any], tuple[Any, ...]]
     derivative: Callable[[tuple[Tensor, ...], tuple[Axis | int, ...]], tuple[Tensor, ...]] | None = None
     linear: tuple[bool, ...] = ()
     curvature: str = "neither"
@@ -116,6 +121,7 @@ class LayerAtom:
     shapes come as tuples of texts (``("self.M",)`` or ``("144",)``), and ``output_shape`` is the stage's own.
     ``keywords`` are pairs or a mapping. ``needs`` names the classes of ``runtime/layers.py`` that the text uses,
     ``imports(args)`` lines that it wants at the top of the file. ``foreign``: it runs the user's own Python.
+    ``examples`` are (input shape, output shape or None, args, keywords) to check the row with.
     """
 
     name: str
@@ -128,6 +134,7 @@ class LayerAtom:
     needs: tuple[str, ...] = ()
     imports: Callable[[tuple[Any, ...]], tuple[str, ...]] | None = None
     foreign: bool = False
+    examples: tuple[tuple[tuple[int, ...], tuple[int, ...] | None, tuple[Any, ...], dict[str, Any]], ...] = ()
 
 
 class ShapeError(Exception):
@@ -178,4 +185,5 @@ def activation(atom: ScalarAtom) -> LayerAtom:
         shape=lambda inputs, output, args, keywords: inputs,
         torch=lambda inputs, output, args, keywords: text,
         needs=() if atom.module else ("Pointwise",),
+        examples=(((5,), None, (), {}), ((2, 3), None, (), {})),
     )

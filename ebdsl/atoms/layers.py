@@ -98,6 +98,7 @@ register(
             _linear(inputs[0], output, _truth(keywords, "bias", True))
         ),
         keywords=("bias",),
+        examples=(((4,), (3,), (), {}), ((4,), None, (6,), {"bias": "no"}), ((4,), (), (), {})),
     )
 )
 
@@ -143,6 +144,7 @@ register(
         torch=_mlp_torch,
         keywords=("bias",),
         needs=("Pointwise", "Gain", "Shrink"),
+        examples=(((4,), (3,), (8, 5, "silu"), {}), ((4,), (), (6,), {}), ((4,), (2,), (6, "sin"), {"bias": "no"})),
     )
 )
 
@@ -214,6 +216,12 @@ register(
         shape=_conv_shape,
         torch=_conv_torch,
         keywords=("channels", "size", "stride", "bias"),
+        examples=(
+            ((2, 9, 8), None, (3, 5), {}),
+            ((2, 9, 8), (4, 9, 8), (), {"size": 3}),
+            ((2, 9), None, (3, 4, 2), {}),
+            ((1, 6, 5, 4), None, (2, 2), {}),
+        ),
     )
 )
 
@@ -250,6 +258,12 @@ register(
         shape=_upconv_shape,
         torch=_upconv_torch,
         keywords=("channels", "size", "stride", "bias"),
+        examples=(
+            ((2, 4, 3), None, (3, 4, 2), {}),
+            ((2, 4), None, (3, 5, 2), {}),
+            ((2, 4, 3), (5, 4, 3), (), {"size": 3}),
+            ((2, 4), None, (1, 3, 3), {}),
+        ),
     )
 )
 
@@ -276,6 +290,7 @@ for _kind, _word in (("Max", "greatest"), ("Avg", "mean")):
             doc=f"the {_word} value of each block of a map; {_kind.lower()}pool(2), the default, halves its size",
             sets_shape=False,
             shape=_pool_shape,
+            examples=(((2, 9, 8), None, (), {}), ((2, 9), None, (3,), {})),
             torch=lambda inputs, output, args, keywords, kind=_kind: (
                 f"nn.{kind}Pool{len(inputs) - 1}d({_pool_size(args)})"
             ),
@@ -314,6 +329,7 @@ register(
         sets_shape=False,
         shape=_flatten_shape,
         torch=_flatten_torch,
+        examples=(((2, 3, 4), None, (), {}), ((5,), None, (), {}), ((), None, (), {})),
     )
 )
 
@@ -346,6 +362,12 @@ register(
         sets_shape=True,
         shape=_reshape_shape,
         torch=_reshape_torch,
+        examples=(
+            ((12,), (3, 4), (), {}),
+            ((2, 6), None, (12,), {}),
+            ((1,), (), (), {}),
+            ((2, 6), None, (3, 2, 2), {}),
+        ),
     )
 )
 
@@ -378,6 +400,7 @@ register(
         sets_shape=False,
         shape=_dropout_shape,
         torch=lambda inputs, output, args, keywords: f"nn.Dropout({_dropout_rate(args):g})",
+        examples=(((5,), None, (0.1,), {}), ((5,), None, (), {})),
     )
 )
 
@@ -402,6 +425,7 @@ register(
         torch=lambda inputs, output, args, keywords: (
             f"nn.LayerNorm({inputs[0] if len(inputs) == 1 else _tuple(inputs)})"
         ),
+        examples=(((5,), None, (), {}), ((2, 3), None, (), {})),
     )
 )
 
@@ -421,6 +445,7 @@ register(
         sets_shape=False,
         shape=_batchnorm_shape,
         torch=lambda inputs, output, args, keywords: f"nn.BatchNorm{max(1, len(inputs) - 1)}d({inputs[0]})",
+        examples=(((5,), None, (), {}), ((2, 3), None, (), {}), ((2, 3, 4), None, (), {})),
     )
 )
 
@@ -433,6 +458,7 @@ register(
         shape=_not_a_number("gain"),
         torch=lambda inputs, output, args, keywords: f"Gain({', '.join(inputs)})",
         needs=("Gain",),
+        examples=(((5,), None, (), {}), ((2, 3), None, (), {})),
     )
 )
 
@@ -445,6 +471,7 @@ register(
         shape=_not_a_number("sh"),
         torch=lambda inputs, output, args, keywords: f"Shrink({', '.join(inputs)})",
         needs=("Shrink",),
+        examples=(((5,), None, (), {}), ((2, 3), None, (), {})),
     )
 )
 
@@ -459,6 +486,7 @@ for _name, _class, _doc in (
             doc=_doc,
             sets_shape=False,
             shape=_not_a_number(_name),
+            examples=(((5,), None, (), {}), ((2, 3), None, (), {})),
             torch=lambda inputs, output, args, keywords, text=_class: f"nn.{text}(dim=-1)",
         )
     )
@@ -471,6 +499,7 @@ register(
         sets_shape=False,
         shape=_same("identity"),
         torch=lambda inputs, output, args, keywords: "nn.Identity()",
+        examples=(((5,), None, (), {}),),
     )
 )
 
@@ -516,5 +545,6 @@ register(
         keywords=("*",),
         imports=lambda args: (f"from {_path(args)[0]} import {_path(args)[1]}",),
         foreign=True,
+        examples=(((5,), (5,), ("torch.nn:Tanh",), {}),),
     )
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ebdsl.atoms.core import OpaqueAtom, ShapeError, TensorAtom, register
 from ebdsl.atoms.tensors import at_least, show
@@ -61,6 +61,15 @@ def contracted(slope: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[
     return vjp
 
 
+def _definite(rng: Any) -> tuple[Any, ...]:
+    a = rng.standard_normal((3, 3))
+    return (a @ a.T + 0.3 * np.eye(3),)
+
+
+def _invertible(rng: Any) -> tuple[Any, ...]:
+    return (rng.standard_normal((3, 3)) + 2 * np.eye(3),)
+
+
 def _numpy_logdet(a: np.ndarray) -> float:
     sign, value = np.linalg.slogdet(a)
     return float(value) if sign > 0 else float("nan")
@@ -76,6 +85,7 @@ register(
         shape=_square("log det"),
         torch="torch.logdet({0})",
         numpy=_numpy_logdet,
+        example=_definite,
         derivative=_logdet_slope,
         vjp=contracted(_logdet_slope),
         linear=(False,),
@@ -93,6 +103,7 @@ register(
         shape=_square("log |det|"),
         torch="torch.linalg.slogdet({0}).logabsdet",
         numpy=lambda a: float(np.linalg.slogdet(a)[1]),
+        example=_invertible,
         derivative=_logdet_slope,
         vjp=contracted(_logdet_slope),
         linear=(False,),
@@ -109,6 +120,7 @@ register(
         shape=_square("det"),
         torch="torch.linalg.det({0})",
         numpy=lambda a: float(np.linalg.det(a)),
+        example=_invertible,
         derivative=_det_slope,
         vjp=contracted(_det_slope),
         linear=(False,),
@@ -125,6 +137,7 @@ register(
         shape=_square("inverse", matrix=True),
         torch="torch.linalg.inv({0})",
         numpy=lambda a: np.linalg.inv(a),
+        example=_invertible,
         derivative=_inverse_slope,
         vjp=contracted(_inverse_slope),
         linear=(False,),
@@ -160,6 +173,7 @@ register(
         shape=_reduced,
         torch="torch.amax({0}, dim=-1)",
         numpy=lambda a: np.max(a, axis=-1),
+        example=lambda rng: (rng.standard_normal((3, 4)),),
         derivative=_maximum_slope,
         vjp=contracted(_maximum_slope),
         linear=(False,),
@@ -177,6 +191,7 @@ register(
         shape=lambda a: (*_reduced(a), a[-1]),
         torch="F.one_hot(torch.argmax({0}, dim=-1), ({0}).shape[-1]).to(({0}).dtype)",
         numpy=lambda a: np.eye(a.shape[-1])[np.argmax(a, axis=-1)],
+        example=lambda rng: (rng.standard_normal((3, 4)),),
         derivative=_no_slope,
         vjp=contracted(_no_slope),
         linear=(False,),
@@ -191,4 +206,15 @@ def _minimum(x: Tensor) -> Tensor:
     return Tensor(neg(Apply("maximum", (inner,), own)), own)
 
 
-register(TensorAtom("minimum", ("minimum",), "the least entry along the last axis", r"\min {0}", 1, _minimum))
+register(
+    TensorAtom(
+        name="minimum",
+        spellings=("minimum",),
+        doc="the least entry along the last axis",
+        latex=r"\min {0}",
+        arity=1,
+        lower=_minimum,
+        numpy=lambda x: np.min(x, axis=-1),
+        example=lambda rng: (rng.standard_normal((3, 4)),),
+    )
+)

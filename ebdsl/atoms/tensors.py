@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 from ebdsl.atoms.core import ShapeError, TensorAtom, register
 from ebdsl.atoms.fold import apply_scalar, log_of
 from ebdsl.model.algebra import contract, delta, multiply, rename
 from ebdsl.model.build import ONE, add, div, fn, fresh, lit, mul, neg, power, sub
 from ebdsl.model.ir import Apply, Axis, Dim, Lit, Node, Size, Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from ebdsl.lazy import numpy as np
 
 
 def show(shape: tuple[Dim, ...]) -> str:
@@ -60,6 +66,34 @@ def scalar(node: Node) -> Tensor:
     return Tensor(node, ())
 
 
+# --------------------------------------------------------------------------- examples, references
+
+
+def _matrix(rng: Any) -> tuple[Any, ...]:
+    return (rng.standard_normal((2, 3)),)
+
+
+def _two(rng: Any) -> tuple[Any, ...]:
+    return rng.standard_normal((2, 3)), rng.standard_normal((2, 3))
+
+
+def _distribution(rng: Any) -> tuple[Any, ...]:
+    return (rng.dirichlet(np.ones(4)),)
+
+
+def _distributions(rng: Any) -> tuple[Any, ...]:
+    return rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(4))
+
+
+def _numpy_huber(x: np.ndarray, delta: float = 1.0) -> np.ndarray:
+    size = np.abs(x)
+    return np.where(size <= delta, x**2 / 2, delta * (size - delta / 2))
+
+
+def _numpy_logsoftmax(x: np.ndarray) -> np.ndarray:
+    return x - np.logaddexp.reduce(x, axis=-1)[..., None]
+
+
 # --------------------------------------------------------------------------- entry by entry
 
 
@@ -68,21 +102,39 @@ def _sqrt(x: Tensor) -> Tensor:
 
 
 register(
-    TensorAtom("sqrt", ("sqrt", "√"), "the square root, entry by entry", r"\sqrt{{{0}}}", 1, _sqrt),
-)
-register(
     TensorAtom(
-        "square", ("square",), "the square, entry by entry", r"{0}^2", 1, lambda x: Tensor(power(x.body, 2), x.axes)
+        name="sqrt",
+        spellings=("sqrt", "√"),
+        doc="the square root, entry by entry",
+        latex=r"\sqrt{{{0}}}",
+        arity=1,
+        lower=_sqrt,
+        numpy=lambda x: np.sqrt(x),
+        example=lambda rng: (rng.uniform(0.1, 3.0, (2, 3)),),
     )
 )
 register(
     TensorAtom(
-        "logsigmoid",
-        ("logsigmoid",),
-        "the logarithm of the logistic function, entry by entry",
-        r"\log\sigma({0})",
-        1,
-        lambda x: Tensor(neg(fn("softplus", neg(x.body))), x.axes),
+        name="square",
+        spellings=("square",),
+        doc="the square, entry by entry",
+        latex=r"{0}^2",
+        arity=1,
+        lower=lambda x: Tensor(power(x.body, 2), x.axes),
+        numpy=lambda x: x**2,
+        example=_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="logsigmoid",
+        spellings=("logsigmoid",),
+        doc="the logarithm of the logistic function, entry by entry",
+        latex=r"\log\sigma({0})",
+        arity=1,
+        lower=lambda x: Tensor(neg(fn("softplus", neg(x.body))), x.axes),
+        numpy=lambda x: -np.logaddexp(0.0, -x),
+        example=_matrix,
     )
 )
 
@@ -93,7 +145,18 @@ def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return Tensor(fn("min", fn("max", x.body, low.body), high.body), x.axes)
 
 
-register(TensorAtom("clip", ("clip", "clamp"), "x kept between two numbers", r"[{0}]_{{{1}}}^{{{2}}}", 3, _clip))
+register(
+    TensorAtom(
+        name="clip",
+        spellings=("clip", "clamp"),
+        doc="x kept between two numbers",
+        latex=r"[{0}]_{{{1}}}^{{{2}}}",
+        arity=3,
+        lower=_clip,
+        numpy=lambda x, low, high: np.clip(x, low, high),
+        example=lambda rng: (rng.standard_normal(9), -0.5, 0.7),
+    )
+)
 
 
 def _huber(x: Tensor, delta: Tensor | None = None) -> Tensor:
@@ -106,12 +169,14 @@ def _huber(x: Tensor, delta: Tensor | None = None) -> Tensor:
 
 register(
     TensorAtom(
-        "huber",
-        ("huber",),
-        "½x² where |x| <= δ (1 if not said), else δ(|x| - ½δ), entry by entry",
-        r"\mathrm{{huber}}({0})",
-        2,
-        _huber,
+        name="huber",
+        spellings=("huber",),
+        doc="½x² where |x| <= δ (1 if not said), else δ(|x| - ½δ), entry by entry",
+        latex=r"\mathrm{{huber}}({0})",
+        arity=2,
+        lower=_huber,
+        numpy=_numpy_huber,
+        example=lambda rng: (2 * rng.standard_normal(9), 0.7),
         optional=1,
     )
 )
@@ -180,31 +245,101 @@ def _groupnorm(x: Tensor, size: Tensor | None = None) -> Tensor:
     return scalar(contract(power(contract(power(x.body, 2), x.axes[-1:]), 0.5), x.axes[:-1]))
 
 
-register(TensorAtom("sum", ("sum",), "the sum of all entries", r"\sum {0}", 1, _sum))
-register(TensorAtom("mean", ("mean",), "the mean of all entries", r"\mathrm{{mean}}({0})", 1, _mean))
-register(TensorAtom("var", ("var",), "the variance of all entries", r"\mathrm{{var}}({0})", 1, _var))
-register(TensorAtom("sumsq", ("sumsq",), "the sum of squares of all entries", r"\|{0}\|^2", 1, _sumsq))
 register(
     TensorAtom(
-        "norm",
-        ("norm",),
-        "the Euclidean norm of all entries, or the norm of order p",
-        r"\|{0}\|",
-        2,
-        _norm,
+        name="sum",
+        spellings=("sum",),
+        doc="the sum of all entries",
+        latex=r"\sum {0}",
+        arity=1,
+        lower=_sum,
+        numpy=lambda x: np.sum(x),
+        example=_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="mean",
+        spellings=("mean",),
+        doc="the mean of all entries",
+        latex=r"\mathrm{{mean}}({0})",
+        arity=1,
+        lower=_mean,
+        numpy=lambda x: np.mean(x),
+        example=_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="var",
+        spellings=("var",),
+        doc="the variance of all entries",
+        latex=r"\mathrm{{var}}({0})",
+        arity=1,
+        lower=_var,
+        numpy=lambda x: np.var(x),
+        example=_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="sumsq",
+        spellings=("sumsq",),
+        doc="the sum of squares of all entries",
+        latex=r"\|{0}\|^2",
+        arity=1,
+        lower=_sumsq,
+        numpy=lambda x: np.sum(x**2),
+        example=_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="norm",
+        spellings=("norm",),
+        doc="the Euclidean norm of all entries, or the norm of order p",
+        latex=r"\|{0}\|",
+        arity=2,
+        lower=_norm,
+        numpy=lambda x, p=2.0: np.sum(np.abs(x) ** p) ** (1 / p),
+        example=lambda rng: (rng.standard_normal((2, 3)), 3.0),
         optional=1,
     )
 )
-register(TensorAtom("norm1", ("norm1",), "the sum of absolute values", r"\|{0}\|_1", 1, _norm1))
-register(TensorAtom("norminf", ("norminf", "norm_inf"), "the greatest absolute value", r"\|{0}\|_\infty", 1, _norm_inf))
 register(
     TensorAtom(
-        "groupnorm",
-        ("groupnorm", "norm21"),
-        "the sum of the Euclidean norms of the rows (along the last axis)",
-        r"\|{0}\|_{{2,1}}",
-        2,
-        _groupnorm,
+        name="norm1",
+        spellings=("norm1",),
+        doc="the sum of absolute values",
+        latex=r"\|{0}\|_1",
+        arity=1,
+        lower=_norm1,
+        numpy=lambda x: np.sum(np.abs(x)),
+        example=_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="norminf",
+        spellings=("norminf", "norm_inf"),
+        doc="the greatest absolute value",
+        latex=r"\|{0}\|_\infty",
+        arity=1,
+        lower=_norm_inf,
+        numpy=lambda x: np.max(np.abs(x)),
+        example=_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="groupnorm",
+        spellings=("groupnorm", "norm21"),
+        doc="the sum of the Euclidean norms of the rows (along the last axis)",
+        latex=r"\|{0}\|_{{2,1}}",
+        arity=2,
+        lower=_groupnorm,
+        numpy=lambda x, size=None: np.sum(np.linalg.norm(x, axis=-1)),
+        example=lambda rng: (rng.standard_normal((4, 3)), 3.0),
         optional=1,
     )
 )
@@ -249,15 +384,66 @@ def _transpose(x: Tensor) -> Tensor:
     return Tensor(x.body, (*lead, j, i))
 
 
-register(TensorAtom("dot", ("dot", "inner"), "the sum of products of entries", r"\langle {0}, {1} \rangle", 2, _dot))
-register(TensorAtom("outer", ("outer",), "all products of an entry and an entry", r"{0} \otimes {1}", 2, _outer))
-register(TensorAtom("trace", ("trace", "tr", "Tr"), "the sum of the diagonal", r"\mathrm{{tr}}\,{0}", 1, _trace))
 register(
     TensorAtom(
-        "diag", ("diag",), "a vector's diagonal matrix, or a matrix's diagonal", r"\mathrm{{diag}}({0})", 1, _diag
+        name="dot",
+        spellings=("dot", "inner"),
+        doc="the sum of products of entries",
+        latex=r"\langle {0}, {1} \rangle",
+        arity=2,
+        lower=_dot,
+        numpy=lambda x, y: np.sum(x * y),
+        example=_two,
     )
 )
-register(TensorAtom("transpose", ("transpose",), "the last two axes exchanged", r"{0}^\top", 1, _transpose))
+register(
+    TensorAtom(
+        name="outer",
+        spellings=("outer",),
+        doc="all products of an entry and an entry",
+        latex=r"{0} \otimes {1}",
+        arity=2,
+        lower=_outer,
+        numpy=lambda x, y: np.multiply.outer(x, y),
+        example=lambda rng: (rng.standard_normal(3), rng.standard_normal(2)),
+    )
+)
+register(
+    TensorAtom(
+        name="trace",
+        spellings=("trace", "tr", "Tr"),
+        doc="the sum of the diagonal",
+        latex=r"\mathrm{{tr}}\,{0}",
+        arity=1,
+        lower=_trace,
+        numpy=lambda x: np.trace(x, axis1=-2, axis2=-1),
+        example=lambda rng: (rng.standard_normal((3, 3)),),
+    )
+)
+register(
+    TensorAtom(
+        name="diag",
+        spellings=("diag",),
+        doc="a vector's diagonal matrix, or a matrix's diagonal",
+        latex=r"\mathrm{{diag}}({0})",
+        arity=1,
+        lower=_diag,
+        numpy=lambda x: np.diag(x),
+        example=lambda rng: (rng.standard_normal(3),),
+    )
+)
+register(
+    TensorAtom(
+        name="transpose",
+        spellings=("transpose",),
+        doc="the last two axes exchanged",
+        latex=r"{0}^\top",
+        arity=1,
+        lower=_transpose,
+        numpy=lambda x: np.swapaxes(x, -1, -2),
+        example=_matrix,
+    )
+)
 
 # --------------------------------------------------------------------------- distributions
 
@@ -304,43 +490,85 @@ def _bce(y: Tensor, p: Tensor) -> Tensor:
 
 register(
     TensorAtom(
-        "logsumexp",
-        ("logsumexp", "lse"),
-        "log Σ exp along the last axis",
-        r"\log\textstyle\sum\exp({0})",
-        1,
-        _logsumexp,
+        name="logsumexp",
+        spellings=("logsumexp", "lse"),
+        doc="log Σ exp along the last axis",
+        latex=r"\log\textstyle\sum\exp({0})",
+        arity=1,
+        lower=_logsumexp,
+        numpy=lambda x: np.logaddexp.reduce(x, axis=-1),
+        example=_matrix,
     )
 )
 register(
     TensorAtom(
-        "softmax", ("softmax",), "exp(x) / Σ exp(x) along the last axis", r"\mathrm{{softmax}}({0})", 1, _softmax
+        name="softmax",
+        spellings=("softmax",),
+        doc="exp(x) / Σ exp(x) along the last axis",
+        latex=r"\mathrm{{softmax}}({0})",
+        arity=1,
+        lower=_softmax,
+        numpy=lambda x: np.exp(_numpy_logsoftmax(x)),
+        example=_matrix,
     )
 )
 register(
     TensorAtom(
-        "logsoftmax",
-        ("logsoftmax", "log_softmax"),
-        "x - log Σ exp(x) along the last axis",
-        r"\log\mathrm{{softmax}}({0})",
-        1,
-        _logsoftmax,
+        name="logsoftmax",
+        spellings=("logsoftmax", "log_softmax"),
+        doc="x - log Σ exp(x) along the last axis",
+        latex=r"\log\mathrm{{softmax}}({0})",
+        arity=1,
+        lower=_logsoftmax,
+        numpy=_numpy_logsoftmax,
+        example=_matrix,
     )
 )
-register(TensorAtom("entropy", ("entropy",), "-Σ p log p", r"H({0})", 1, _entropy))
 register(
     TensorAtom(
-        "cross_entropy", ("cross_entropy", "crossentropy", "CE"), "-Σ p log q", r"H({0}, {1})", 2, _cross_entropy
+        name="entropy",
+        spellings=("entropy",),
+        doc="-Σ p log p",
+        latex=r"H({0})",
+        arity=1,
+        lower=_entropy,
+        numpy=lambda p: -np.sum(p * np.log(p)),
+        example=_distribution,
     )
 )
-register(TensorAtom("kl", ("KL", "kl"), "Σ p log(p / q)", r"\mathrm{{KL}}({0} \,\|\, {1})", 2, _kl))
 register(
     TensorAtom(
-        "bce",
-        ("bce", "binary_cross_entropy", "BCE"),
-        "-Σ y log p + (1 - y) log(1 - p)",
-        r"\mathrm{{bce}}({0}, {1})",
-        2,
-        _bce,
+        name="cross_entropy",
+        spellings=("cross_entropy", "crossentropy", "CE"),
+        doc="-Σ p log q",
+        latex=r"H({0}, {1})",
+        arity=2,
+        lower=_cross_entropy,
+        numpy=lambda p, q: -np.sum(p * np.log(q)),
+        example=_distributions,
+    )
+)
+register(
+    TensorAtom(
+        name="kl",
+        spellings=("KL", "kl"),
+        doc="Σ p log(p / q)",
+        latex=r"\mathrm{{KL}}({0} \,\|\, {1})",
+        arity=2,
+        lower=_kl,
+        numpy=lambda p, q: np.sum(p * np.log(p / q)),
+        example=_distributions,
+    )
+)
+register(
+    TensorAtom(
+        name="bce",
+        spellings=("bce", "binary_cross_entropy", "BCE"),
+        doc="-Σ y log p + (1 - y) log(1 - p)",
+        latex=r"\mathrm{{bce}}({0}, {1})",
+        arity=2,
+        lower=_bce,
+        numpy=lambda y, p: -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)),
+        example=_distributions,
     )
 )

@@ -1,0 +1,111 @@
+"""Proximal operators against brute force and optimality conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ebdsl.runtime import proximal
+
+VECTORS = st.lists(st.floats(-20, 20), min_size=1, max_size=8)
+STEPS = st.floats(1e-3, 20)
+
+
+def norm(x: np.ndarray) -> float:
+    return float(np.sqrt(np.sum(x**2)))
+
+
+PENALTIES: dict[str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], Callable[[np.ndarray], float]]] = {
+    "l1": (proximal.soft_threshold, lambda x: np.abs(x).sum()),
+    "nonnegative l1": (proximal.nonnegative_soft_threshold, lambda x: x.sum() if (x >= 0).all() else np.inf),
+    "group": (proximal.group_soft_threshold, norm),
+    "nonnegative group": (
+        proximal.nonnegative_group_soft_threshold,
+        lambda x: norm(x) if (x >= 0).all() else np.inf,
+    ),
+    "sparse group": (
+        lambda v, t: proximal.sparse_group_soft_threshold(v, 0.7 * t, 0.3 * t),
+        lambda x: 0.7 * np.abs(x).sum() + 0.3 * norm(x),
+    ),
+    "relu": (proximal.prox_relu, lambda x: np.maximum(x, 0).sum()),
+    "square": (proximal.prox_square, lambda x: (x**2).sum()),
+    "huber": (proximal.prox_huber, lambda x: np.where(np.abs(x) <= 1, x**2 / 2, np.abs(x) - 0.5).sum()),
+    "negative log": (proximal.prox_negative_log, lambda x: -np.log(x).sum() if (x > 0).all() else np.inf),
+    "norm inf": (proximal.prox_norm_inf, lambda x: np.abs(x).max()),
+}
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+@settings(deadline=None, max_examples=40)
+@given(values=VECTORS, t=STEPS, seed=st.integers(0, 1000))
+def test_no_point_is_better(name: str, values: list[float], t: float, seed: int) -> None:
+    """By strong convexity every other point is worse by half its squared distance, at the least."""
+    operator, f = PENALTIES[name]
+    v = np.array(values)
+    x = operator(torch.tensor(v), torch.tensor(t, dtype=torch.float64)).numpy()
+    assert np.isfinite(x).all()
+
+    def whole(p: np.ndarray) -> float:
+        return t * f(p) + float(np.sum((p - v) ** 2)) / 2
+
+    rng = np.random.default_rng(seed)
+    here = whole(x)
+    scale = 1.0 + abs(here)
+    for size in (1e-3, 0.1, 1.0, 10.0):
+        for _ in range(6):
+            step = size * rng.standard_normal(len(v))
+            assert whole(x + step) >= here + np.sum(step**2) / 2 - 1e-9 * scale
+    for p in (np.zeros_like(v), v, np.maximum(v, 0), np.sign(v)):
+        with np.errstate(all="ignore"):
+            assert whole(p) >= here + np.sum((p - x) ** 2) / 2 - 1e-9 * scale
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_leading_axes_and_steps_broadcast(name: str) -> None:
+    operator, _ = PENALTIES[name]
+    v = torch.tensor(np.random.default_rng(0).standard_normal((4, 3, 5)))
+    t = torch.rand(4, 1, 1, dtype=torch.float64) + 0.1
+    whole = operator(v, t)
+    for k in range(4):
+        for j in range(3):
+            torch.testing.assert_close(whole[k, j], operator(v[k, j], t[k, 0, 0]))
+
+
+def test_zero_groups_stay_zero_and_have_no_nan() -> None:
+    v = torch.zeros(3, 4)
+    assert bool((proximal.group_soft_threshold(v, torch.tensor(0.5)) == 0).all())
+    assert bool((proximal.group_soft_threshold(v, 0.0) == 0).all())
+
+
+def test_groups_over_several_axes() -> None:
+    v = torch.tensor(np.random.default_rng(1).standard_normal((2, 3, 4)))
+    found = proximal.group_soft_threshold(v, 0.5, (-3, -1))
+    for j in range(3):
+        group = v[:, j, :]
+        torch.testing.assert_close(found[:, j, :], group * (1 - 0.5 / group.norm()).clamp_min(0))
+
+
+def test_thresholds_give_exact_zeros() -> None:
+    v = torch.tensor([-0.5, 0.5, 0.4999999, 0.0, -0.0, 3.0])
+    found = proximal.soft_threshold(v, torch.tensor(0.5))
+    assert found.count_nonzero() == 1 and found[-1] == 2.5
+
+
+@settings(deadline=None, max_examples=60)
+@given(VECTORS, st.floats(0.05, 30))
+def test_l1_ball(values: list[float], radius: float) -> None:
+    """Inside nothing moves; else the sum is the radius and all that is left was shortened alike."""
+    v = np.array(values)
+    x = proximal.project_l1_ball(torch.tensor(v), radius).numpy()
+    assert np.abs(x).sum() <= radius * (1 + 1e-9)
+    if np.abs(v).sum() <= radius:
+        np.testing.assert_allclose(x, v, atol=1e-12)
+    else:
+        assert np.abs(x).sum() == pytest.approx(radius)
+        cut = (np.abs(v) - np.abs(x))[x != 0]
+        assert np.ptp(cut) < 1e-9 and np.all(np.abs(v)[x == 0] <= cut.max() + 1e-9)
