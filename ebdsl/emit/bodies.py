@@ -117,8 +117,9 @@ class InferBody:
                 *(f"{a:g}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape)
             )
             self.context.runtime |= called(centre)
-            key = f'start["{name}"]'
-            self.line(f'{name} = {centre} if start is None or "{name}" not in start else {key}')
+            self.line(f'{name} = (start or {{}}).get("{name}")')
+            self.line(f"if {name} is None:")
+            self.line(f"    {name} = {centre}")
             names.append(name)
         return self._pack(latents, names)
 
@@ -289,7 +290,7 @@ class InferBody:
             given, lipschitz, scale = ", ".join(given_names), "None", ""
         prox = self._prox_lines(p.penalties, latents)
         affine = "" if p.quadratic else ", affine=False"
-        where = f"({given},)" if given else "()"
+        where = tuple_text(given.split(", ") if given else [])
         self.line(f"begin = {start}")
         size = (
             f"max(1.0, float({scale}.abs().max()))"
@@ -362,10 +363,9 @@ class InferBody:
         self.lines.extend("    " + x for x in inner.lines)
         self.line(f"    return {value.code}")
         self.line("")
-        given = ", ".join(
-            f"{texts[s]}.repeat_interleave(count, 0)" if s in texts else f"{self.name(s)}_each" for s in given_symbols
+        where = tuple_text(
+            [f"{texts[s]}.repeat_interleave(count, 0)" if s in texts else f"{self.name(s)}_each" for s in given_symbols]
         )
-        where = f"({given},)" if given else "()"
         self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.line(f"{self.name(s)} = {text}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ebdsl import __version__, settings
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context, called, make_context
+from ebdsl.emit.layout import laid_out
 from ebdsl.emit.learner import learner_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.text import quoted, tuple_text
@@ -40,7 +41,7 @@ def generate(plan: Plan) -> str:
         "from __future__ import annotations",
         "",
     ]
-    lines += [*_imports(everything, {i for p in copied for i in p.imports} | set(top)), "", ""]
+    lines += [*_imports(everything, {i for p in copied for i in p.imports} | set(top)), ""]
     lines += [
         f"NAME = {quoted(name)}",
         f'DEFAULTS = {{"epochs": {settings.epochs(plan)}, "batch": {settings.batch(plan)}, "seed": {settings.seed(plan)}}}',
@@ -60,7 +61,7 @@ def generate(plan: Plan) -> str:
     if helpers:
         lines += [helpers, "", ""]
     lines += [body, "", "", *_build_lines(c), "", "", *_fit_lines(c)]
-    return "\n".join(x.rstrip() for x in "\n".join(lines).split("\n")) + "\n"
+    return laid_out("\n".join(x.rstrip() for x in "\n".join(lines).split("\n"))) + "\n"
 
 
 def _imports(text: str, wanted: set[str]) -> list[str]:

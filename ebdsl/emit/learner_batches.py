@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ebdsl import settings
 from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
 from ebdsl.emit.context import Context
-from ebdsl.emit.text import quoted, template
+from ebdsl.emit.text import quoted, template, words
 from ebdsl.emit.updates import LearnBody
 from ebdsl.learn.core import RULES
 from ebdsl.model.algebra import contract, modules_in, with_batch
@@ -41,6 +41,7 @@ def batch_learner(c: Context) -> list[str]:
     decisions = [f"{d.task}: {d.algorithm}." for _, d in plan.learning]
     decisions += [f"learn {m.name}: {_optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
     parts = ['"steps": torch.tensor(self.steps),']
+    step = _step(c, body, bool(learned))
     back = ['self.steps = int(state["steps"])']
     if body.statistics:
         parts.append('**{f"statistics.{name}": value.clone() for name, value in self.statistics.items()},')
@@ -73,7 +74,7 @@ def batch_learner(c: Context) -> list[str]:
                 """One update; gives the mean energy of the batch before it, and that of every term."""
                 model = self.model
                 <observed>
-                samples = {c.like}.shape[0]
+                <sized>
                 <found>
                 self.steps += 1
                 <step>
@@ -93,7 +94,8 @@ def batch_learner(c: Context) -> list[str]:
         optimizer=_optimizer(plan, learned) if learned else [],
         observed=observed_lines(c, "batch"),
         found=found_lines(c),
-        step=_step(c, body, bool(learned)),
+        sized=[f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(step)) else [],
+        step=step,
         parts=parts,
         back=back,
     )

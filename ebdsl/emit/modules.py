@@ -36,7 +36,8 @@ def module_text(module: Module, text: Callable[[Dim], str]) -> tuple[str, set[st
     body = flat[0] if len(flat) == 1 else "nn.Sequential(\n" + "".join(f"    {s},\n" for s in flat) + ")"
     if len(module.inputs) > 1:
         needs.add("Joined")
-        body = f"Joined({body})"
+        inner = body.replace("\n", "\n    ")
+        body = f"Joined(\n    {inner}\n)" if "\n" in body else f"Joined({body})"
     return body, needs, imports
 
 

@@ -36,6 +36,7 @@ from ebdsl.model.ir import (
 
 GUESS = {"batch": 1024}
 FREE_GUESS = 64
+LONG = 72  # an expression longer than this gets a name: for the reader, and for the line
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class Scope:
             back = dict(zip(signature_axes(key, axes), axes, strict=True))
             return Value(name, tuple(back.get(a, a) for a in order))
         value = self._compute(node)
-        if self.uses[key] > 1 and value.axes and not value.code.isidentifier():
+        long = len(value.code) > LONG and value.axes
+        if (self.uses[key] > 1 or long) and value.axes and not value.code.isidentifier():
             value = self.assign(stem(node), value)
             there = dict(zip(axes, signature_axes(key, axes), strict=True))
             self.cache[key] = (value.code, tuple(there.get(a, a) for a in value.axes))

@@ -286,20 +286,22 @@ def modules_in(node: Node) -> tuple[Module, ...]:
 
 
 def addends(node: Node) -> tuple[Node, ...]:
-    """The node as a sum: sums over indices of sums are split, weights distributed."""
+    """The node as a sum: sums over indices of sums are split, weights distributed.
+
+    A product of two sums stays whole: multiplied out, ``(y - μ)(y - μ)'`` would lose its digits.
+    """
     match node:
         case Add(terms):
             return tuple(u for t in terms for u in addends(t))
-        case Sum(body, axes) if isinstance(body, Add) or (
-            isinstance(body, Mul) and any(isinstance(f, Add) for f in body.factors)
-        ):
+        case Sum(body, axes):
             parts = addends(body)
             return tuple(contract(p, axes) for p in parts) if len(parts) > 1 else (node,)
         case Mul(factors):
-            for k, f in enumerate(factors):
-                if isinstance(f, Add) or (isinstance(f, Sum) and len(addends(f)) > 1):
-                    rest = factors[:k] + factors[k + 1 :]
-                    return tuple(u for t in addends(f) for u in addends(multiply(t, *rest)))
+            split = [(k, parts) for k, parts in enumerate(map(addends, factors)) if len(parts) > 1]
+            if len(split) == 1:
+                k, parts = split[0]
+                rest = factors[:k] + factors[k + 1 :]
+                return tuple(u for t in parts for u in addends(multiply(t, *rest)))
     return (node,)
 
 

@@ -70,7 +70,7 @@ def power(base: Node, exponent: Node | float) -> Node:
             return ONE
         if e.value == 1.0:
             return base
-        if isinstance(base, Lit) and (base.value > 0 or float(e.value).is_integer() and base.value != 0):
+        if isinstance(base, Lit) and (base.value > 0 or (float(e.value).is_integer() and base.value != 0)):
             return lit(base.value**e.value)
         inner = base.exponent if isinstance(base, Pow) else None
         # (x^a)^b = x^(ab) holds for every real x when a is an odd integer or b an integer

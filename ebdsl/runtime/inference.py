@@ -191,7 +191,7 @@ def all_assignments(points: Tensor, count: int) -> Tensor:
 
 
 def lowest_rows(points: Tensor, energy: Tensor, count: int) -> Tensor:
-    """Of each sample's points ``(B·s, n)``, the ``count`` with the lowest of ``energy`` ``(B, s)``: ``(B·count, n)``."""
+    """Of each sample's points ``(B·s, n)`` the ``count`` lowest in ``energy`` ``(B, s)``: ``(B·count, n)``."""
     best = energy.nan_to_num(torch.inf).topk(count, largest=False).indices
     first = energy.shape[1] * torch.arange(energy.shape[0], device=energy.device)
     return points[(first[:, None] + best).reshape(-1)]

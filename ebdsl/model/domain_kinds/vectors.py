@@ -59,7 +59,7 @@ register(
         contains=lambda x, args, tol: bool((np.abs(np.linalg.norm(x, axis=-1) - 1) <= tol).all()),
         sample=lambda rng, shape, args: _direction(rng, shape),
         bounds=lambda args: (-1.0, 1.0),
-        centre="torch.full({shape}, {n} ** -0.5, {options})",
+        centre="torch.full({shape}, {n}**-0.5, {options})",
         draw="draw_sphere({shape}, {options})",
     )
 )
@@ -108,7 +108,7 @@ register(
         contains=lambda x, args, tol: bool((np.abs(np.linalg.norm(x, axis=-1) - 1) <= tol).all()),
         sample=lambda rng, shape, args: _direction(rng, shape),
         bounds=lambda args: (-1.0, 1.0),
-        centre="torch.full({shape}, {n} ** -0.5, {options})",
+        centre="torch.full({shape}, {n}**-0.5, {options})",
         draw="draw_sphere({shape}, {options})",
     )
 )
@@ -129,7 +129,7 @@ register(
         contains=lambda x, args, tol: bool((np.abs(np.linalg.norm(x, axis=-2) - 1) <= tol).all()),
         sample=lambda rng, shape, args: _direction(rng, shape, -2),
         bounds=lambda args: (-1.0, 1.0),
-        centre="torch.full({shape}, {n} ** -0.5, {options})",
+        centre="torch.full({shape}, {n}**-0.5, {options})",
         draw="draw_unit_columns({shape}, {options})",
     )
 )
@@ -176,7 +176,7 @@ register(
         contains=lambda x, args, tol: bool((np.abs(_filter_norms(x) - 1) <= tol).all()),
         sample=lambda rng, shape, args: _direction(rng, shape, tuple(range(1, len(shape)))),
         bounds=lambda args: (-1.0, 1.0),
-        centre="torch.full({shape}, {n} ** -0.5, {options})",
+        centre="torch.full({shape}, {n}**-0.5, {options})",
         draw="draw_unit_filters({shape}, {options})",
     )
 )

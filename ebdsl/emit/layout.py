@@ -1,0 +1,122 @@
+"""Lines of generated text brought to 120 columns, in the manner of ruff's formatter."""
+
+from __future__ import annotations
+
+import textwrap
+
+WIDTH = 120
+OPEN, CLOSE = "([{", ")]}"
+
+
+def laid_out(text: str) -> str:
+    """The text with long statements broken at their brackets, long docstring lines filled, and blank lines about functions."""
+    lines: list[str] = []
+    quoted = False
+    for line in text.split("\n"):
+        marks = line.count('"""')
+        if quoted or marks:
+            lines += _prose(line) if len(line) > WIDTH else [line]
+            quoted ^= marks % 2 == 1
+            continue
+        lines += _broken(line) if len(line) > WIDTH else [line]
+    return "\n".join(_spaced(lines))
+
+
+def _prose(line: str) -> list[str]:
+    """A long line of a docstring, filled at its indentation."""
+    indent = line[: len(line) - len(line.lstrip())]
+    body = line.strip()
+    if body.startswith('"""') and body.endswith('"""') and len(body) > 6:
+        filled = textwrap.wrap(body[3:-3], WIDTH - len(indent) - 3)
+        return [f'{indent}"""{filled[0]}', *(indent + x for x in filled[1:]), f'{indent}"""']
+    return textwrap.wrap(
+        line.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent + "    ", break_long_words=False
+    )
+
+
+def _broken(line: str) -> list[str]:
+    """One long statement over several lines, at the last bracket that closes at its end."""
+    if len(line) <= WIDTH:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    found = _last_group(line)
+    if found is None:
+        return [line]
+    begin, end = found
+    inside = line[begin + 1 : end].strip()
+    head, tail = line[: begin + 1], line[end:]
+    if not inside:
+        return [line]
+    deeper = indent + "    "
+    parts = _split(inside)
+    if len(deeper + inside) <= WIDTH and not inside.endswith(","):
+        return [head, deeper + inside, indent + tail]
+    if len(parts) == 1:
+        return [head, *_broken(deeper + parts[0]), indent + tail]
+    return [head, *(x for p in parts for x in _broken(deeper + p + ",")), indent + tail]
+
+
+def _groups(line: str) -> list[tuple[int, int]]:
+    """Outermost bracket pairs, outside strings."""
+    pairs, stack, quote = [], [], ""
+    for k, c in enumerate(line):
+        if quote:
+            if c == quote and line[k - 1] != "\\":
+                quote = ""
+        elif c in "\"'":
+            quote = c
+        elif c in OPEN:
+            stack.append(k)
+        elif c in CLOSE and stack:
+            begin = stack.pop()
+            if not stack:
+                pairs.append((begin, k))
+    return pairs
+
+
+def _last_group(line: str) -> tuple[int, int] | None:
+    pairs = [p for p in _groups(line) if p[1] > p[0] + 1]
+    return pairs[-1] if pairs else None
+
+
+def _split(text: str) -> list[str]:
+    """The text at its outermost commas."""
+    parts, depth, quote, begin = [], 0, "", 0
+    for k, c in enumerate(text):
+        if quote:
+            if c == quote and text[k - 1] != "\\":
+                quote = ""
+        elif c in "\"'":
+            quote = c
+        elif c in OPEN:
+            depth += 1
+        elif c in CLOSE:
+            depth -= 1
+        elif c == "," and depth == 0:
+            parts.append(text[begin:k].strip())
+            begin = k + 1
+    rest = text[begin:].strip()
+    return [*parts, rest] if rest else parts
+
+
+def _spaced(lines: list[str]) -> list[str]:
+    """One blank line before and after a function inside a function, none after a header."""
+    result: list[str] = []
+    for line in lines:
+        stripped = line.strip()
+        indent = len(line) - len(line.lstrip())
+        if stripped.startswith("def ") and indent >= 8 and result and result[-1].strip():
+            previous = result[-1]
+            if not previous.rstrip().endswith(":") or len(previous) - len(previous.lstrip()) >= indent:
+                result.append("")
+        if (
+            not stripped
+            and result
+            and not result[-1].strip()
+            and indent == 0
+            and len(result) > 1
+            and not result[-2].strip()
+        ):
+            continue
+        result.append(line)
+    return result
