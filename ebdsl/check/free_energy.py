@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ebdsl.check.energy import Addend, Energy, split
+from ebdsl.check.limits import LARGEST, report_large, written_size
 from ebdsl.check.lower import lower
 from ebdsl.check.scope import Context, Env
 from ebdsl.check.walk import everything
@@ -92,6 +93,8 @@ def free_energy(ctx: Context) -> FreeEnergy | None:
     _arguments(definition, energy, ctx)
     if not _holds_data(definition, energy, ctx):
         return None
+    if not _of_a_size(energy, ctx):
+        return None
     return FreeEnergy(
         definition.name.id,
         energy.name or definition.name.id,
@@ -101,12 +104,23 @@ def free_energy(ctx: Context) -> FreeEnergy | None:
     )
 
 
+def _of_a_size(energy: Energy, ctx: Context) -> bool:
+    """Whether the energy, with everything written out, can be worked with."""
+    total = 0
+    for a in energy.terms:
+        total += written_size(a.node, ctx)
+        if total > LARGEST:
+            report_large(a.span, ctx)
+            return False
+    return True
+
+
 def _infer_names(s: ast.Statement) -> list[ast.Name]:
     return [e for e in everything(s.by) if isinstance(e, ast.Name)] if isinstance(s, ast.InferBy) else []
 
 
 def _choose(closed: list[str], tops: list[str], ctx: Context) -> str | None:
-    scalar = [k for k in closed if _is_energy(k, ctx)]
+    scalar = [k for k in closed if _is_energy(k, ctx)] if len(closed) > 1 else []
     if len(scalar) > 1:
         named = [k for k in scalar if k in ("F", "F_w", "F_β")]
         if len(named) == 1:

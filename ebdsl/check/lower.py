@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from ebdsl.atoms import SPELLINGS
-from ebdsl.check import brackets, norms, products, subscripts
+from ebdsl.check import brackets, limits, norms, products, subscripts
 from ebdsl.check.dims import shape_text
 from ebdsl.check.functions import apply_module, call_atom, is_function, is_number_or_variable, unfold
 from ebdsl.check.numbers import PI
@@ -151,6 +151,8 @@ def inside(k: str, bound: Env, env: Env) -> Env | None:
     env.ctx.used.add(k)
     if k in env.calls or k in env.ctx.broken:
         return None
+    if not limits.count_call(env.ctx.definitions[k].name.span, env.ctx):
+        return None
     return Env(bound.ctx, bound.values, bound.indices, (*env.calls, k))
 
 
@@ -261,6 +263,9 @@ def arguments(k: str, e: ast.Call, env: Env) -> Env | None:
             bound = bound.with_index(p.id, index)
             continue
         value = lower(a, env)
+        if value is not None and limits.written_size(value.body, env.ctx) > limits.LARGEST_ARGUMENT:
+            limits.report_large(a.span, env.ctx)
+            value = None
         bound = Env(env.ctx, {**bound.values, key(p.id): value}, bound.indices)
     return bound
 

@@ -76,15 +76,17 @@ def lint_penalties(model: Model, ctx: Context) -> None:
     """EB0403 and EB0406."""
     all_ = penalties(model)
     for p in all_:
-        tamed = any(
-            q.pure and q.latents >= p.latents and q.degree > p.degree and q.weight.sign == 1 for q in all_ if q is not p
-        )
-        if p.weight.sign == -1 and p.pure and not tamed and not _bounded(p):
+        if p.weight.sign == -1 and p.pure and not _bounded(p) and not _tamed(p, all_):
             _negative(p, ctx)
         elif p.weight.sign is None and p.pure:
             _learned(p, ctx)
         if p.weight.sign != 0:
             _constant(p, ctx)
+
+
+def _tamed(p: Penalty, all_: list[Penalty]) -> bool:
+    """Whether another penalty on the same latents grows faster: ``||z||^4 - ||z||^2`` has its wells."""
+    return any(q.pure and q.latents >= p.latents and q.degree > p.degree and q.weight.sign == 1 for q in all_)
 
 
 def _bounded(p: Penalty) -> bool:

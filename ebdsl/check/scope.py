@@ -99,6 +99,8 @@ class Context:
     broken: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
+    spent: dict[str, int] = field(default_factory=dict)
+    sizes: dict[int, tuple[Node, int]] = field(default_factory=dict)
     dim_spans: dict[str, Span] = field(default_factory=dict)
     declarations: dict[str, ast.Statement] = field(default_factory=dict)
 
