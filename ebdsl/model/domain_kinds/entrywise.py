@@ -47,7 +47,7 @@ register(
 register(
     DomainKind(
         name="positive",
-        spellings=("positive", "> 0", "R++"),
+        spellings=("positive", "> 0"),
         doc="every entry greater than 0 (kept at least 1e-6)",
         latex=r"\mathbb{{R}}_{{> 0}}^{{{dims}}}",
         convex=True,

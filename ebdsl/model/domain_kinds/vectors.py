@@ -137,7 +137,7 @@ register(
 register(
     DomainKind(
         name="ball columns",
-        spellings=("ball columns", "||columns|| <= 1", "‖columns‖ <= 1"),
+        spellings=("ball columns", "bounded columns"),
         doc="every column has norm at most 1",
         latex=r"\{{W \in \mathbb{{R}}^{{{dims}}} : \|W_{{\cdot j}}\| \le 1\}}",
         convex=True,
