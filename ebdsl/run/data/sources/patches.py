@@ -99,9 +99,9 @@ register(
         "patches",
         "square patches of pictures, the same number from each, at random places. With the defaults "
         "their pixels are roughly "
-        "uncorrelated and have a root mean square of 0.4: at this scale `||y - W z||^2 + 0.5 |z|` with "
+        "uncorrelated and have a root mean square of 0.5: at this scale `||y - W z||^2 + 0.5 |z|` with "
         "256 unit atoms for 144 pixels "
-        "leaves about 10 % of the codes non-zero, and the atoms become oriented and localised",
+        "leaves about 8 % of the codes non-zero, and the atoms become oriented and localised",
         load,
         keywords=(
             Keyword("of", "text", "natural", "`natural`, `faces`, `digits`, `leaves` (made), or a folder of pictures"),
@@ -126,7 +126,7 @@ register(
             Keyword("colour", "flag", False, "keep red, green and blue"),
         ),
         positional=("of",),
-        defaults={"centre": "sample", "scale": 0.4},
+        defaults={"centre": "sample", "scale": 0.5},
         limits="11 photographs from scikit-image (public domain or CC0 by their docstrings; none stated for "
         "motorcycle) and scikit-learn (china, flower: CC BY 2.0); "
         "patches overlap, so held-out patches are not independent of the others",
