@@ -9,12 +9,13 @@ from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope, Value, aligned
 from ebdsl.emit.text import tuple_text
 from ebdsl.facts.quadratic import Quadratic
+from ebdsl.infer.core import Decision
 from ebdsl.infer.penalties import Penalty, merged
 from ebdsl.infer.rules.descent import Descent
 from ebdsl.infer.rules.proximal_gradient import Proximal
 from ebdsl.model.algebra import transform, with_batch
 from ebdsl.model.build import mul, neg, power
-from ebdsl.model.derivative import derivative, fresh_index
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import BATCH, Apply, Axis, Get, Lit, Node, Size, Sum, Symbol
 
@@ -26,6 +27,7 @@ class InferBody:
         self.context = context
         self.scope: Scope = context.scope()
         self.answers: dict[Symbol, str] = {}
+        self.fixed: tuple[Symbol, ...] = ()  # latents that are given: finite ones, a value a row
 
     # ------------------------------------------------------------- what rules use
 
@@ -64,7 +66,8 @@ class InferBody:
         self.line(f"return Inference({{{entries}}}, {energy}, residual, {iterations}, residual <= tolerance)")
 
     def energy_call(self) -> str:
-        return f"self.energy({', '.join([self.observed_args, *self.answers.values()])})"
+        known = self.answers | {s: self.name(s) for s in self.fixed}
+        return f"self.energy({', '.join([self.observed_args, *(known[s] for s in self.context.latents)])})"
 
     def finish_at_answer(self) -> None:
         """A stationary point: the residual is the gradient that is left."""
@@ -75,6 +78,50 @@ class InferBody:
             else f"torch.zeros_like({self.like})",
             "torch.ones_like(residual, dtype=torch.int64)",
         )
+
+    def _energy_args(self, repeated: list[str], found: dict[Symbol, str]) -> str:
+        """Arguments of ``energy``: what is given, repeated for each start, then the latents in order."""
+        count = len(self.context.observed)
+        known = found | dict(zip(self.fixed, repeated[count:], strict=True))
+        return ", ".join([*repeated[:count], *(known[s] for s in self.context.latents)])
+
+    # ------------------------------------------------------------- finite latents around continuous ones
+
+    def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:
+        """All samples with all values of ``finite`` as one batch, solved by the rule for ``free``."""
+        from ebdsl.infer.core import RULES
+
+        observed = self.context.observed
+        tables = [f"self.{self.name(s)}_values" for s in finite]
+        self.line("count = 1")
+        for s, table in zip(finite, tables, strict=True):
+            self.line(f"{self.name(s)} = {table}.repeat_interleave(count, 0)")
+            for earlier in finite[: finite.index(s)]:
+                once = self.name(earlier)
+                self.line(f"{once} = {once}.repeat({table}.shape[0]{', 1' * len(earlier.shape)})")
+            self.line(f"count = count * {table}.shape[0]")
+        self.line(f"samples = {self.like}.shape[0]")
+        for s in finite:
+            self.line(f"{self.name(s)} = {self.name(s)}.to({self.like}.dtype).repeat(samples{', 1' * len(s.shape)})")
+        for s in observed:
+            self.line(f"{self.name(s)} = {self.name(s)}.repeat_interleave(count, 0)")
+        self.line("if start is not None:")
+        self.line("    start = {name: value.repeat_interleave(count, 0) for name, value in start.items()}")
+        given = InferBody(self.context)
+        given.fixed = finite
+        RULES[inner.rule].emit(inner.payload, given)
+        answers = ", ".join(f'"{self.name(s)}": {self.name(s)}' for s in finite)
+        arguments = ", ".join(f"{self.name(s)}: Tensor" for s in (*observed, *finite))
+        self.line("")
+        self.line(f"def given_state({arguments}) -> Inference:")
+        self.lines.extend("    " + x if x else "" for x in given.lines)
+        self.line("")
+        self.line(f"each = given_state({self.context.args((*observed, *finite))})")
+        self.line("energy, best = each.energy.reshape(samples, count).min(1)")
+        self.line(f"best = best + count * torch.arange(samples, device={self.like}.device)")
+        self.line(f"latents = {{{answers}}} | each.latents")
+        self.line("latents = {name: value[best] for name, value in latents.items()}")
+        self.line("return Inference(latents, energy, each.residual[best], each.iterations[best], each.converged[best])")
 
     # ------------------------------------------------------------- proximal gradient
 
@@ -263,30 +310,7 @@ class InferBody:
             given, lipschitz = "linear", f"largest_eigenvalue({gram.code})"
             scale = "linear"
         else:
-            slopes = []
-            for s in latents:
-                at = fresh_index(s)
-                slopes.append((at, derivative(p.smooth, s, at)))
-            hoisted, texts, given_symbols = [], {}, {}
-            for at, slope in slopes:
-                node, t, g = self._hoist(slope, frozenset(latents))
-                hoisted.append((at, node))
-                texts |= t
-                given_symbols |= dict.fromkeys(g)
-            given_names = [texts.get(s) or self.name(s) for s in given_symbols]
-            parts = self._unpack(latents, "point")
-            inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
-            self.line("")
-            self.line(f"def gradient({', '.join(f'{n}: Tensor' for n in ['point', *given_names])}) -> Tensor:")
-            inner.count(*(with_batch(n) for _, n in hoisted))
-            values = [inner.tensor(with_batch(n), (BATCH, *at)) for at, n in hoisted]
-            for s, part in zip(latents, parts, strict=True):
-                self.line(f"    {self.name(s)} = {part}")
-            self.lines.extend("    " + x for x in inner.lines)
-            self.line(
-                f"    return {self._pack(latents, [v.atom if not self._flat(latents) else v.code for v in values])}"
-            )
-            self.line("")
+            given_names = self._written_gradient(p)
             given, lipschitz, scale = ", ".join(given_names), "None", ""
         prox = self._prox_lines(p.penalties, latents)
         affine = "" if p.quadratic else ", affine=False"
@@ -307,6 +331,54 @@ class InferBody:
             self.answer(s, text)
         entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
         self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
+
+    def _written_gradient(self, p: Proximal) -> list[str]:
+        """Define ``gradient`` of the smooth part from its derivative, or through autograd where there is none.
+
+        Gives the names of the per-sample tensors that it has to be given.
+        """
+        latents = p.latents
+        try:
+            slopes = [(at, derivative(p.smooth, s, at)) for s in latents for at in (fresh_index(s),)]
+        except NoDerivative:
+            return self._autograd_gradient(p)
+        hoisted: list[tuple[tuple[Axis, ...], Node]] = []
+        texts: dict[Symbol, str] = {}
+        given: dict[Symbol, None] = {}
+        for at, slope in slopes:
+            node, found, needed = self._hoist(slope, frozenset(latents))
+            hoisted.append((at, node))
+            texts |= found
+            given |= dict.fromkeys(needed)
+        names = [texts.get(s) or self.name(s) for s in given]
+        inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
+        inner.count(*(with_batch(n) for _, n in hoisted))
+        values = [inner.tensor(with_batch(n), (BATCH, *at)) for at, n in hoisted]
+        result = self._pack(latents, [v.atom if not self._flat(latents) else v.code for v in values])
+        self._closure("gradient", names, latents, [*inner.lines, f"return {result}"])
+        return names
+
+    def _autograd_gradient(self, p: Proximal) -> list[str]:
+        node, texts, given = self._hoist(p.smooth, frozenset(p.latents))
+        names = [texts.get(s) or self.name(s) for s in given]
+        inner = self._loop_scope(texts, p.latents, [self.name(s) for s in p.latents])
+        inner.count(with_batch(node))
+        value = inner.tensor(with_batch(node), (BATCH,))
+        self._closure("smooth", names, p.latents, [*inner.lines, f"return {value.code}"])
+        self.context.runtime.add("slope_of")
+        self.line(f"def gradient({', '.join(f'{n}: Tensor' for n in ['point', *names])}) -> Tensor:")
+        self.line(f"    return slope_of(smooth, {', '.join(['point', *names])})")
+        self.line("")
+        return names
+
+    def _closure(self, name: str, given: list[str], latents: tuple[Symbol, ...], lines: list[str]) -> None:
+        """Define a function of the packed latents and of the per-sample tensors that go with them."""
+        self.line("")
+        self.line(f"def {name}({', '.join(f'{n}: Tensor' for n in ['point', *given])}) -> Tensor:")
+        for s, part in zip(latents, self._unpack(latents, "point"), strict=True):
+            self.line(f"    {self.name(s)} = {part}")
+        self.lines.extend("    " + x for x in lines)
+        self.line("")
 
     def _proximal_once(self, p: Proximal) -> None:
         form = p.form
@@ -333,10 +405,9 @@ class InferBody:
         like = self.like
         start = self._start(latents)
         low, high = _span(latents)
-        observed = [self.name(s) for s in self.context.observed]
+        observed = [self.name(s) for s in (*self.context.observed, *self.fixed)]
         repeated = [f"{n}_each" for n in observed]
-        parts = self._unpack(latents, "begin")
-        everyone = ", ".join([*repeated, *parts])
+        everyone = self._energy_args(repeated, dict(zip(latents, self._unpack(latents, "begin"), strict=True)))
         self.line(f"begin = {start}")
         self.line(f"count = {d.keep} if start is None else 1")
         prox = self._prox_lines(d.penalties, latents) if all(_projects(s) for s in latents) else None
@@ -351,25 +422,18 @@ class InferBody:
         for n, r in zip(observed, repeated, strict=True):
             self.line(f"{r} = {n}.repeat_interleave(count, 0)")
         node, texts, given_symbols = self._hoist(d.smooth, frozenset(latents))
-        parts = self._unpack(latents, "point")
         inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
-        self.line("")
-        names = [texts.get(s) or self.name(s) for s in given_symbols]
-        self.line(f"def smooth({', '.join(f'{n}: Tensor' for n in ['point', *names])}) -> Tensor:")
         inner.count(with_batch(node))
         value = inner.tensor(with_batch(node), (BATCH,))
-        for s, part in zip(latents, parts, strict=True):
-            self.line(f"    {self.name(s)} = {part}")
-        self.lines.extend("    " + x for x in inner.lines)
-        self.line(f"    return {value.code}")
-        self.line("")
+        names = [texts.get(s) or self.name(s) for s in given_symbols]
+        self._closure("smooth", names, latents, [*inner.lines, f"return {value.code}"])
         where = tuple_text(
             [f"{texts[s]}.repeat_interleave(count, 0)" if s in texts else f"{self.name(s)}_each" for s in given_symbols]
         )
         self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.line(f"{self.name(s)} = {text}")
-        everyone = ", ".join([*repeated, *(self.name(s) for s in latents)])
+        everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
         self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
         self.line("energy, best = energy.min(1)")
         self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")

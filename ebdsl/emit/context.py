@@ -86,7 +86,7 @@ class Context:
 def make_context(plan: Plan) -> Context:
     """Python names for all that the spec names: symbols first, so that they keep the plainest."""
     model = plan.model
-    wanted = [s.name for s in model.symbols] + [m.name for m in model.modules] + [d for d in model.dims]
+    wanted = [s.name for s in model.symbols] + [m.name for m in model.modules] + list(model.dims)
     names = python_names(dict.fromkeys(wanted))
     for decision in plan.inference:
         for state in getattr(decision.payload, "states", ()):

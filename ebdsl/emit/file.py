@@ -11,6 +11,7 @@ from ebdsl.emit.modules import module_text
 from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.facts.normal import normal
 from ebdsl.infer.core import RULES
+from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Symbol
@@ -42,9 +43,10 @@ def generate(plan: Plan) -> str:
         "",
     ]
     lines += [*_imports(everything, {i for p in copied for i in p.imports} | set(top)), ""]
+    run = {"epochs": settings.epochs(plan), "batch": settings.batch(plan), "seed": settings.seed(plan)}
     lines += [
         f"NAME = {quoted(name)}",
-        f'DEFAULTS = {{"epochs": {settings.epochs(plan)}, "batch": {settings.batch(plan)}, "seed": {settings.seed(plan)}}}',
+        f"DEFAULTS = {{{', '.join(f'{quoted(k)}: {v}' for k, v in run.items())}}}",
         "",
         "",
         "class Inference(NamedTuple):",
@@ -167,7 +169,7 @@ def _energy_doc(plan: Plan) -> str:
 
 def _init_lines(c: Context, top: list[str]) -> list[str]:
     model = c.model
-    dims = [d for d in model.dims]
+    dims = list(model.dims)
     keywords = []
     for d in dims:
         size = model.dims[d]
@@ -218,13 +220,15 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
         if isinstance(d.payload, Enumeration):
             for state in d.payload.states:
                 if state.table is not None:
-                    lines += _table_lines(c, state)
+                    lines += _table_lines(c, state.symbol)
+        if isinstance(d.payload, EachState):
+            for symbol in d.payload.finite:
+                lines += _table_lines(c, symbol)
     return lines
 
 
-def _table_lines(c: Context, state: object) -> list[str]:
+def _table_lines(c: Context, symbol: Symbol) -> list[str]:
     """A buffer with every value of a finite latent."""
-    symbol = state.symbol  # type: ignore[attr-defined]
     row = symbol.domain.row
     whole = symbol.shape[len(symbol.shape) - row.whole :] if row.whole else ()
     free = symbol.shape[: len(symbol.shape) - row.whole]
@@ -233,10 +237,9 @@ def _table_lines(c: Context, state: object) -> list[str]:
     c.runtime |= {"all_assignments"}
     count = " * ".join(c.dim(d) for d in free) or "1"
     sizes = "".join(f", {c.dim(d)}" for d in symbol.shape)
-    name = c.names[state.table.name]  # type: ignore[attr-defined]
-    return [
-        f'        self.register_buffer("{name}", all_assignments({points}, {count}).reshape(-1{sizes}), persistent=False)'
-    ]
+    name = f"{c.name(symbol)}_values"
+    values = f"all_assignments({points}, {count}).reshape(-1{sizes})"
+    return [f'        self.register_buffer("{name}", {values}, persistent=False)']
 
 
 def _signature(c: Context, symbols: tuple[Symbol, ...]) -> str:
@@ -316,9 +319,8 @@ def _infer_lines(c: Context) -> list[str]:
         lines += [
             '        """There is no latent variable: the energy as it is."""',
             f"        energy = self.energy({c.args(c.observed)})",
-            "        return Inference(",
-            "            {}, energy, torch.zeros_like(energy), torch.zeros_like(energy, dtype=torch.int64), energy == energy",
-            "        )",
+            "        steps = torch.zeros_like(energy, dtype=torch.int64)",
+            "        return Inference({}, energy, torch.zeros_like(energy), steps, energy == energy)",
         ]
         return lines
     (decision,) = plan.inference

@@ -9,7 +9,7 @@ OPEN, CLOSE = "([{", ")]}"
 
 
 def laid_out(text: str) -> str:
-    """The text with long statements broken at their brackets, long docstring lines filled, and blank lines about functions."""
+    """Long statements broken at their brackets, long docstring lines filled, blank lines before inner functions."""
     lines: list[str] = []
     quoted = False
     for line in text.split("\n"):

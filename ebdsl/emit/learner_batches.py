@@ -12,8 +12,9 @@ from ebdsl.emit.updates import LearnBody
 from ebdsl.learn.core import RULES
 from ebdsl.model.algebra import contract, modules_in, with_batch
 from ebdsl.model.build import add
-from ebdsl.model.derivative import derivative, fresh_index
-from ebdsl.model.ir import BATCH, Symbol
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.ir import BATCH, Node, Symbol
+from ebdsl.model.model import Term
 from ebdsl.plan import Plan
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
@@ -125,7 +126,7 @@ def _step(c: Context, body: LearnBody, with_optimizer: bool) -> list[str]:
     if with_optimizer:
         if backward:
             backward = ["self.optimizer.zero_grad(set_to_none=True)", *backward, "loss.backward()"]
-        after = backward + _assign_slopes(c, step) + ["self.optimizer.step()"]
+        after = backward + _assign_slopes(c, body, step) + ["self.optimizer.step()"]
         projected = [(s, body.project(s, f"model.{c.name(s)}")) for s in body.gradients if s.domain.row.torch]
         if projected:
             after.append("with torch.no_grad():")
@@ -142,8 +143,9 @@ def _energies(c: Context, body: LearnBody) -> _Step:
     """Energies of the terms and written-out gradients, those that need autograd apart."""
     step = _Step()
     terms = c.model.terms
-    clear = terms_at_answers(c, [t for t in terms if not modules_in(t.node)])
-    moduled = terms_at_answers(c, [t for t in terms if modules_in(t.node)])
+    graphed = _graphed(c, body)
+    clear = terms_at_answers(c, [t for t in terms if t not in graphed])
+    moduled = terms_at_answers(c, graphed)
     scope = c.scope("model", batch="samples")
     total = contract(with_batch(add(*(n for _, n in clear))), (BATCH,))
     written = []
@@ -172,10 +174,28 @@ def _energies(c: Context, body: LearnBody) -> _Step:
     return step
 
 
-def _assign_slopes(c: Context, step: _Step) -> list[str]:
+def _graphed(c: Context, body: LearnBody) -> list[Term]:
+    """Terms whose gradient is autograd's: those through modules, and those with no written-out derivative."""
+    found = []
+    for t in c.model.terms:
+        ((_, node),) = terms_at_answers(c, [t])
+        if modules_in(node) or any(not _differentiable(node, s) for s in body.gradients if s in node.symbols):
+            found.append(t)
+    return found
+
+
+def _differentiable(node: Node, symbol: Symbol) -> bool:
+    try:
+        derivative(node, symbol, fresh_index(symbol))
+    except NoDerivative:
+        return False
+    return True
+
+
+def _assign_slopes(c: Context, body: LearnBody, step: _Step) -> list[str]:
     """Written-out gradients put where the optimiser looks, added to autograd's where both have a part."""
     lines = []
-    moduled = [t.node for t in c.model.terms if modules_in(t.node)]
+    moduled = [t.node for t in _graphed(c, body)]
     for s, held in step.slopes.items():
         grad = f"model.{c.name(s)}.grad"
         lines.append(f"{grad} += {held}" if any(s in n.symbols for n in moduled) else f"{grad} = {held}")

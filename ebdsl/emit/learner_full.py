@@ -92,4 +92,7 @@ def _terms(c: Context) -> list[str]:
         return []  # the free energy is no sum of terms
     latents = [f'found.latents["{c.name(s)}"]' for s in c.latents]
     arguments = ", ".join([c.args(c.observed), *latents])
-    return [f'metrics |= {{f"energy/{{name}}": term.mean() for name, term in model.terms({arguments}).items()}}']
+    return [
+        f"for name, term in model.terms({arguments}).items():",
+        '    metrics[f"energy/{name}"] = term.mean()',
+    ]

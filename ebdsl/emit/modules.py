@@ -15,11 +15,8 @@ def module_text(module: Module, text: Callable[[Dim], str]) -> tuple[str, set[st
     def named(dim: Dim) -> str:
         return texts.get(dim, text(dim) if dim not in texts else "")
 
-    shape: tuple[Dim, ...]
-    if len(module.inputs) == 1:
-        shape = module.inputs[0]
-    else:
-        shape = (_joined(module.inputs, text, texts),)
+    single = len(module.inputs) == 1
+    shape: tuple[Dim, ...] = module.inputs[0] if single else (_joined(module.inputs, text, texts),)
     needs: set[str] = set()
     imports: list[str] = []
     stages: list[str] = []

@@ -6,7 +6,7 @@ from ebdsl.emit.tensors import Scope, Value, aligned
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.build import mul, neg, power
-from ebdsl.model.ir import BATCH, Axis, Lit, Node
+from ebdsl.model.ir import BATCH, Axis, Node
 
 
 def solve_code(scope: Scope, form: Quadratic, per_sample: bool, keep: str | None = None) -> str:
@@ -19,7 +19,7 @@ def solve_code(scope: Scope, form: Quadratic, per_sample: bool, keep: str | None
     batch: tuple[Axis, ...] = (BATCH,) if per_sample else ()
     whole = (*batch, *form.at)
     if form.diagonal:
-        if isinstance(matrix, Lit) or keep is None:
+        if keep is None or not scope.is_tensor(matrix):
             return scope.tensor(mul(neg(linear), power(matrix, -1)), whole).code
         scope.count(linear, matrix)
         top = scope.assign("linear", scope.tensor(linear, whole))

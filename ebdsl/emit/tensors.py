@@ -236,7 +236,7 @@ class Scope:
     def _power(self, base: Node, exponent: Node) -> Value:
         b = self._emit(base)
         if isinstance(exponent, Lit):
-            plain = not b.axes and not self._is_tensor(base)
+            plain = not b.axes and not self.is_tensor(base)
             if plain:
                 return Value(f"{b.atom}**{number(exponent.value)}", (), False)
             methods = {2.0: "square()", 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: "rsqrt()"}
@@ -246,7 +246,7 @@ class Scope:
         axes = union(b.axes, e.axes)
         return Value(f"torch.pow({aligned(b, axes)}, {aligned(e, axes)})", axes)
 
-    def _is_tensor(self, node: Node) -> bool:
+    def is_tensor(self, node: Node) -> bool:
         """Whether the value is a tensor even when it has no axes: anything but constants is."""
         return any(s.role != "const" for s in node.symbols) or any(isinstance(n, Apply) for n in _walk(node))
 

@@ -104,9 +104,8 @@ class LearnBody:
         self.lines += scope.lines
         project = self.project(form.symbol, "x")
         passes = ", passes=5" if self.full else ""
-        self.lines.append(
-            f"model.{name}.copy_(minimise_slices(model.{name}, {matrix}, {linear.code}, lambda x: {project}, {place}{passes}))"
-        )
+        statistics = f"{matrix}, {linear.code}"
+        self._copy(form.symbol, f"minimise_slices(model.{name}, {statistics}, lambda x: {project}, {place}{passes})")
 
     def barrier_block(self, b: Barrier) -> None:
         scope = self.scope()

@@ -196,11 +196,12 @@ def _through_own_code(model: Model, term: Term, rest: list[Node], y: Symbol) -> 
 def _through_latents(
     model: Model, energy: Node, term: Term, held: frozenset[Symbol], y: Symbol
 ) -> tuple[int, str, Finding | None]:
-    finite = [s for s in held if s.domain.row.finite]
-    free = [s for s in held if not s.domain.row.finite]
+    latents = [s for s in model.role("latent") if s in held]
+    finite = [s for s in latents if s.domain.row.finite]
+    free = [s for s in latents if not s.domain.row.finite]
     if not free:
         names = ", ".join(s.name for s in finite)
-        return 1, f"{names} takes finitely many values: low energy is a union of wells of fixed shape", None
+        return 1, f"finitely many values of {names}: low energy is a union of wells of fixed shape", None
     total, width = 0, _numel(model, y.shape)
     symbolic = False
     for s in free:

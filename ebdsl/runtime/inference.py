@@ -195,3 +195,10 @@ def lowest_rows(points: Tensor, energy: Tensor, count: int) -> Tensor:
     best = energy.nan_to_num(torch.inf).topk(count, largest=False).indices
     first = energy.shape[1] * torch.arange(energy.shape[0], device=energy.device)
     return points[(first[:, None] + best).reshape(-1)]
+
+
+def slope_of(energy: Callable[..., Tensor], point: Tensor, *given: Tensor) -> Tensor:
+    """The gradient of ``energy(point, *given)`` ``(B,)`` with respect to ``point`` ``(B, n)``."""
+    with torch.enable_grad():
+        point = point.detach().requires_grad_(True)
+        return torch.autograd.grad(energy(point, *given).sum(), point)[0]
