@@ -6,7 +6,7 @@ from ebdsl.check import numbers
 from ebdsl.check.domains import domain_and_shape
 from ebdsl.check.report import Report
 from ebdsl.check.scope import Context, IndexRange
-from ebdsl.check.sizes import computed_size, extent, names_in, resolve
+from ebdsl.check.sizes import computed_size, extent, known_numbers, names_in, resolve
 from ebdsl.check.words import key
 from ebdsl.diagnostics import Source, Span
 from ebdsl.model.ir import Symbol
@@ -26,7 +26,7 @@ def declare(spec: ast.Spec, source: Source, settings: Settings, report: Report) 
         name = getattr(s, "name", None)
         if isinstance(name, ast.Name) and taken.get(key(name.id), ("", None))[1] == name.span:
             ctx.declarations[key(name.id)] = s
-    constants: dict[str, float | None] = {k: v for k, v in ctx.dims.items() if v is not None}
+    constants = known_numbers(ctx)
     for s in spec.statements:
         first = isinstance(getattr(s, "name", None), ast.Name) and ctx.declarations.get(key(s.name.id)) is s  # type: ignore[attr-defined]
         match s:
@@ -107,6 +107,8 @@ def _dimensions(spec: ast.Spec, settings: Settings, ctx: Context) -> None:
             ctx.dims[k] = int(settings[k])
         elif s.size is not None:
             ctx.dims[k] = computed_size(s.name.id, s.size, ctx)
+            if ctx.dims[k] is None:
+                ctx.broken.add(k)
     for s in spec.statements:
         for d in _bracketed(s):
             if isinstance(d, ast.Name):

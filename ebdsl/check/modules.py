@@ -8,6 +8,7 @@ from ebdsl.check import numbers
 from ebdsl.check.dims import same, shape_text, size
 from ebdsl.check.domains import shape_of
 from ebdsl.check.scope import Context
+from ebdsl.check.sizes import known_numbers
 from ebdsl.check.words import key, nearest
 from ebdsl.model.ir import Dim, Layer, Module
 from ebdsl.syntax import ast
@@ -108,7 +109,7 @@ def _stage(e: ast.Expr, ctx: Context, allow_python: bool) -> Stage | None:
             help="if you trust it, say so: --allow-python",
         )
         return None
-    known = {**ctx.dims, **{k: s.value for k, s in ctx.symbols.items() if s.role == "const"}}
+    known = known_numbers(ctx)
     values = [_argument(a, known, ctx) for a in args]
     named = [(k, _argument(v, known, ctx), v.span) for k, v in keywords]
     for k, _, span in named:
@@ -132,7 +133,7 @@ def _argument(e: ast.Expr, known: dict[str, float | None], ctx: Context) -> Argu
     """A number, a dimension's size, a word or a text."""
     if isinstance(e, ast.Text):
         return e.value
-    if isinstance(e, ast.Name) and key(e.id) not in known:
+    if isinstance(e, ast.Name) and key(e.id) not in known and key(e.id) not in ctx.dims:
         return e.id
     free = isinstance(e, ast.Name) and key(e.id) in ctx.dims and ctx.dims[key(e.id)] is None
     if free:

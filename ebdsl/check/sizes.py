@@ -16,6 +16,12 @@ def resolve(ctx: Context, name: str) -> str:
     return ctx.aliases.get(name, name)
 
 
+def known_numbers(ctx: Context) -> dict[str, float | None]:
+    """Constants, and dimensions with a size; None for those whose own error was reported."""
+    known: dict[str, float | None] = {k: n for k, n in ctx.dims.items() if n is not None or k in ctx.broken}
+    return known | {k: s.value for k, s in ctx.symbols.items() if s.role == "const"}
+
+
 def names_in(expr: ast.Expr) -> list[ast.Name]:
     """Every name of a formula."""
     return [e for e in everything(expr) if isinstance(e, ast.Name)]
@@ -24,17 +30,18 @@ def names_in(expr: ast.Expr) -> list[ast.Name]:
 def computed_size(name: str, expr: ast.Expr, ctx: Context) -> int | None:
     """The size that a formula of numbers and dimensions gives; None after an error."""
     free = [e for e in names_in(expr) if key(e.id) in ctx.dims and ctx.dims[key(e.id)] is None]
-    if free:
-        if not any(d.labels and d.labels[0].span == ctx.dim_spans[key(free[0].id)] for d in ctx.report.found.values()):
-            ctx.report.add(
-                "EB0215",
-                f"the size of {name} needs the size of {free[0].id}, which only the data tells",
-                (free[0].span, "no size yet"),
-                (ctx.dim_spans[key(free[0].id)], "declared without a size"),
-                help=f"give it a size: dim {free[0].id} = 144",
-            )
+    if any(key(e.id) in ctx.broken for e in free):
         return None
-    value = numbers.evaluate(expr, dict(ctx.dims), ctx.report, "EB0215", f"the size of {name}")
+    if free:
+        ctx.report.add(
+            "EB0215",
+            f"the size of {name} needs the size of {free[0].id}, which only the data tells",
+            (free[0].span, "no size yet"),
+            (ctx.dim_spans[key(free[0].id)], "declared without a size"),
+            help=f"give it a size: dim {free[0].id} = 144",
+        )
+        return None
+    value = numbers.evaluate(expr, known_numbers(ctx), ctx.report, "EB0215", f"the size of {name}")
     return whole(name, value, expr.span, ctx)
 
 
@@ -78,7 +85,7 @@ def dimension(d: ast.Expr, ctx: Context) -> Dim | None:
 
 def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | None:
     """The dimension that ``low..high`` runs over, and the first number. None after an error."""
-    start = numbers.evaluate(low, ctx.dims, ctx.report, "EB0209", "the start of the range")
+    start = numbers.evaluate(low, known_numbers(ctx), ctx.report, "EB0209", "the start of the range")
     if start is None:
         return None
     if isinstance(high, ast.Name) and key(high.id) not in ctx.dims and key(high.id) not in ctx.symbols:
@@ -101,7 +108,7 @@ def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | Non
                 help=f"count from 1: 1..{n.id}",
             )
             return None
-    end = numbers.evaluate(high, ctx.dims, ctx.report, "EB0209", "the end of the range")
+    end = numbers.evaluate(high, known_numbers(ctx), ctx.report, "EB0209", "the end of the range")
     if end is None:
         return None
     steps = end - start + 1

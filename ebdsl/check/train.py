@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ebdsl.check import numbers
 from ebdsl.check.scope import Context
 from ebdsl.check.settings import LATER, SETTINGS, Key
+from ebdsl.check.sizes import known_numbers
 from ebdsl.check.words import key, listed, nearest
 from ebdsl.diagnostics import Span
 from ebdsl.model.model import Setting, Word
@@ -104,7 +105,7 @@ def _unknown(s: ast.Setting, ctx: Context) -> None:
 
 def _value(e: ast.Expr, row: Key, ctx: Context) -> object | None:
     if row.kind in ("count", "number"):
-        known = {**ctx.dims, **{k: s.value for k, s in ctx.symbols.items() if s.role == "const"}}
+        known = known_numbers(ctx)
         ctx.used.update(key(n.id) for n in (e,) if isinstance(n, ast.Name))
         value = numbers.evaluate(e, known, ctx.report, "EB0227", row.name)
         if value is None:
@@ -207,7 +208,7 @@ def _call(e: ast.Call, ctx: Context) -> Word | None:
 
 def _argument(e: ast.Expr, ctx: Context) -> object | None:
     """A number, a word, a text, or a call of these."""
-    known = {**ctx.dims, **{k: s.value for k, s in ctx.symbols.items() if s.role == "const"}}
+    known = known_numbers(ctx)
     match e:
         case ast.Text(_, text):
             return text
