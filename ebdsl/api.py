@@ -35,7 +35,7 @@ def _rendered(source: Source | None = None) -> Iterator[None]:
     except SpecError as error:
         from ebdsl.diagnostics import render
 
-        error.args = ("\n" + render.text(list(error.diagnostics), error.source or source),)
+        error.args = ("\n" + render.text(error.diagnostics, error.source or source).rstrip(),)
         raise error from None
 
 

@@ -6,6 +6,7 @@ by Ctrl-C (143 by a polite kill).
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -47,7 +48,10 @@ def run(arguments: Sequence[str]) -> int:
         silence()
         return FINE
     except Exception as error:
-        return guarded(shown.fault, error, WRONG)
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC  # behind standard output: `> /dev/full`
+        code = guarded(shown.no_room if full else shown.fault, error, WRONG)
+        silence()
+        return code
 
 
 def guarded(show: Callable[[Any], None], error: BaseException, code: int) -> int:
@@ -58,6 +62,8 @@ def guarded(show: Callable[[Any], None], error: BaseException, code: int) -> int
         sys.stderr.flush()
     except OSError:
         silence()
+    except Exception:  # what shows faults is itself at fault
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     return code
 
 

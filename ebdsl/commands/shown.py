@@ -18,7 +18,7 @@ def diagnostics(found: Iterable[Diagnostic], source: Source | None) -> None:
 
     found = list(found)
     if found:
-        print(render.text(found, source, color=colours(sys.stderr)), file=sys.stderr)
+        print(render.text(found, source, color=colours(sys.stderr)), end="", file=sys.stderr, flush=True)
 
 
 def errors(error: SpecError) -> None:
@@ -33,7 +33,7 @@ def as_json(found: Iterable[Diagnostic], source: Source | None) -> Any:
     """Diagnostics as what JSON holds."""
     from ebdsl.diagnostics import render
 
-    return {"diagnostics": render.to_json(list(found), source)}
+    return {"diagnostics": json.loads(render.to_json(found, source))}
 
 
 def print_json(value: Any) -> None:
@@ -62,6 +62,11 @@ def colours(stream: Any) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def no_room(error: OSError) -> None:
+    """Nothing more can be written where output goes."""
+    diagnostics([Diagnostic("EB0808", f"the output could not be written: {str(error.strerror).lower()}")], None)
 
 
 def fault(error: Exception) -> None:

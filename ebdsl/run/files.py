@@ -1,4 +1,4 @@
-"""Files in and out: specs are read, outputs are written whole or not at all."""
+"""Files in and out: specs are found, outputs are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import contextlib
 import errno
 import os
 import secrets
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ebdsl.diagnostics import Diagnostic, Source, Span, SpecError
 from ebdsl.diagnostics.core import Label
-
-LARGEST_SPEC = 16 * 2**20
 
 
 def refuse(code: str, message: str, *help: str, span: Span | None = None, source: Source | None = None) -> SpecError:
@@ -23,78 +21,48 @@ def refuse(code: str, message: str, *help: str, span: Span | None = None, source
 
 
 def read_source(path: str) -> Source:
-    """The spec at ``path``; ``-`` is standard input, and a shipped spec's name does.
+    """The spec at ``path``; ``-`` is standard input, and the name of a shipped spec does where there is no such file.
 
-    Newlines are brought to ``\\n`` and a byte order mark is dropped. Raises :class:`SpecError`
-    (EB0801 to EB0805).
+    Raises :class:`SpecError` (EB0121 to EB0125, EB0802).
     """
-    if path == "-":
-        return Source("standard input", decode(sys.stdin.buffer.read(LARGEST_SPEC + 1), "standard input"))
-    file = Path(path)
-    try:
-        missing = not file.exists()
-    except (OSError, ValueError) as error:  # a name with NUL in it, or one that is too long
-        raise unreadable(error, path) from None
-    if missing:
+    from ebdsl.syntax import read
+
+    file, name = path, path
+    if path != "-" and not exists(path):
         shipped = shipped_spec(path)
-        if shipped is None:
-            raise not_found(path)
-        file = shipped
-        path = f"specs/{file.name}"
-    return Source(path, decode(read_bytes(file, path, LARGEST_SPEC + 1), path))
+        if shipped is not None:
+            file, name = str(shipped), f"specs/{shipped.name}"
+    elif (Path(path) / "run.json").is_file():
+        raise refuse("EB0802", f"{path} is a run and not a spec", f"its spec is {Path(path) / 'spec.ebm'}")
+    found = read(file)
+    if found.value is None:
+        raise SpecError([replace(d, help=d.help or near(path)) for d in found.diagnostics])
+    return Source(name, found.value.text) if file != path else found.value
 
 
-def read_bytes(file: Path, name: str, limit: int = -1) -> bytes:
-    """Raises :class:`SpecError` (EB0801, EB0802, EB0804)."""
+def exists(path: str) -> bool:
+    """Whether there is anything of this name; False for what cannot be a name."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def near(path: str) -> tuple[str, ...]:
+    """A shipped spec of nearly this name."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(Path(path).stem, shipped_specs(), 1, 0.6)
+    return (f"did you mean the shipped spec `{close[0]}`?",) if close else ()
+
+
+def read_bytes(file: Path, limit: int = -1) -> bytes:
+    """Raises :class:`SpecError` (EB0804)."""
     try:
         with file.open("rb") as stream:
             return stream.read(limit)
-    except IsADirectoryError:
-        is_run = (file / "run.json").exists()
-        help = f"`{name}` is a run: `ebdsl train {name} --resume` goes on with it" if is_run else "name a file in it"
-        raise refuse("EB0802", f"{name} is a folder", help) from None
-    except FileNotFoundError:
-        raise not_found(name) from None
     except (OSError, ValueError) as error:
-        raise unreadable(error, name) from None
-
-
-def decode(data: bytes, name: str) -> str:
-    """UTF-8 text of a spec. Raises :class:`SpecError` (EB0803, EB0805)."""
-    if len(data) > LARGEST_SPEC:
-        raise refuse(
-            "EB0805", f"{name} is larger than {LARGEST_SPEC >> 20} MiB: this is no spec", "data goes to --data"
-        )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        kind = "a binary file" if b"\0" in data[:4096] else "not UTF-8 text"
-        raise refuse(
-            "EB0803",
-            f"{name} is {kind}: byte 0x{data[error.start]:02x} at offset {error.start} (line {line})",
-            "a spec is UTF-8 text; `iconv -f LATIN1 -t UTF-8` turns another encoding into it",
-        ) from None
-    if "\0" in text:
-        raise refuse("EB0803", f"{name} is a binary file: it holds NUL bytes", "a spec is UTF-8 text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def not_found(path: str) -> SpecError:
-    from difflib import get_close_matches
-
-    folder = Path(path).parent
-    with contextlib.suppress(OSError):
-        near = [p.name for p in folder.iterdir() if p.suffix == ".ebm"]
-        close = [str(folder / name) for name in get_close_matches(Path(path).name, near, 1, 0.6)]
-        close += get_close_matches(path, shipped_specs(), 1, 0.6)
-        if close:
-            return refuse("EB0801", f"there is no file {path}", f"did you mean {close[0]} ?")
-    return refuse("EB0801", f"there is no file {path}", "`ebdsl specs` lists the specs that come with ebdsl")
-
-
-def unreadable(error: Exception, name: str) -> SpecError:
-    return refuse("EB0804", f"{ascii(name)[1:-1]} cannot be read: {reason(error)}")
+        raise refuse("EB0804", f"{file} cannot be read: {reason(error)}") from None
 
 
 def reason(error: Exception) -> str:

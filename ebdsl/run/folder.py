@@ -57,11 +57,14 @@ class Folder:
             what = "no run" if self.path.is_dir() else "a file and no run"
             raise refuse("EB0812", f"{self.path} is {what}: it has no run.json", *self._hint())
         try:
-            facts = json.loads(read_bytes(file, str(file), 2**24))
+            facts = json.loads(read_bytes(file, 2**24))
         except (ValueError, RecursionError):
             raise refuse("EB0812", f"{file} is damaged: it is no JSON", *self._hint()) from None
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise refuse("EB0812", f"{file} was not written by this version of ebdsl", *self._hint())
+        wrong = [key for key in ("data", "spec", "status") if not isinstance(facts.get(key, ""), str | None)]
+        if wrong:
+            raise refuse("EB0812", f"{file} is damaged: {wrong[0]} is no text", *self._hint())
         return facts
 
     def _hint(self) -> tuple[str, ...]:

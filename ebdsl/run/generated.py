@@ -18,7 +18,7 @@ def signed(text: str) -> str:
 
 def is_ours(path: Path) -> bool:
     """Whether ebdsl wrote the file, and nobody changed it since. Raises :class:`SpecError` where it cannot be read."""
-    data = read_bytes(path, str(path))
+    data = read_bytes(path)
     if not data.startswith(MARK.encode()):
         return False
     text, seal, _ = data.replace(b"\r\n", b"\n").decode(errors="replace").rpartition(SEAL)

@@ -1,4 +1,4 @@
-"""What training said, step by step: JSON lines for programs, event files for TensorBoard."""
+"""What training said, step by step, as JSON lines and in memory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-from ebdsl.diagnostics import Diagnostic
 from ebdsl.run.files import unwritable
 from ebdsl.run.health import Record
 from ebdsl.run.progress import Progress
@@ -53,7 +52,8 @@ class Lines(AbstractContextManager):
             raise unwritable(error, self.path) from None
 
     def __exit__(self, kind: Any, value: Any, at: Any) -> None:
-        self._file.close()
+        with suppress(OSError):  # what is pending was refused before, and that has been told
+            self._file.close()
 
 
 class History:
@@ -87,26 +87,6 @@ class History:
             self._bar.held_out(step, epoch, energy)
 
 
-class Events(AbstractContextManager):
-    """TensorBoard's event files. At most one point of each curve at a time that metrics come over."""
-
-    def __init__(self, folder: Path, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None, flush_secs=10)
-
-    def steps(self, records: list[Record]) -> None:
-        last = records[-1]
-        for name, value in last.values.items():
-            self._writer.add_scalar(tag(name), value, last.step)
-
-    def held_out(self, step: int, epoch: int, energy: float) -> None:
-        self._writer.add_scalar("energy, held out", energy, step)
-
-    def __exit__(self, kind: Any, value: Any, at: Any) -> None:
-        self._writer.close()
-
-
 def to_lines(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as JSON lines. A number that is none becomes null: JSON has no NaN."""
     return "".join(json.dumps({k: _number(v) for k, v in row.items()}, ensure_ascii=False) + "\n" for row in rows)
@@ -114,23 +94,6 @@ def to_lines(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def tag(name: str) -> str:
-    """A metric's name as TensorBoard takes it: no slash but the one that groups."""
-    head, slash, rest = name.partition("/")
-    return head + slash + rest.replace("/", "∕")
-
-
-def events(folder: Path, step: int) -> tuple[Events | None, tuple[Diagnostic, ...]]:
-    """Event files under ``folder``, or a warning that the package for them is missing."""
-    try:
-        return Events(folder, step), ()
-    except ImportError:
-        help = ('pip install "ebdsl[plot]" brings it',)
-        return None, (Diagnostic("EB0721", "tensorboard is not installed: no event files are written", (), help),)
-    except OSError as error:
-        raise unwritable(error, folder) from None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -15,11 +15,12 @@ from ebdsl.model.model import Model
 from ebdsl.run import checkpoint as checkpoints
 from ebdsl.run import folder as folders
 from ebdsl.run import generated, loop
+from ebdsl.run.events import Events
 from ebdsl.run.faults import translated
-from ebdsl.run.files import read_source, refuse, write_atomically
+from ebdsl.run.files import exists, read_source, refuse, write_atomically
 from ebdsl.run.folder import Folder
 from ebdsl.run.interrupt import Interrupt
-from ebdsl.run.metrics import Lines, events
+from ebdsl.run.metrics import Lines
 from ebdsl.run.observations import Observations, observations
 from ebdsl.run.options import FIXED, Options, merged, options
 from ebdsl.run.program import Program, checked_model, parsed, program
@@ -119,7 +120,7 @@ def found_folder(
         "status": "training",
         "version": ebdsl.__version__,
         "began": now(),
-        "spec": built.source.name,
+        "spec": where(built.source.name),
         "data": where(data),
         "samples": seen.about,
         "settings": dict(settings or {}),
@@ -156,8 +157,9 @@ def take_up(
         report.warn(found, theirs)
         edited = read_source(str(folder.spec)).text if folder.spec.is_file() else text
         require_same_spec(text, edited, str(folder.spec), path)
-        if source is not None:
-            require_same_spec(text, parsed(source, settings)[1].text, source.name, path)
+        if source is not None or settings:
+            other = parsed(source or theirs, settings)[1]
+            require_same_spec(text, other.text, source.name if source else "with --set it", path)
         old = merged(saved.facts.get("options") if saved else about.get("options"), folder.path)
         chosen = require_same_options(old, given, path)
         model, warnings = checked_model(theirs, allow_python=allow_python)
@@ -169,7 +171,13 @@ def take_up(
             return go(live, folder, report, fresh=True)
         report.warn(resume(live, saved), theirs)
         per_epoch = loop.steps_per_epoch(live.learner, len(live.data), chosen)
-        report.say(f"going on with {path} from step {live.position.step} of {chosen.epochs * per_epoch}")
+        last, step = chosen.epochs * per_epoch, live.position.step
+        if live.position.converged:
+            report.say(f"{path} converged at step {step}: there is nothing left to do")
+        elif step >= last:
+            report.say(f"{path} has all of its {last} steps: --epochs {2 * chosen.epochs} would train it further")
+        else:
+            report.say(f"going on with {path} from step {step} of {last}")
         folder.update(options=chosen.to_json())
         return go(live, folder, report, offset=saved.facts.get("metrics"))
 
@@ -194,9 +202,7 @@ def go(s: Session, folder: Folder | None, report: Report, *, fresh: bool = False
             if folder is not None:
                 cut = offset if isinstance(offset, int) and not fresh else None
                 lines = stack.enter_context(Lines(folder.metrics, cut))
-                curves, missing = events(folder.events, s.position.step)
-                report.warn(missing, model.source)
-                listeners += [lines, *([stack.enter_context(curves)] if curves else [])]
+                listeners += [lines, stack.enter_context(Events(folder.events, s.position.step))]
                 last = next(iter(checkpoints.found(folder.checkpoints)), None)
                 folder.update(status="training")
             if fresh:
@@ -299,7 +305,7 @@ def require_same_options(old: Options, given: Mapping[str, Any], path: Path) -> 
 
 def where(data: str | None) -> str | None:
     """A file's absolute path, so that a run can be resumed from another folder; any other word as it is."""
-    return str(Path(data).resolve()) if data is not None and Path(data).exists() else data
+    return str(Path(data).resolve()) if data is not None and exists(data) else data
 
 
 def now() -> str:

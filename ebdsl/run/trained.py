@@ -95,7 +95,7 @@ def sizes_of(saved: Checkpoint, dims: Mapping[str, int | None]) -> dict[str, int
 
 def _edited(folder: Folder, source: Source) -> tuple[Diagnostic, ...]:
     try:
-        same = folder.spec.read_text(encoding="utf-8") == source.text
+        same = folder.spec.read_bytes().decode() == source.text
     except (OSError, ValueError):
         return ()
     help = ("to use the new text, train it",)

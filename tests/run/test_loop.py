@@ -230,29 +230,3 @@ def test_a_finished_run_has_nothing_more_to_do(program, arrays) -> None:
     live.position = Position(step=20)
     assert train.go(live, None, train.Report()).ending == "finished"
     assert live.position.step == 20
-
-
-def test_tensorboard_reads_what_a_run_leaves(tmp_path, program, arrays) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    folder = Folder(tmp_path)
-    folder.write_facts({})
-    train.go(
-        session(program, arrays, Options(epochs=4, batch=16, holdout=0.1, device="cpu")),
-        folder,
-        train.Report(),
-        fresh=True,
-    )
-    seen = EventAccumulator(str(folder.events)).Reload()
-    assert set(seen.Tags()["scalars"]) == {"energy", "energy/||y - W z||^2", "energy/λ|z|", "energy, held out"}
-    assert seen.Scalars("energy")[-1].value == pytest.approx(read_lines(folder.metrics)[-2]["energy"])
-
-
-def test_without_tensorboard_a_run_says_so_and_goes_on(tmp_path, program, arrays, monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
-    folder, said = Folder(tmp_path), []
-    folder.write_facts({})
-    report = train.Report(warn=lambda found, source: said.extend(found))
-    assert train.go(session(program, arrays, OPTIONS), folder, report, fresh=True).ending == "finished"
-    assert [d.code for d in said] == ["EB0721"]

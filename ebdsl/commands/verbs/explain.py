@@ -37,8 +37,8 @@ def story(code: str, form: str) -> None:
 
     entry = CATALOGUE.get(code)
     if entry is None:
-        close = get_close_matches(code, CATALOGUE, 3, 0.6)
-        near = f"near it are {', '.join(close)}" if close else "codes are EB and four digits, as in EB0203"
+        close = get_close_matches(code, CATALOGUE, 1, 0.8)
+        near = f"did you mean {close[0]} ?" if close else "codes are EB and four digits, as in EB0203"
         raise refuse("EB0815", f"there is no diagnostic {code}", near)
     if form == "json":
         shown.print_json({"code": code, "severity": entry.severity, "title": entry.title, "story": entry.story})

@@ -5,33 +5,12 @@ from __future__ import annotations
 from ebdsl.diagnostics.catalogue import register
 
 register(
-    "EB0801",
-    "error",
-    "no such file",
-    """
-A command was given the name of a file that is not there. Where a spec is asked for, the name of
-a shipped spec does as well:
-
-    ebdsl check sparse_coding        the shipped spec, if no file of that name is here
-    ebdsl specs                      lists them
-""",
-)
-register(
     "EB0802",
     "error",
-    "a folder where a file is wanted",
+    "a run where a spec is wanted",
     """
-The path exists and is a folder. A spec is one text file, usually NAME.ebm; a trained run is a
-folder, and only `train --resume`, `infer`, `eval` and `plot` take one.
-""",
-)
-register(
-    "EB0803",
-    "error",
-    "not a text file",
-    """
-A spec is UTF-8 text. This file holds bytes that are not: it is binary, or text in another
-encoding. `iconv -f LATIN1 -t UTF-8 old.ebm > new.ebm` turns the latter into UTF-8.
+The folder is what `ebdsl train` left. `train RUN --resume`, `infer`, `eval` and `plot` take one; the other commands
+want a spec, such as the copy in the run: RUN/spec.ebm.
 """,
 )
 register(
@@ -39,17 +18,8 @@ register(
     "error",
     "the file cannot be read",
     """
-The system refused to read the file; the message says why (permissions, a broken disk or network
-mount).
-""",
-)
-register(
-    "EB0805",
-    "error",
-    "too large for a spec",
-    """
-A spec is a page of mathematics. A file of many megabytes is data that was passed in its place:
-data goes to `--data`.
+The system refused to read a file of a run, or one that was to be replaced; the message says why (permissions, a
+broken disk or network mount).
 """,
 )
 register(

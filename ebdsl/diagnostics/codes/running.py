@@ -214,15 +214,6 @@ at least one as well.
 """,
 )
 register(
-    "EB0721",
-    "warning",
-    "no TensorBoard files",
-    """
-The package `tensorboard` is not installed, so the run leaves metrics.jsonl and no event files.
-`pip install "ebdsl[plot]"` brings it.
-""",
-)
-register(
     "EB0722",
     "error",
     "the generated model failed",
@@ -257,6 +248,15 @@ register(
     """
 A run's parameters belong to the spec that they were learned with, which every checkpoint holds
 too. `infer`, `eval` and `plot` use that text; the edited copy in the folder is not looked at.
+""",
+)
+register(
+    "EB0726",
+    "warning",
+    "no pictures",
+    """
+Training is done and everything else is in the run folder; only its pictures could not be drawn. Where
+matplotlib is missing, `pip install "ebdsl[plot]"` brings it; `ebdsl plot RUN` draws them at any time.
 """,
 )
 register(
