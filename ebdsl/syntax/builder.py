@@ -42,6 +42,10 @@ def _name(token: Token, text: str | None = None) -> ast.Name:
     return ast.Name(span(token), canonical(text if text is not None else str(token)))
 
 
+def _function(token: Token) -> str:
+    return "sqrt" if token == "√" else canonical(token)
+
+
 def _names(parts: Parts) -> tuple[ast.Name, ...]:
     return tuple(_name(part) for part in parts if isinstance(part, Token) and part.type == "NAME")
 
@@ -111,14 +115,13 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return ast.Product(_span(parts), tuple(factors))
 
     def function(self, parts: Parts) -> ast.Expr:
-        name = "sqrt" if parts[0] == "√" else canonical(parts[0])
         factors = parts[1:]
         body = factors[0] if len(factors) == 1 else ast.Product(_span(factors), tuple(("", f) for f in factors))
-        return ast.Call(_span(parts), name, span(parts[0]), (body,))
+        return ast.Call(_span(parts), _function(parts[0]), span(parts[0]), (body,))
 
     def call(self, parts: Parts) -> ast.Expr:
         args, keywords = parts[2] if len(parts) == 4 else ((), ())
-        return ast.Call(_span(parts), canonical(parts[0]), span(parts[0]), args, keywords)
+        return ast.Call(_span(parts), _function(parts[0]), span(parts[0]), args, keywords)
 
     def arg(self, parts: Parts) -> Any:
         return parts[0] if len(parts) == 1 else (_word(parts[0]), parts[2])

@@ -25,7 +25,7 @@ def fraction(token: Token, before: str, after: str) -> list[Token]:
     ]
     if fraction_is_bare(before, after):
         return parts
-    return [make("LPAR", "(", begin, finish), *parts, make("RPAR", ")", begin, finish)]
+    return [make("LPAR", "", begin, finish), *parts, make("RPAR", "", begin, finish)]  # no text: never a call
 
 
 def fraction_is_bare(before: str, after: str) -> bool:

@@ -44,22 +44,8 @@ GREEK = {
 
 ENGLISH = {letter: name for name, letter in GREEK.items()}
 
-OPERATORS = {
-    "ELEMENTWISE": (".*", "⊙"),
-    "DOT": (".", "·"),
-    "CROSS": ("x", "×"),
-    "PRIME": ("'", "ᵀ"),
-    "DOUBLEBAR": ("||", "‖"),
-    "MEMBER": ("in", "∈"),
-    "PARTIAL": ("partial", "∂"),
-    "ARROW": ("->", "->"),
-    "DOTS": ("..", ".."),
-    "MINUS": ("-", "-"),
-    "STAR": ("*", "*"),
-    "TILDE": ("~", "~"),
-    "BAR": ("|", "|"),
-}
-"""Terminal -> its ASCII and its Unicode spelling, where there is more than one way to write it."""
+ACCENTS = {"hat": "\u0302", "check": "\u030c", "bar": "\u0304", "tilde": "\u0303", "dot": "\u0307"}
+"""``y_hat`` is ``ŷ``: the mark on a single letter."""
 
 COMPARE = {"≤": "<=", "≥": ">="}
 
@@ -90,6 +76,7 @@ FRACTIONS = {
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑₒₓₔₕₖₗₘₙₚₛₜᵢⱼᵣᵤᵥ", "0123456789aeoxəhklmnpstijruv", strict=True))
 
+_MARKS = {mark: word for word, mark in ACCENTS.items()}
 _SUBSCRIPT_RUN = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _GREEK_SEGMENT = re.compile(rf"({'|'.join(sorted(GREEK, key=len, reverse=True))})(\d*)")
 _LETTER_SEGMENT = re.compile(rf"([{''.join(ENGLISH)}])(\d*)")
@@ -109,7 +96,13 @@ def _canonical(name: str) -> str:
     name = _SUBSCRIPT_RUN.sub(lambda run: "_" + "".join(SUBSCRIPTS[c] for c in run[0]), name)
     if not name.isascii():
         name = unicodedata.normalize("NFKC", name)
-    return "_".join(_greek(segment) for segment in name.split("_"))
+    segments: list[str] = []
+    for segment in name.split("_"):
+        if segment in ACCENTS and segments and len(segments[-1]) == 1 and segments[-1].isalpha():
+            segments[-1] = unicodedata.normalize("NFKC", segments[-1] + ACCENTS[segment])
+        else:
+            segments.append(_greek(segment))
+    return "_".join(segments)
 
 
 def _greek(segment: str) -> str:
@@ -118,14 +111,12 @@ def _greek(segment: str) -> str:
 
 
 def ascii_name(name: str) -> str:
-    """``λ_1`` -> ``lambda_1``. A name that English cannot spell (``Y̌``, ``Δt``) stays as it is."""
+    """``λ_1`` -> ``lambda_1``, ``ŷ`` -> ``y_hat``. A name that has no such spelling (``Δt``) stays as it is."""
     segments = []
     for segment in canonical(name).split("_"):
-        found = _LETTER_SEGMENT.fullmatch(segment)
-        segments.append(ENGLISH[found[1]] + found[2] if found else segment)
+        letters = unicodedata.normalize("NFD", segment)
+        marks = [_MARKS.get(mark, "") for mark in letters[1:]]
+        base, accent = (letters[:1], "_" + marks[0]) if len(marks) == 1 and marks[0] else (segment, "")
+        found = _LETTER_SEGMENT.fullmatch(base)
+        segments.append((ENGLISH[found[1]] + found[2] if found else base) + accent)
     return "_".join(segments)
-
-
-def unicode_name(name: str) -> str:
-    """``lambda_1`` -> ``λ_1``."""
-    return canonical(name)

@@ -115,7 +115,12 @@ def heads(tokens: list[Token]) -> list[int]:
             if kind_at(tokens, after) in OPENERS:
                 after = closing(tokens, after) + 1
             follower = kind_at(tokens, after)
-            if not typed or follower in ("COLON", "ELEMENT", "EQUAL") or (follower == "NAME" and tokens[after] == "in"):
+            if (
+                not typed
+                or tokens[0] == "dim"
+                or follower in ("COLON", "ELEMENT", "EQUAL")
+                or (follower == "NAME" and tokens[after] == "in")
+            ):
                 found.append(at)
                 typed = False
         elif token.type in _TYPED or token == "in":
@@ -270,6 +275,8 @@ def _place(tokens: list[Token], at: int, names: Declared) -> None:
     follower = kind_at(tokens, at + 1)
     if token.type == "NAME" and not isinstance(token, Words):
         _name(tokens, at, names, follower)
+    elif token.type == "ROOT" and follower == "LPAR" and tokens[at + 1]:
+        token.type = "FNAME"
     elif token.type in _SIGNS:
         token.type = _SIGNS[token.type]
     elif token.type == "CARET" and follower == "NAME" and tokens[at + 1] == "T":
@@ -283,9 +290,11 @@ def _place(tokens: list[Token], at: int, names: Declared) -> None:
 def _name(tokens: list[Token], at: int, names: Declared, follower: str) -> None:
     token = tokens[at]
     name = canonical(token)
+    if follower == "LPAR" and not tokens[at + 1]:
+        follower = "FRACTION"
     if token == "in":
         token.type = "MEMBER"
-    elif name in names.values:
+    elif name in names.values or (name not in names and name.rpartition("_")[0] in names.values):
         if follower == "LPAR" and _looks_called(tokens, at + 1):
             token.type = "FNAME"
     elif name == "E" and (follower == "LSQ" or (follower == "SUBBRACE" and _past(tokens, at + 1) == "LSQ")):
