@@ -30,9 +30,31 @@ def tolerances(plan: Plan) -> tuple[float, float]:
     return (one, one) if one > 0 else (1e-4, 1e-9)
 
 
+def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
+    """Tolerance and most steps of inference inside a learning step; None where inference is exact anyway.
+
+    The envelope theorem's gradient is off by no more than the answer is, and the next step moves the parameters
+    further than that; a descent through learned functions is cut short.
+    """
+    rule = inference_rule(plan)
+    if rule == "proximal gradient":
+        return (10 * tolerances(plan)[0], None) if plan.model.setting("tolerance") is None else None
+    if rule == "descent with restarts":
+        return (max(1e-2, tolerances(plan)[0]), min(30, max_steps(plan)))
+    return None
+
+
+def inference_rule(plan: Plan) -> str:
+    """The rule that finds the continuous latents, inside an enumeration too."""
+    if not plan.inference:
+        return ""
+    inner = getattr(plan.inference[0].payload, "inner", plan.inference[0])
+    return str(inner.rule)
+
+
 def max_steps(plan: Plan) -> int:
     """Steps after which inference gives up."""
-    rule = plan.inference[0].rule if plan.inference else ""
+    rule = inference_rule(plan)
     return int(setting(plan, "steps", 500 if rule == "descent with restarts" else 5000))
 
 
@@ -57,10 +79,13 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.schedule == "batches":
         rows.append(("batch", batch(plan)))
     rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
-    rule = plan.inference[0].rule if plan.inference else ""
-    if rule in ("proximal gradient", "descent with restarts"):
+    if inference_rule(plan) in ("proximal gradient", "descent with restarts"):
         single, double = tolerances(plan)
         rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]
+        loose = training_accuracy(plan)
+        if loose is not None and plan.schedule == "batches":
+            most = f", at most {loose[1]} steps" if loose[1] else ""
+            rows.append(("in training", f"tolerance {loose[0]:g}{most}"))
     by_gradient = bool(plan.modules) or any(d.rule == "stochastic gradient" for _, d in plan.learning)
     if by_gradient:
         head, keywords = optimizer(plan)

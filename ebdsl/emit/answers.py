@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ebdsl import settings
 from ebdsl.emit.context import Context
 from ebdsl.facts.normal import normal
 from ebdsl.infer.rules.enumeration import Enumeration, at_states
@@ -28,7 +29,9 @@ def found_lines(c: Context) -> list[str]:
         return []
     arguments = c.args(c.observed)
     exact = ", exact=True" if c.model.amortised else ""
-    lines = [f"found = model.infer({arguments}{exact})"]
+    loose = settings.training_accuracy(c.plan) if c.plan.schedule == "batches" else None
+    accuracy = "" if loose is None else f", tolerance={loose[0]:g}" + (f", max_steps={loose[1]}" if loose[1] else "")
+    lines = [f"found = model.infer({arguments}{accuracy}{exact})"]
     states = enumeration(c)
     if states is None:
         return lines + [f'{c.name(s)} = found.latents["{c.name(s)}"]' for s in c.latents]
