@@ -12,8 +12,8 @@ from ebdsl.diagnostics import Diagnostic, Label
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import normal, split
 from ebdsl.infer.penalties import match
-from ebdsl.model.algebra import addends, degree
-from ebdsl.model.ir import Add, Apply, Axis, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol, Tensor
+from ebdsl.model.algebra import addends, degree, zeroed
+from ebdsl.model.ir import ZERO, Add, Apply, Axis, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol, Tensor
 from ebdsl.model.model import Model, Term
 
 STRATEGY_WORDS = {
@@ -139,7 +139,7 @@ def _judge_distance(
         return None
     rest = [t for t in inner.terms if t not in own]
     latents = frozenset(model.role("latent"))
-    through_y = [t for t in rest if y in t.symbols]
+    through_y = [t for t in rest if y in t.symbols and not _apart(_places(own, y), _places([t], y))]
     held = frozenset(s for t in rest for s in t.symbols) & latents
     if through_y and not held:
         return _through_own_code(model, term, through_y, y)
@@ -150,6 +150,25 @@ def _judge_distance(
         f"for what is given, {term.text} is a bowl around one prediction: its volume does not depend on the parameters",
         None,
     )
+
+
+def _apart(some: set[tuple[int, ...]], others: set[tuple[int, ...]]) -> bool:
+    """Whether one entry of a vector is compared with what others say: ``(y[1] - w y[0]^2)^2`` copies nothing."""
+    return bool(some) and bool(others) and some.isdisjoint(others)
+
+
+def _places(nodes: list[Node], y: Symbol) -> set[tuple[int, ...]]:
+    """The entries of y that nodes pick by number; empty where one takes an axis, and so any entry."""
+    found: set[tuple[int, ...]] = set()
+    stack = list(nodes)
+    while stack:
+        n = stack.pop()
+        if isinstance(n, Get) and n.symbol == y:
+            if not all(isinstance(i, int) for i in n.index) or not n.index:
+                return set()
+            found.add(tuple(i for i in n.index if isinstance(i, int)))
+        stack += n.children
+    return found
 
 
 def _judge_wells(term: Term, piece: Node, y: Symbol, latents: tuple[Symbol, ...]) -> tuple[int, str, None] | None:
@@ -214,8 +233,10 @@ def _through_latents(
     if len(regular) == len(free):
         names = ", ".join(s.name for s in free)
         return 7, f"{names} is regularised", None
+    names = ", ".join(s.name for s in free)
+    if width is None and not any(s.shape == y.shape for s in free):
+        return 1, f"{names} is taken to have fewer dimensions than {y.name}, whose size the data tells", None
     if symbolic or (width is not None and total < width):
-        names = ", ".join(s.name for s in free)
         return 1, f"{names} has fewer dimensions than {y.name}", None
     loose = next(s for s in free if s not in regular)
     return 7, f"{loose.name} is neither small nor penalised", Finding(
@@ -380,9 +401,8 @@ def _precision(model: Model, w: Symbol, pieces: list[tuple[Term, Node]]) -> list
 
 
 def _homogeneous(piece: Node, w: Symbol) -> bool:
-    from ebdsl.model.algebra import degree
-
-    return degree(piece, frozenset({w})) in (1, 2)
+    """Whether the piece is zero at w = 0 and grows as a power of w: without a constant that no w can shrink."""
+    return degree(piece, frozenset({w})) in (1, 2) and zeroed(piece, [w]) == ZERO
 
 
 def _has_log(node: Node, w: Symbol) -> bool:

@@ -14,4 +14,4 @@ class Joined(nn.Module):
         self.body = body
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.body(torch.cat([x.reshape(x.shape[0], -1) for x in inputs], 1))
+        return self.body(torch.cat([x.reshape(x.shape[0], x.shape[1:].numel()) for x in inputs], 1))
