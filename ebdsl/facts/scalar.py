@@ -147,17 +147,16 @@ def _value(f: Node, at: float) -> float:
 def _minimiser(f: Node, kind: str, curve: _Curve | None, low: float, high: float) -> float | None:
     if kind not in ("convex", "affine"):
         return None
-    if low <= 0 <= high and _parity(f) == "even":
+    if low <= 0 <= high and _parity(f) == "even" and math.isfinite(_value(f, 0.0)):
         return 0.0
-    inside = curve.zeros(curve.first) if curve else []
-    if inside:
-        return inside[0]
+    found = [x for x in (curve.zeros(curve.first) if curve else ()) if math.isfinite(_value(f, x))]
+    if found:
+        return found[0]
     if curve is None or not curve.is_rational(curve.first):
         return None
     slope = curve.range_of(curve.first)
-    if slope.nonnegative and math.isfinite(low):
-        return low
-    return high if slope.nonpositive and math.isfinite(high) else None
+    end = low if slope.nonnegative else high if slope.nonpositive else INF
+    return end if math.isfinite(end) and math.isfinite(_value(f, end)) else None
 
 
 def _parity(node: Node) -> str | None:
@@ -404,7 +403,8 @@ class _Curve:
             return None
         for root in sp.roots(sp.Poly(equation, self.x)):
             if all(self._is_prox(root, v, t, a, b) for a in (-3.0, -0.4, 0.3, 2.5) for b in (0.1, 1.5)):
-                return str(sp.sstr(root)).replace("sqrt(", "torch.sqrt(")
+                numbers = {p: p.evalf() for p in root.atoms(sp.Pow) if p.is_number}
+                return str(sp.sstr(root.xreplace(numbers))).replace("sqrt(", "torch.sqrt(")
         return None
 
     def _is_prox(self, root: Any, v: Any, t: Any, at: float, step: float) -> bool:
