@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ebdsl.check import bigops, logsumexp
 from ebdsl.check.dims import type_text
 from ebdsl.check.functions import unfold
-from ebdsl.check.lower import arguments, inside, lower
+from ebdsl.check.lower import arguments, inside, lower, site
 from ebdsl.check.monomial import Monomial, monomial
 from ebdsl.check.products import times
 from ebdsl.check.scope import Env
@@ -287,7 +287,10 @@ def _called(expr: ast.Name | ast.Call, k: str, env: Env, weight: Monomial, prefi
     else:
         bound = Env(env.ctx)
     scope = None if bound is None else inside(k, bound, env)
-    energy = None if scope is None else split(definition.body, scope, weight)
+    if scope is None:
+        return None
+    with env.report.called(site(expr, definition)):
+        energy = split(definition.body, scope, weight)
     if energy is None:
         return None
     args = expr.args if isinstance(expr, ast.Call) else ()

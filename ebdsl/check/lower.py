@@ -88,6 +88,14 @@ def _(e: ast.Name, env: Env) -> Value | None:
             help=f"write {e.id}(…)",
         )
         return None
+    if e.id == "I":
+        ctx.report.add(
+            "EB0230",
+            "the identity matrix comes later",
+            (e.span, "a matrix that nothing declares"),
+            help="for W'W = I, say that W is orthonormal: param W : R[M, N], orthonormal columns",
+        )
+        return None
     undeclared(e.id, e.span, env)
     return None
 
@@ -107,6 +115,10 @@ def _position(bound: Bound, span: Span) -> Value:
     return Value(build.add(body, Lit(float(bound.low))), (), span)
 
 
+RUN_TOGETHER = ("softmin", "argmin", "min", "max", "sum")
+"""Operators that want an underscore: ``minz`` is ``min_z``."""
+
+
 def undeclared(name: str, span: Span, env: Env) -> None:
     """EB0201, with what the name may have meant."""
     ctx = env.ctx
@@ -117,6 +129,11 @@ def undeclared(name: str, span: Span, env: Env) -> None:
     base, _, tail = name.rpartition("_")
     helps: tuple[str, ...]
     fix = None
+    run = next(
+        (p for p in RUN_TOGETHER if name.startswith(p) and key(name[len(p) :]) in {*ctx.symbols, *ctx.dims}), None
+    )
+    if run:
+        near = f"{run}_{name[len(run) :]}"
     if near:
         helps, fix = (f"did you mean {near} ?",), (span, near)
     elif base and tail.isdigit() and key(base) in ctx.symbols:
@@ -190,7 +207,10 @@ def _(e: ast.Call, env: Env) -> Value | None:
     if k in ctx.definitions:
         bound = arguments(k, e, env)
         scope = None if bound is None else inside(k, bound, env)
-        value = None if scope is None else lower(ctx.definitions[k].body, scope)
+        if scope is None:
+            return None
+        with env.report.called(site(e, ctx.definitions[k])):
+            value = lower(ctx.definitions[k].body, scope)
         return None if value is None else value.at(e.span)
     if _log_of_bars(e, env):
         bars = e.args[0]
@@ -238,6 +258,15 @@ def _unknown_function(e: ast.Call, args: list[Value | None], env: Env) -> None:
     )
 
 
+def site(e: ast.Expr, definition: ast.Define) -> Span | None:
+    """The place of a call that puts something else in the place of the formal parameters."""
+    args = e.args if isinstance(e, ast.Call) else ()
+    same = all(
+        isinstance(a, ast.Name) and key(a.id) == key(p.id) for p, a in zip(definition.params, args, strict=False)
+    )
+    return None if same else e.span
+
+
 def arguments(k: str, e: ast.Call, env: Env) -> Env | None:
     """The formal parameters of a definition bound to what it is called with; None for a wrong count.
 
@@ -245,14 +274,19 @@ def arguments(k: str, e: ast.Call, env: Env) -> Env | None:
     """
     definition = env.ctx.definitions[k]
     if len(e.args) != len(definition.params):
+        plain = bool(definition.params) and all(key(p.id) in env.ctx.symbols for p in definition.params)
         env.report.add(
             "EB0212",
             f"{e.func} takes {count(len(definition.params), 'argument')}, and has {len(e.args)} here",
             (e.span, count(len(e.args), "argument")),
             (definition.name.span, f"{e.func}({', '.join(p.id for p in definition.params)}) is defined here"),
+            help=f"write {e.func}({', '.join(p.id for p in definition.params)})" if plain else (),
         )
         for a in e.args:
             lower(a, env)
+        scope = inside(k, Env(env.ctx), env) if plain else None
+        if scope is not None:
+            lower(definition.body, scope)
         return None
     bound = Env(env.ctx)
     for p, a in zip(definition.params, e.args, strict=True):

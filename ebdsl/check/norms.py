@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ebdsl.atoms.fold import apply_scalar
 from ebdsl.check.dims import type_text
+from ebdsl.check.functions import call_atom
 from ebdsl.check.scope import Env, Value
 from ebdsl.diagnostics import Span
 from ebdsl.model import build
@@ -37,20 +38,20 @@ def bars(e: ast.Bars, value: Value, env: Env) -> Value | None:
             )
             return None
         return _sum(apply_scalar("abs", value.body), value, e.span)
+    if e.order in ("2,1", "21", "2, 1") and value.rank >= 2:
+        return call_atom("groupnorm", e.span, (value,), e.span, env)
     order = ORDERS.get(e.order)
     if order is None:
         env.report.add(
             "EB0223",
             f"there is no norm of order {e.order}",
             (e.span, f"order {e.order}"),
-            help="norms are ||x|| (Euclidean), ||x||_1 and ||x||_inf",
+            help="norms are ||x|| (Euclidean), ||x||_1, ||x||_inf, and for the rows of a matrix ||Z||_{2,1}",
         )
         return None
     if order == "1":
         return _sum(apply_scalar("abs", value.body), value, e.span)
     if order == "inf":
-        from ebdsl.check.functions import call_atom
-
         return call_atom("norm_inf", e.span, (value,), e.span, env)
     if value.scalar:
         return Value(apply_scalar("abs", value.body), (), e.span)
@@ -90,7 +91,9 @@ def power(base: Value, exponent: Value, span: Span, env: Env) -> Value | None:
     if base.rank >= 2:
         square = base.rank == 2 and base.dims[0] == base.dims[1]
         helps = [f"for the powers of the entries: {text} ⊙ {text}", f"for the sum of squares: ||{text}||^2"]
-        if square:
+        if square and exponent.body == Lit(-1.0):
+            helps = [f"for the inverse: inverse({text})"]
+        elif square:
             helps.insert(0, f"for the matrix product: {text} {text}")
         env.report.add(
             "EB0222",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from ebdsl.diagnostics import Diagnostic, Fix, Label, Span
 
@@ -29,6 +31,17 @@ class Report:
         helps = (help,) if isinstance(help, str) else tuple(help)
         self.found.setdefault(key, Diagnostic(code, message, marks, helps, Fix(*fix) if fix else None))
 
+    @contextmanager
+    def called(self, site: Span | None) -> Iterator[None]:
+        """What is found in a definition's body meanwhile says which call brought it about."""
+        before = set(self.found)
+        yield
+        if site is None or len(before) == len(self.found):
+            return
+        for k, d in self.found.items():
+            if k not in before and d.labels and not any(x.span == site or within(x.span, site) for x in d.labels):
+                self.found[k] = replace(d, labels=(*d.labels, Label(site, "in this call")))
+
     def sorted(self) -> tuple[Diagnostic, ...]:
         """All findings by place; those without one first."""
         return tuple(sorted(self.found.values(), key=lambda d: d.labels[0].span if d.labels else Span(-1, -1)))
@@ -36,3 +49,7 @@ class Report:
     @property
     def has_errors(self) -> bool:
         return any(d.severity == "error" for d in self.found.values())
+
+
+def within(inner: Span, outer: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
