@@ -6,7 +6,7 @@ import math
 
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
-from ebdsl.emit.tensors import Scope, Value, aligned
+from ebdsl.emit.tensors import Scope, Value, aligned, is_tight
 from ebdsl.emit.text import tuple_text
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.infer.core import Decision
@@ -236,7 +236,7 @@ class InferBody:
         if not value.axes:
             return t if value.code == "1" else f"{t} * {value.atom}"
         text = aligned(value, at)
-        return f"{t} * {text}"
+        return f"{t} * {text}" if is_tight(text) else f"{t} * ({text})"
 
     def _hoist(self, node: Node, latents: frozenset[Symbol]) -> tuple[Node, dict[Symbol, str], list[Symbol]]:
         """The node with parts that do not change in the loop replaced by symbols computed before it.
@@ -392,7 +392,7 @@ class InferBody:
         self.answer(
             z,
             self._prox(
-                z, list(dict(p.penalties).get(z, ())), "minimum", text if " " not in text else f"({text})", rank
+                z, list(dict(p.penalties).get(z, ())), "minimum", text if is_tight(text) else f"({text})", rank
             ),
         )
         self.finish_at_answer()

@@ -116,7 +116,7 @@ class Scope:
             if value.axes:
                 return Value(f"{_bracket(code)}.expand({sizes})", tuple(axes))
             return Value(f"{self.constant(value)}.expand({', '.join(self.dim(a.dim) for a in axes)})", tuple(axes))
-        return Value(code, tuple(axes), _tight(code))
+        return Value(code, tuple(axes), is_tight(code))
 
     def constant(self, value: Value) -> str:
         """A number's text as a tensor's."""
@@ -168,7 +168,7 @@ class Scope:
                 if not template.startswith("torch."):
                     texts = [_bracket(t) for t in texts]
                 code = template.format(*texts)
-                return Value(code, axes, _tight(code))
+                return Value(code, axes, is_tight(code))
             case Delta(left, right):
                 return self._delta(left, right)
             case Position(axis):
@@ -262,14 +262,14 @@ class Scope:
 
         row = OPAQUES[function]
         self.imports |= set(row.needs)
-        texts = [t if _tight(t) else f"({t})" for t in texts]
+        texts = [t if is_tight(t) else f"({t})" for t in texts]
         code = row.torch.format(*texts, ndim=len(args[0].axes))
         return self._indexed(code, outer, index)
 
     def _indexed(self, code: str, outer: tuple[Axis, ...], index: tuple[Axis | int, ...]) -> Value:
         whole = (*outer, *index)
         if all(isinstance(i, Axis) for i in index) and len(set(whole)) == len(whole):
-            return Value(code, tuple(i for i in whole if isinstance(i, Axis)), _tight(code))
+            return Value(code, tuple(i for i in whole if isinstance(i, Axis)), is_tight(code))
         return self._at(code, whole)
 
     def _full(self, value: Value, outer: tuple[Axis, ...], inner: tuple[Axis, ...]) -> str:
@@ -300,7 +300,7 @@ class Scope:
     ) -> Value:
         if not outer:
             code = (
-                f"{self.module(module)}({', '.join(t + '[None]' if _tight(t) else f'({t})[None]' for t in texts)})[0]"
+                f"{self.module(module)}({', '.join(t + '[None]' if is_tight(t) else f'({t})[None]' for t in texts)})[0]"
             )
         elif len(outer) == 1 and all(outer[0] in a.free for a in args):
             code = f"{self.module(module)}({', '.join(texts)})"
@@ -334,7 +334,7 @@ class Scope:
                 continue
             both = union(value.axes, v.axes)
             left = aligned(value, both)
-            if not (_tight(left) or _is_product(left)):
+            if not (is_tight(left) or _is_product(left)):
                 left = f"({left})"
             value = Value(f"{left} / {_bracket(aligned(v, both))}", both, False)
         assert value is not None
@@ -382,7 +382,7 @@ class Scope:
             if a.code == b.code and a.axes == b.axes and a.axes:
                 return Value(f"{a.atom}.square()", axes)
             left, right = aligned(a, axes), aligned(b, axes)
-            left = left if _tight(left) or (_is_product(left) and "@" not in left and "/" not in left) else f"({left})"
+            left = left if is_tight(left) or (_is_product(left) and "@" not in left and "/" not in left) else f"({left})"
             return Value(f"{left} * {_bracket(right)}", axes, False)
         shared = [x for x in a.axes if x in b.axes and x not in gone]
         only_a = [x for x in a.axes if x not in b.axes]
@@ -572,7 +572,7 @@ def _is_number(code: str) -> bool:
     return True
 
 
-def _tight(code: str) -> bool:
+def is_tight(code: str) -> bool:
     """Whether a text can be followed by ``.method()`` as it stands: no operator outside brackets."""
     depth = 0
     for k, c in enumerate(code):
@@ -599,7 +599,7 @@ def _is_product(code: str) -> bool:
 
 
 def _bracket(code: str) -> str:
-    return code if _tight(code) else f"({code})"
+    return code if is_tight(code) else f"({code})"
 
 
-__all__ = ["Scope", "Value", "aligned", "expand", "reduced", "union"]
+__all__ = ["Scope", "Value", "aligned", "expand", "is_tight", "reduced", "union"]
