@@ -19,7 +19,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "ebdsl"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-MOST_LINES = 400
+MOST_LINES = 480
 
 # What each part may import. "later" is what it may import inside of a function alone, where two
 # parts need each other: a rule's row and the text it emits, an operation of the algebra and an atom's facts.
