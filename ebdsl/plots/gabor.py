@@ -1,7 +1,8 @@
 """How many atoms look like simple cells of V1: one orientation, one place.
 
 An atom counts where its energy sits in *one* pair of peaks of the frequency plane, in one direction, and
-in *one* spot of the patch. All three are measured directly. A least-squares Gabor fit (Jones & Palmer, J. Neurophysiology 58,
+in *one* spot of the patch. All three are measured directly. A least-squares Gabor fit (Jones & Palmer, J.
+Neurophysiology 58,
 1987) says the same of clean atoms and does not converge on the others, which are what a measure is for.
 """
 
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 PEAK = 0.5
-"""Least share of the spectrum's energy in the main pair of peaks (down to a quarter of its height). One Gaussian peak holds
+"""Least share of the spectrum's energy in the main pair of peaks (down to a quarter of its height). One Gaussian
+peak holds
 3/4 there, two equal ones 3/8 each."""
 ORIENTED = 0.5
 """Least length of the mean doubled-angle vector: 1 for a single direction, 0 for a ring or for white noise."""
 SPREAD = 0.8
-"""Largest radius of gyration of the energy, in that of a uniform patch. A line across the whole patch has 0.71, a grating 1."""
+"""Largest radius of gyration of the energy, in that of a uniform patch. A line across the whole patch has
+0.71, a grating 1."""
 _PAD = 4
 
 
@@ -72,7 +75,8 @@ def _spread(x: np.ndarray) -> np.ndarray:
 
 
 def _power(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energy spectra ``(n, k, k)`` that sum to 1, the mean taken off first, and the frequencies ``(k, k)`` of their cells."""
+    """Energy spectra ``(n, k, k)`` that sum to 1, the mean taken off first, and the frequencies ``(k, k)``
+    of their cells."""
     k = _PAD * x.shape[1]
     power = np.abs(np.fft.fft2(x - x.mean(axis=(1, 2), keepdims=True), s=(k, k))) ** 2
     total = power.sum(axis=(1, 2), keepdims=True)

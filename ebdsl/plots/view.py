@@ -1,0 +1,131 @@
+"""A trained model as pictures want it: numpy in, numpy out, by the spec's names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ebdsl.model.ir import Symbol
+from ebdsl.model.model import Model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Arrays = dict[str, np.ndarray]
+AT_A_TIME = 2048
+
+
+class View:
+    """``network`` is the generated module, ``spec`` its checked spec, ``data`` its samples ``(n, *shape)`` by name.
+
+    ``image_shapes`` are those of observed symbols that are pictures; ``folder`` is the run's, for its metrics.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        spec: Model,
+        data: Mapping[str, np.ndarray],
+        image_shapes: Mapping[str, tuple[int, ...]],
+        folder: Path,
+    ) -> None:
+        self.network, self.spec, self.data, self.folder = network, spec, data, folder
+        self.image_shapes = {k: tuple(v) for k, v in image_shapes.items()}
+        self.observed = dict(zip((s.name for s in spec.role("observed")), network.OBSERVED, strict=True))
+        self.latent = dict(zip((s.name for s in spec.role("latent")), network.LATENT, strict=True))
+
+    @cached_property
+    def params(self) -> Arrays:
+        """The spec's parameters by name."""
+        names = zip((s.name for s in self.spec.role("param")), self.network.PARAMS, strict=True)
+        return {name: _numpy(getattr(self.network, python)) for name, python in names}
+
+    def layers(self) -> Arrays:
+        """Matrices inside modules, by their path."""
+        own = set(self.network.PARAMS)
+        found = ((n, p) for n, p in self.network.named_parameters() if n.split(".")[0] not in own)
+        return {name: _numpy(p) for name, p in found if p.ndim == 2}
+
+    def sizes(self, symbol: Symbol) -> tuple[int, ...]:
+        """A symbol's shape in numbers: the data's for what is observed."""
+        if symbol.name in self.data:
+            return self.data[symbol.name].shape[1:]
+        return tuple(self._size(d) for d in symbol.shape)
+
+    def _size(self, dim: str | int) -> int:
+        known = dim if isinstance(dim, int) else self.spec.size(dim)
+        return known if known is not None else int(getattr(self.network, str(dim)))
+
+    @cached_property
+    def n(self) -> int:
+        return len(next(iter(self.data.values())))
+
+    def some(self, count: int, seed: int = 0) -> Arrays:
+        """At most ``count`` samples, picked at random by ``seed``, in the data's order; float32."""
+        rows = np.arange(self.n)
+        if self.n > count:
+            rows = np.sort(np.random.default_rng(seed).choice(self.n, count, replace=False))
+        return {name: np.asarray(self.data[name][rows], np.float32) for name in self.observed}
+
+    # ------------------------------------------------------------------ the model's answers
+
+    def free_energy(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """``(n,)`` in float64."""
+        return np.concatenate([_numpy(self.network.free_energy(**b)) for b in self._batches(arrays)]).astype(np.float64)
+
+    def infer(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
+        """Latents ``(n, *shape)`` by the spec's names."""
+        found = [self.network.infer(**b).latents for b in self._batches(arrays)]
+        return {name: np.concatenate([_numpy(f[p]) for f in found]) for name, p in self.latent.items()}
+
+    @cached_property
+    def reconstructed(self) -> Symbol | None:
+        """The observed symbol that ``reconstruct`` answers for, None where the energy compares nothing."""
+        if not hasattr(self.network, "reconstruct"):
+            return None
+        one = self.some(2)
+        shape = self._reconstruct(one, self.infer(one) if self.latent else {}).shape[1:]
+        inputs = set(inspect.signature(self.network.reconstruct).parameters)
+        fits = [s for s in self.spec.role("observed") if self.sizes(s) == shape]
+        free = [s for s in fits if self.observed[s.name] not in inputs]
+        return next(iter(free or fits), None)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What ``reconstruct`` is a function of, by the spec's names."""
+        names = {python: name for name, python in (*self.observed.items(), *self.latent.items())}
+        return tuple(names[p] for p in inspect.signature(self.network.reconstruct).parameters)
+
+    def reconstruct(self, arrays: Mapping[str, np.ndarray], latents: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What the energy compares :attr:`reconstructed` with, ``(n, *shape)``."""
+        return self._reconstruct(arrays, latents)
+
+    def _reconstruct(self, arrays: Mapping[str, np.ndarray], latents: Mapping[str, np.ndarray]) -> np.ndarray:
+        import torch
+
+        given = {self.observed[k]: v for k, v in arrays.items()} | {self.latent[k]: v for k, v in latents.items()}
+        wanted = inspect.signature(self.network.reconstruct).parameters
+        with torch.no_grad():
+            return _numpy(self.network.reconstruct(**{k: self._tensor(given[k]) for k in wanted}))
+
+    def _batches(self, arrays: Mapping[str, np.ndarray]) -> list[dict[str, Tensor]]:
+        n = len(next(iter(arrays.values())))
+        return [
+            {python: self._tensor(arrays[name][i : i + AT_A_TIME]) for name, python in self.observed.items()}
+            for i in range(0, n, AT_A_TIME)
+        ]
+
+    def _tensor(self, x: np.ndarray) -> Tensor:
+        import torch
+
+        like = next(self.network.parameters(), torch.zeros(()))
+        return torch.as_tensor(np.ascontiguousarray(x), dtype=like.dtype, device=like.device)
+
+
+def _numpy(x: Any) -> np.ndarray:
+    return x.detach().cpu().numpy()
