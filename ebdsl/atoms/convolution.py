@@ -10,7 +10,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from ebdsl.atoms.core import OpaqueAtom, ShapeError, register
-from ebdsl.atoms.tensors import show
+from ebdsl.atoms.shapes import show
 from ebdsl.model.build import fresh
 from ebdsl.model.ir import ZERO, Apply, Axis, Dim, Tensor
 

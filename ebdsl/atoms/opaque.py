@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ebdsl.atoms.core import OpaqueAtom, ShapeError, TensorAtom, register
-from ebdsl.atoms.tensors import at_least, show
+from ebdsl.atoms.shapes import at_least, show
 from ebdsl.model.algebra import contract, delta, multiply
 from ebdsl.model.build import fresh, lit, neg
 from ebdsl.model.ir import ZERO, Apply, Axis, Dim, Node, Tensor
