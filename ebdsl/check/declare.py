@@ -98,6 +98,7 @@ def _dimensions(spec: ast.Spec, settings: Settings, ctx: Context) -> None:
         if k in ctx.dims:
             continue
         ctx.dim_spans[k] = s.name.span
+        ctx.used.update(key(n.id) for n in (names_in(s.size) if s.size is not None else ()))
         if isinstance(s.size, ast.Name) and key(s.size.id) in ctx.dims:
             ctx.aliases[k] = resolve(ctx, key(s.size.id))
             ctx.dims[k] = ctx.dims[ctx.aliases[k]]

@@ -91,6 +91,9 @@ def _domain(t: ast.TypeExpr, constraint: bool, known: Mapping[str, float | None]
     values = [numbers.evaluate(a, known, ctx.report, "EB0205", f"this argument of {t.name}") for a in t.args]
     if None in values:
         return None
+    least = row.nargs - len(row.defaults)
+    if least <= len(values) < row.nargs:
+        values += row.defaults[len(values) - row.nargs :]
     if len(values) != row.nargs:
         example = f"{t.name}({', '.join(['0', '1'][: row.nargs])})" if row.nargs else t.name
         ctx.report.add(

@@ -27,6 +27,8 @@ def lint_flat(model: Model, ctx: Context) -> None:
     codes = [a for a in addends if a.symbols & moving and a not in bare]
     if len(bare) != 1 or len(codes) != 1:
         return
+    if codes[0].symbols & data - bare[0].symbols:
+        return  # a prediction from something else
     params = _params(codes[0])
     if not codes[0].symbols & latents and len(params) < 2:
         return  # y - A y: flat everywhere or nowhere, which the plan decides

@@ -9,8 +9,8 @@ register(
     "error",
     "a name that nothing declares",
     """
-Every name of an energy is declared: `observed`, `latent`, `param`, `module`, `const`, `dim`, or defined by a line of its
-own (`C(a, b) = ||a - b||^2`). Upper and lower case are different: `Y` is not `y`.
+Every name of an energy is declared: `observed`, `latent`, `param`, `module`, `const`, `dim`, or defined by a
+line of its own (`C(a, b) = ||a - b||^2`). Upper and lower case are different: `Y` is not `y`.
 
     observed y : R[M]
     F(y) = ||Y||^2          # error: Y is not declared; did you mean y ?
@@ -21,8 +21,8 @@ register(
     "error",
     "one name for two things",
     """
-A name is declared once, and a function is not called like a variable or a dimension: in `W : R[M, W]` nobody could
-tell which `W` is meant. Rename one of the two.
+A name is declared once, and a function is not called like a variable or a dimension: in `W : R[M, W]` nobody
+could tell which `W` is meant. Rename one of the two.
 """,
 )
 register(
@@ -30,8 +30,8 @@ register(
     "error",
     "dimensions differ",
     """
-Only what is declared equal is equal: two dimensions fit if they have one name or one size. Nothing is stretched to fit
-but a number.
+Only what is declared equal is equal: two dimensions fit if they have one name or one size. Nothing is
+stretched to fit but a number.
 
     observed y : R[M]
     latent   z : R[N]
@@ -46,8 +46,8 @@ register(
     "error",
     "a domain that does not exist",
     """
-After the colon stands where a variable may lie: `R[N]`, `onehot[K]`, `{0,1}[N]`, `simplex[K]`, `sphere[N]`, `ball[N]`,
-`box(a, b)`, and, after a comma, what constrains it: `unit columns`, `orthonormal`, `>= 0`.
+After the colon stands where a variable may lie: `R[N]`, `onehot[K]`, `{0,1}[N]`, `simplex[K]`, `sphere[N]`,
+`ball[N]`, `box(a, b)`, and, after a comma, what constrains it: `unit columns`, `orthonormal`, `>= 0`.
 """,
 )
 register(
@@ -55,8 +55,8 @@ register(
     "error",
     "a domain with the wrong numbers or dimensions",
     """
-`box(a, b)` takes two numbers in parentheses, `onehot[K]` at least one dimension in brackets, a positive definite matrix
-two equal ones.
+`box(a, b)` takes two numbers in parentheses, `onehot[K]` at least one dimension in brackets, a positive
+definite matrix two equal ones.
 """,
 )
 register(
@@ -64,8 +64,9 @@ register(
     "error",
     "a constraint that does not suit the role",
     """
-Constraints on columns and on whole matrices (`unit columns`, `orthonormal`, positive definite) are for what is learned:
-`param`. A finite set (`onehot`, `{0,1}`) is for what is observed or latent: it has no gradient to learn by.
+Constraints on columns and on whole matrices (`unit columns`, `orthonormal`, positive definite) are for what
+is learned: `param`. A finite set (`onehot`, `{0,1}`) is for what is observed or latent: it has no gradient to
+learn by.
 """,
 )
 register(
@@ -73,8 +74,8 @@ register(
     "error",
     "a vector next to a vector",
     """
-`y z` could mean two things for two vectors. Write `y'z` for the dot product (a number), `y ⊙ z` (in ASCII `y .* z`) for the
-product entry by entry (a vector), `y z'` for the matrix of all products.
+`y z` could mean two things for two vectors. Write `y'z` for the dot product (a number), `y ⊙ z` (in ASCII `y
+.* z`) for the product entry by entry (a vector), `y z'` for the matrix of all products.
 """,
 )
 register(
@@ -82,8 +83,9 @@ register(
     "error",
     "a product of things that do not multiply",
     """
-Side by side, numbers scale anything, a matrix multiplies a vector or a matrix on its right, and a row (a transposed
-vector, `y'`) a matrix or a vector on its right. Anything with three axes and more is taken apart with brackets (`D[k]`).
+Side by side, numbers scale anything, a matrix multiplies a vector or a matrix on its right, and a row (a
+transposed vector, `y'`) a matrix or a vector on its right. Anything with three axes and more is taken apart
+with brackets (`D[k]`).
 """,
 )
 register(
@@ -91,8 +93,8 @@ register(
     "error",
     "an index whose range cannot be told",
     """
-`Σ_k` runs over the axis that `k` picks in the body: `z[k]`, `W[:, k]`, `W_k`. If `k` picks nothing, or axes of different length,
-say what it runs over: `index k in 1..K`.
+`Σ_k` runs over the axis that `k` picks in the body: `z[k]`, `W[:, k]`, `W_k`. If `k` picks nothing, or axes
+of different length, say what it runs over: `index k in 1..K`.
 """,
 )
 register(
@@ -100,8 +102,8 @@ register(
     "error",
     "a subscript that fits two axes",
     """
-`W_k` picks the axis of `W` that `k` runs over. Where two axes have that dimension, write brackets: `W[k, :]` is a row, `W[:, k]` a
-column.
+`W_k` picks the axis of `W` that `k` runs over. Where two axes have that dimension, write brackets: `W[k, :]`
+is a row, `W[:, k]` a column.
 """,
 )
 register(
@@ -109,8 +111,8 @@ register(
     "error",
     "brackets that do not fit",
     """
-Brackets pick entries by position, the first being 0, an entry of the brackets for each axis: `z[0]`, `W[:, k]`, `D[k]` (the axes that are left
-out stay whole). Outside a sum, an index has no value.
+Brackets pick entries by position, the first being 0, an entry of the brackets for each axis: `z[0]`, `W[:,
+k]`, `D[k]` (the axes that are left out stay whole). Outside a sum, an index has no value.
 """,
 )
 register(
@@ -126,8 +128,8 @@ register(
     "error",
     "a definition that calls itself",
     """
-Definitions are written out where they are called, so they cannot go round in a circle. Sequences in time have a place of their own in the
-language (`s[t+1] = f(s[t], a[t])`), which comes later.
+Definitions are written out where they are called, so they cannot go round in a circle. Sequences in time have
+a place of their own in the language (`s[t+1] = f(s[t], a[t])`), which comes later.
 """,
 )
 register(
@@ -143,8 +145,8 @@ register(
     "error",
     "a dimension without a usable size",
     """
-The size of a dimension is a whole number above zero, or a formula of numbers and of dimensions that have one: `dim M = 144, P = 2 * M`.
-Leave the size out (`dim M`) and the data tells it.
+The size of a dimension is a whole number above zero, or a formula of numbers and of dimensions that have one:
+`dim M = 144, P = 2 * M`. Leave the size out (`dim M`) and the data tells it.
 """,
 )
 register(
@@ -152,8 +154,8 @@ register(
     "error",
     "a constant that is not a number",
     """
-`const λ = 0.5` is a number, or a formula of numbers and of constants above it. Arrays as constants come later; until then,
-declare an `observed` and bring it with the data, or a `param`.
+`const λ = 0.5` is a number, or a formula of numbers and of constants above it. Arrays as constants come
+later; until then, declare an `observed` and bring it with the data, or a `param`.
 """,
 )
 register(
@@ -161,9 +163,9 @@ register(
     "error",
     "layers that do not fit",
     """
-A module is a chain of layers: `module Enc : R[M] -> R[N] = linear >> tanh >> linear`. The last layer that can set a shape takes the
-declared output. Layers: `linear`, `mlp(128, 128, silu)`, `conv`, any function of one number (`relu`, `tanh`, `sh`), or
-`python("package.module:Class")`.
+A module is a chain of layers: `module Enc : R[M] -> R[N] = linear >> tanh >> linear`. The last layer that can
+set a shape takes the declared output. Layers: `linear`, `mlp(128, 128, silu)`, `conv`, any function of one
+number (`relu`, `tanh`, `sh`), or `python("package.module:Class")`.
 """,
 )
 register(
@@ -179,8 +181,9 @@ register(
     "error",
     "a module of the user's own Python",
     """
-A spec is data: reading, checking, explaining or compiling it runs none of its author's code. `python("package.module:Class")` breaks
-with this, so it must be asked for on the command line, by whoever trusts the spec: `--allow-python`.
+A spec is data: reading, checking, explaining or compiling it runs none of its author's code.
+`python("package.module:Class")` breaks with this, so it must be asked for on the command line, by whoever
+trusts the spec: `--allow-python`.
 """,
 )
 register(
@@ -188,8 +191,9 @@ register(
     "error",
     "a star between two vectors",
     """
-`*` multiplies by a number, and between maps it is convolution (`D[k] * z[k]`). Between two vectors of one dimension it could be either, so it is written
-out: `a ⊙ b` entry by entry, `a'b` the dot product, `conv(a, b)` the convolution.
+`*` multiplies by a number, and between maps it is convolution (`D[k] * z[k]`). Between two vectors of one
+dimension it could be either, so it is written out: `a ⊙ b` entry by entry, `a'b` the dot product, `conv(a,
+b)` the convolution.
 """,
 )
 register(
@@ -206,7 +210,8 @@ register(
     "error",
     "a power that is not defined here",
     """
-A number has any power, a vector has powers entry by entry. For a matrix `W^2` could be `W W` or `W ⊙ W`; write which. The exponent is a number.
+A number has any power, a vector has powers entry by entry. For a matrix `W^2` could be `W W` or `W ⊙ W`;
+write which. The exponent is a number.
 """,
 )
 register(
@@ -214,9 +219,10 @@ register(
     "error",
     "bars around a matrix",
     """
-`|x|` is the absolute value of a number and, for a vector, the sum of absolute values (the L1 norm). Around a matrix it could be that, or the
-determinant. Write `||W||_1` for the sum of absolute values, `logdet(W)` for the logarithm of the determinant.
-`||x||` is the Euclidean (for matrices, Frobenius) norm, `||x||_1` and `||x||_inf` are the others.
+`|x|` is the absolute value of a number and, for a vector, the sum of absolute values (the L1 norm). Around a
+matrix it could be that, or the determinant. Write `||W||_1` for the sum of absolute values, `logdet(W)` for
+the logarithm of the determinant. `||x||` is the Euclidean (for matrices, Frobenius) norm, `||x||_1` and
+`||x||_inf` are the others.
 """,
 )
 register(
@@ -224,7 +230,8 @@ register(
     "error",
     "an argument that does not fit its function",
     """
-Each function of the catalogue says which shapes it takes: `logdet` a square matrix, `trace` a square matrix, `dot` two vectors of one dimension.
+Each function of the catalogue says which shapes it takes: `logdet` a square matrix, `trace` a square matrix,
+`dot` two vectors of one dimension.
 """,
 )
 register(
@@ -232,7 +239,8 @@ register(
     "error",
     "something that cannot stand here",
     """
-Quoted text, comparisons and `:` have their places (settings, constraints, brackets), and a formula is not one of them.
+Quoted text, comparisons and `:` have their places (settings, constraints, brackets), and a formula is not one
+of them.
 """,
 )
 register(
@@ -240,7 +248,9 @@ register(
     "error",
     "a setting that does not exist",
     """
-The settings of the `train` block are listed by `ebdsl explain train`. A setting stands on a line of its own: `epochs 20`.
+A setting stands on a line of its own: `epochs 20`. There are `data`, `epochs`, `batch`, `lr`, `optimizer`,
+`seed`, `dtype`, `device`, `holdout`, `steps`, `tolerance`, `restarts`, `checkpoint_steps` and
+`checkpoint_seconds`.
 """,
 )
 register(
@@ -256,8 +266,8 @@ register(
     "error",
     "--set names nothing",
     """
-`--set NAME=VALUE` changes a constant (`--set λ=0.3`), the size of a dimension (`--set N=64`) or a setting of the `train` block
-(`--set epochs=3`). The name must be one of the spec's or of the settings'.
+`--set NAME=VALUE` changes a constant (`--set λ=0.3`), the size of a dimension (`--set N=64`) or a setting of
+the `train` block (`--set epochs=3`). The name must be one of the spec's or of the settings'.
 """,
 )
 register(
@@ -265,7 +275,8 @@ register(
     "error",
     "`infer … by …` that does not fit",
     """
-`infer z by Enc` tells how a trained model answers for the latent `z`: by a module or a formula of the observed variables that has z's shape.
+`infer z by Enc` tells how a trained model answers for the latent `z`: by a module or a formula of the
+observed variables that has z's shape.
 """,
 )
 register(
@@ -273,8 +284,8 @@ register(
     "error",
     "has its place in the grammar and comes later",
     """
-The language has a place for time, recurrences, derivatives, expectations over noise and plans; this version reads them but cannot use
-them yet. It says so instead of doing something else.
+The language has a place for time, recurrences, derivatives, expectations over noise and plans; this version
+reads them but cannot use them yet. It says so instead of doing something else.
 """,
 )
 register(
@@ -282,7 +293,7 @@ register(
     "error",
     "an energy that grows beyond bounds",
     """
-Definitions are written out where they are called. `a(y) = y'y`, `b(y) = a(y) + a(y)`, `c(y) = b(y) + b(y)` and so on doubles with
-each line. Say what is meant in one: `2^20 ||y||^2`.
+Definitions are written out where they are called. `a(y) = y'y`, `b(y) = a(y) + a(y)`, `c(y) = b(y) + b(y)`
+and so on doubles with each line. Say what is meant in one: `2^20 ||y||^2`.
 """,
 )
