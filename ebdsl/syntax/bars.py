@@ -240,7 +240,7 @@ def _before_sign(level: list[_Item], order: int, kind: str) -> bool:
 
 
 def _lean(text: str, begin: int, finish: int) -> str:
-    """``"open"`` for a space on the left alone, ``"close"`` for one on the right alone; brackets are as good as spaces."""
+    """``"open"`` for a space on the left alone, ``"close"`` for one on the right alone; a bracket counts as one."""
     left = begin == 0 or text[begin - 1].isspace() or text[begin - 1] in "([{,;="
     right = finish >= len(text) or text[finish].isspace() or text[finish] in ")]},;_^'²³ᵀ"
     return "" if left == right else "open" if left else "close"

@@ -1,22 +1,21 @@
-"""The words for what cannot be read: what was found, and what could have stood there."""
+"""The words for a statement that cannot be read: what was found, and what was probably meant."""
 
 from __future__ import annotations
 
 import difflib
-import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from lark import Token
 
 from ebdsl.diagnostics import Diagnostic, Fix, Label, Span
+from ebdsl.syntax import ast
 from ebdsl.syntax.layout import KEYWORDS
-from ebdsl.syntax.tokens import end, span, start
+from ebdsl.syntax.tokens import CLOSERS, OPENERS, end, span, start
 
-_OPERANDS = frozenset({"NUMBER", "LPAR", "FNAME"})
 _MEANT = {
     "COMMA": "`,`",
     "EQUAL": "`=`",
-    "COLON": "`:`",
     "RPAR": "`)`",
     "RSQ": "`]`",
     "RBRACE": "`}`",
@@ -26,52 +25,43 @@ _MEANT = {
     "THEN": "`>>`",
     "DOTS": "`..`",
     "BY": "`by`",
-    "DIFF": "`dz`",
-    "ABSR": "`|`",
-    "NORMR": "`||`",
-    "MEMBER": "`in`",
+    "BARR": "a closing bar",
+    "MEMBER": "`:`",
     "PARTIAL": "`∂`",
-    "SUB": "a subscript",
-    "SLASH": "`/`",
+    "CARET": "`^`",
     "$END": "the end of the line",
 }
-_LOOKALIKES = {
-    "“": '"',
-    "”": '"',
-    "„": '"',
-    "‘": "'",
-    "`": "'",
-    "´": "'",
-    "⟨": "(",
-    "⟩": ")",
-    "【": "[",
-    "】": "]",
-    "、": ",",
-    "。": ".",
-    "∕": "/",
-    "⁄": "/",
-    "ǀ": "|",
-    "│": "|",
-    "¦": "|",
-    "—": "-",
-    "‐": "-",
-    "‑": "-",
-    "⇒": "->",
-    "↦": "->",
-    "≫": ">>",
+_SHAPES = {
+    "MODEL": "`model sparse_coding`",
+    "DIM": "`dim M = 144, N`",
+    "INDEX": "`index k in 1..K`",
+    "ROLE": "`latent z : R[N]`",
+    "time": "`time t in 0..T`",
+    "noise": "`noise u ~ normal(0, 1) : R[N]`",
+    "CONST": "`const λ = 0.5`",
+    "MODULE": "`module Enc : R[M] -> R[N] = linear >> sh`",
+    "infer": "`infer z by Enc`",
+    "plan": "`plan a by min_a E`",
+    "KEY": "`epochs 10`",
 }
-_FOREIGN = {
-    "@": ("a product is written side by side: `W z`", " "),
-    "&": ("", None),
-    "!": ("", None),
-    "?": ("", None),
-    "∇": ("gradients are derived, not written; a derivative is `∂f(y)/∂y`", None),
-    "←": ("an update is derived from the energy, not written", None),
-    "≠": ("", None),
-    "∑": ("", None),
-    "%": ("a comment starts with `#`", "#"),
-    "ⁿ": ("write `^n`", "^n"),
+_OTHER_WORDS = {
+    "input": "observed",
+    "output": "observed",
+    "data": "observed",
+    "parameter": "param",
+    "weight": "param",
+    "variable": "latent",
+    "hidden": "latent",
+    "constant": "const",
+    "dimension": "dim",
+    "network": "module",
+    "function": "module",
 }
+_WORDS = "epochs batch lr seed data strategy optimizer steps device encoder schedule learn"
+_SETTINGS = frozenset(_WORDS.split())
+_INFIX = frozenset({"OPERATOR", "SLASH", "CARET"})
+_SIGNS = frozenset({"PLUS", "MINUS"})
+_OPERATORS = _INFIX | _SIGNS
 
 
 def too_large(most: int) -> Diagnostic:
@@ -92,167 +82,341 @@ def many(problems: list[Diagnostic], most: int) -> tuple[Diagnostic, ...]:
     return (*ordered[:most], Diagnostic("EB0119", f"{len(rest)} more errors follow; is this a spec?", rest[0].labels))
 
 
-# ------------------------------------------------------------------ characters
+@dataclass(frozen=True)
+class Stop:
+    """Where reading stopped: the statement's tokens, the index of the one that cannot stand there (or their
+    number, for a line that ends too early), and the terminals that could."""
+
+    tokens: Sequence[Token]
+    at: int
+    accepts: Collection[str]
+
+    @property
+    def token(self) -> Token | None:
+        return self.tokens[self.at] if self.at < len(self.tokens) else None
+
+    @property
+    def kind(self) -> str:
+        return self.token.type if self.token is not None else "$END"
+
+    @property
+    def before(self) -> Token | None:
+        return self.tokens[self.at - 1] if self.at else None
+
+    @property
+    def where(self) -> Span:
+        return span(self.token) if self.token is not None else _after(self.tokens[-1])
+
+    @property
+    def opening(self) -> str:
+        """The terminal of the statement's first word."""
+        return self.tokens[0].type
 
 
-def broken_characters(text: str, tokens: Sequence[Token]) -> list[Diagnostic]:
-    """One finding for each run of characters that the language does not know."""
-    out: list[Diagnostic] = []
-    at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        at += 1
-        if token.type == "COMMAND":
-            out.append(_command(token))
-        if token.type != "JUNK":
-            continue
-        run = [token]
-        while at < len(tokens) and tokens[at].type == "JUNK" and start(tokens[at]) == end(run[-1]):
-            run.append(tokens[at])
-            at += 1
-        out.append(_junk(text, run))
-    return out
+def _after(token: Token) -> Span:
+    return Span(end(token), end(token) + 1)
 
 
-def _junk(text: str, run: list[Token]) -> Diagnostic:
-    first = str(run[0])
-    where = Span(start(run[0]), end(run[-1]))
-    if first == '"':
-        return Diagnostic(
-            "EB0109", "this quoted text does not end", (Label(where, "opened here"),), ('add the closing `"`',)
-        )
-    if first == "_":
-        return Diagnostic(
-            "EB0102",
-            "a subscript is missing after `_`",
-            (Label(where),),
-            ("write `W_k`, or `W[k]` for an entry",),
-        )
-    help_: tuple[str, ...] = ()
-    fix = None
-    meant = "".join(_LOOKALIKES.get(str(t)) or _plain(str(t)) for t in run)
-    if meant:
-        help_ = (f"{_code(first)} is not `{meant[0]}`; write `{meant}`",)
-        fix = Fix(where, meant)
-    elif first in _FOREIGN and len(run) == 1:
-        hint, instead = _FOREIGN[first]
-        help_ = (hint,) if hint else ()
-        fix = Fix(where, instead) if instead is not None else None
-    return Diagnostic("EB0102", f"{_describe(run)} is no part of the language", (Label(where),), help_, fix)
-
-
-def _describe(run: list[Token]) -> str:
-    first = str(run[0])
-    if len(run) > 1:
-        return f"what starts with {_code(first)} and is {len(run)} characters long"
-    return f"`{first}`" if first.isprintable() else f"the invisible character {_code(first)}"
-
-
-def _code(character: str) -> str:
-    name = unicodedata.name(character, "").lower()
-    return f"U+{ord(character):04X}" + (f" ({name})" if name else "")
-
-
-def _plain(character: str) -> str:
-    """The ASCII that a full-width or slanted character stands for, or nothing."""
-    plain = unicodedata.normalize("NFKC", character)
-    return plain if plain != character and plain.isascii() and plain.isprintable() else ""
-
-
-def _command(token: Token) -> Diagnostic:
-    return Diagnostic(
-        "EB0113",
-        f"the LaTeX command `{token}` is not understood here",
-        (Label(span(token)),),
-        ("write it out as mathematics",),
-    )
-
-
-# ------------------------------------------------------------------ statements
-
-
-def unexpected(text: str, tokens: Sequence[Token], token: Token, accepts: Collection[str]) -> Diagnostic:
-    """Say what is wrong at ``token``, where any of ``accepts`` could have stood."""
+def unexpected(tokens: Sequence[Token], token: Token | None, accepts: Collection[str]) -> Diagnostic:
+    """Say what is wrong at ``token`` (None: at the end), where any of ``accepts`` could have stood."""
     at = next((i for i, t in enumerate(tokens) if t is token), len(tokens))
-    before = tokens[at - 1] if at else None
-    for rule in (_first_word, _numbers, _power_sign, _equality):
-        found = rule(tokens, at, accepts)
+    stop = Stop(tokens, at, set(accepts))
+    for rule in _RULES:
+        found = rule(stop)
         if found is not None:
             return found
-    wanted = _wanted(accepts, before)
-    where = span(token) if at < len(tokens) else Span(end(tokens[-1]), end(tokens[-1]) + 1)
-    found_text = "the line ends" if at == len(tokens) else f"`{token}` does not belong here"
-    if wanted and "an expression" in wanted and before is not None:
-        message = f"something is missing after `{before}`" if at == len(tokens) else found_text
-    elif at == len(tokens) and wanted:
-        message = f"the line ends where {_listed(wanted)} is expected"
-    else:
-        message = found_text
+    wanted = _wanted(stop)
+    shape = _shape(stop)
     help_ = (f"expected {_listed(wanted)}",) if wanted else ()
-    return Diagnostic("EB0101", message, (Label(where),), help_)
+    if shape:
+        help_ = (*help_, f"such a line reads {shape}")
+    return Diagnostic("EB0101", _message(stop, wanted), (Label(stop.where),), help_)
 
 
-def _wanted(accepts: Collection[str], before: Token | None) -> list[str]:
+def _message(stop: Stop, wanted: list[str]) -> str:
+    if stop.token is not None:
+        return f"`{stop.token}` does not belong here"
+    if wanted and wanted[0] == "an expression" and stop.before is not None:
+        return f"something is missing after `{_head(stop.tokens, stop.at - 1)}`"
+    if stop.opening in ("ROLE", "CONST", "MODULE", "DIM", "INDEX", "MODEL", "INFER", "KEY"):
+        return f"this `{stop.tokens[0]}` line is not complete"
+    return f"the line ends where {_listed(wanted)} is expected" if wanted else "the line ends too early"
+
+
+def _head(tokens: Sequence[Token], at: int) -> str:
+    """``min_z`` for its last token."""
+    if tokens[at].type == "SUB" and at:
+        return tokens[at - 1] + tokens[at]
+    return str(tokens[at])
+
+
+def _wanted(stop: Stop) -> list[str]:
+    accepts = stop.accepts
     words: list[str] = []
-    if accepts >= _OPERANDS:
-        if before is not None and "CARET" in accepts:
-            words.append("an operator")
-        else:
-            words.append("an expression")
-    elif "FNAME" in accepts or ("NAME" in accepts and "LBRACE" in accepts):
+    if "NUMBER" in accepts and "LPAR" in accepts:
+        words.append("an operator" if "OPERATOR" in accepts else "an expression")
+    elif "OPERATOR" in accepts:
+        words.append("an operator")
+    elif "NAME" in accepts and "LBRACE" in accepts:
         words.append("a domain such as `R[N]`")
     elif "NAME" in accepts:
         words.append("a name")
-    elif "NUMBER" in accepts:
-        words.append("a number")
-    return words + [
-        said for kind, said in _MEANT.items() if kind in accepts and not (kind == "LPAR" or _minor(kind, accepts))
-    ]
-
-
-def _minor(kind: str, accepts: Collection[str]) -> bool:
-    """Possible there, and hardly what was meant."""
-    if kind in ("SLASH", "LSQ", "SUB", "PARTIAL", "MEMBER") and len(accepts) > 4:
-        return True
-    return kind in ("DOTS", "ARROW", "THEN") and len(accepts) > 12
+    rare = {"LPAR", "LSQ", "PARTIAL"} if words else set()
+    if words == ["an operator"]:
+        rare |= {"CARET", "MEMBER", "DOTS"}
+    return words + [said for kind, said in _MEANT.items() if kind in accepts and kind not in rare]
 
 
 def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
-def _first_word(tokens: Sequence[Token], at: int, accepts: Collection[str]) -> Diagnostic | None:
-    """``latnet z : R[N]``: the statement starts with a word that is nearly a keyword."""
+def _shape(stop: Stop) -> str:
+    depth = sum((t.type in OPENERS) - (t.type in CLOSERS) for t in stop.tokens[: stop.at])
+    if depth or "OPERATOR" in stop.accepts:
+        return ""
+    return _SHAPES.get(str(stop.tokens[0]), _SHAPES.get(stop.opening, ""))
+
+
+# ------------------------------------------------------------------ what was probably meant
+
+Rule = Callable[[Stop], Diagnostic | None]
+
+
+def _first_word(stop: Stop) -> Diagnostic | None:
+    """``latnet z : R[N]``: the line starts with a word that is nearly a keyword, or with none we know."""
+    tokens = stop.tokens
     first = tokens[0]
-    if first.type not in ("NAME", "FNAME") or at == 0 or str(first) in KEYWORDS:
+    if first.type not in ("NAME", "FNAME") or (first.type == "FNAME" and stop.kind != "COLON"):
         return None
-    if len(tokens) < 2 or tokens[1].type not in ("NAME", "FNAME", "COLON"):
+    second = tokens[1].type if len(tokens) > 1 else ""
+    declares = any(token.type in ("COLON", "TILDE", "BY", "MEMBER") for token in tokens[:4])
+    if first == "train":
+        help_ = "`train` stands alone on its line, with the settings indented under it"
+        return Diagnostic("EB0107", "a `train` line holds nothing else", (Label(span(first)),), (help_,))
+    word = _keyword_like(str(first))
+    if str(first).lower() in _SETTINGS and second in ("NAME", "NUMBER", "FNAME", "STRING") and not declares:
+        help_ = f"a setting such as `{first}` stands indented under `train`"
+        return Diagnostic("EB0107", f"no line starts with `{first}`", (Label(span(first)),), (help_,))
+    if not (declares or (word and second in ("NAME", "FNAME")) or (second in ("NAME", "") and stop.kind == "$END")):
         return None
-    if at < len(tokens) and tokens[at].type not in ("COLON", "MEMBER", "TILDE", "COMMA", "EQUAL", "DOTS", "NAME"):
+    if word:
+        return Diagnostic(
+            "EB0107",
+            f"no line starts with `{first}`",
+            (Label(span(first)),),
+            (f"did you mean `{word}`?",),
+            Fix(span(first), word),
+        )
+    help_ = "a declaration starts with its role, as in `latent z : R[N]`; a definition reads `E(y, z) = ...`"
+    return Diagnostic("EB0107", f"no line starts with `{first}`", (Label(span(first)),), (help_,))
+
+
+def _keyword_like(word: str) -> str | None:
+    near = difflib.get_close_matches(word.lower(), [*KEYWORDS, *_OTHER_WORDS], 1, 0.75)
+    return _OTHER_WORDS.get(near[0], near[0]) if near else None
+
+
+def _doubled(stop: Stop) -> Diagnostic | None:
+    """``**`` and ``==``, as in programs."""
+    token, before = stop.token, stop.before
+    if token is None or before is None or end(before) != start(token):
         return None
-    near = difflib.get_close_matches(
-        str(first).lower(), [*KEYWORDS, "input", "output", "parameter", "variable"], 1, 0.7
-    )
-    meant = {"input": "observed", "output": "observed", "parameter": "param", "variable": "latent"}
-    word = meant.get(near[0], near[0]) if near else None
-    if word is None and not any(token.type == "COLON" for token in tokens):
+    meant = {("*", "*"): "^", ("=", "="): "=", (":", "="): "=", ("*", "^"): "^"}.get((str(before), str(token)))
+    if meant is None:
         return None
+    where = span(before).to(span(token))
     return Diagnostic(
-        "EB0107",
-        f"no line starts with `{first}`",
-        (Label(span(first)),),
-        (f"did you mean `{word}`?",) if word else ("a declaration starts with its role, as in `latent z : R[N]`",),
-        Fix(span(first), word) if word else None,
+        "EB0101",
+        f"`{before}{token}` is no operator",
+        (Label(where),),
+        (f"a power is written `{meant}`" if meant == "^" else f"write `{meant}`",),
+        Fix(where, meant),
     )
 
 
-def _numbers(tokens: Sequence[Token], at: int, accepts: Collection[str]) -> Diagnostic | None:
-    if 0 < at < len(tokens) and tokens[at].type == "NUMBER" and tokens[at - 1].type == "NUMBER":
-        return numbers(tokens[at - 1], tokens[at])
+def _assigned(stop: Stop) -> Diagnostic | None:
+    """``E(y) := y`` stops at the colon."""
+    after = stop.tokens[stop.at + 1] if stop.at + 1 < len(stop.tokens) else None
+    if stop.kind != "COLON" or after is None or after.type != "EQUAL":
+        return None
+    where = stop.where.to(span(after))
+    return Diagnostic("EB0101", "`:=` is no operator", (Label(where),), ("write `=`",), Fix(where, "="))
+
+
+def _between(stop: Stop) -> Diagnostic | None:
+    """Two operators with nothing between them."""
+    return _clash(stop.tokens, stop.at) if stop.token is not None else None
+
+
+def _clash(tokens: Sequence[Token], at: int) -> Diagnostic | None:
+    token, before = tokens[at], tokens[at - 1] if at else None
+    if before is None:
+        return None
+    if token.type in _INFIX and before.type in _OPERATORS:
+        message = f"something is missing between `{before}` and `{token}`"
+    elif token.type in _INFIX and (before.type in ("EQUAL", "COMMA", "BARL") or before.type in OPENERS):
+        message = f"something is missing before `{token}`"
+    elif before.type in _OPERATORS and (token.type in ("EQUAL", "COMMA", "BARR") or token.type in CLOSERS):
+        message = f"something is missing after `{before}`"
+    else:
+        return None
+    return Diagnostic("EB0101", message, (Label(span(before).to(span(token))),), ("expected an expression",))
+
+
+def misplaced_operator(tokens: Sequence[Token]) -> Diagnostic | None:
+    """An operator without its operand, whichever way bars are read."""
+    for at in range(1, len(tokens)):
+        found = _clash(tokens, at)
+        if found is not None:
+            return found
+    last = tokens[-1]
+    if last.type in _OPERATORS:
+        help_ = ("expected an expression",)
+        return Diagnostic("EB0101", f"something is missing after `{last}`", (Label(_after(last)),), help_)
     return None
 
 
-def numbers(left: Token, right: Token) -> Diagnostic:
+def _missing_sign(stop: Stop) -> Diagnostic | None:
+    """``latent z R[N]``, ``const λ 0.5``, ``R[M] unit columns``: one sign is missing before what stands there."""
+    if stop.token is None or stop.before is None or stop.opening not in ("ROLE", "CONST", "MODULE", "DIM", "INDEX"):
+        return None
+    typed = any(token.type == "MEMBER" for token in stop.tokens[: stop.at])
+    if (
+        stop.opening in ("ROLE", "MODULE")
+        and not typed
+        and "MEMBER" in stop.accepts
+        and stop.kind in ("NAME", "LBRACE")
+    ):
+        sign = ":"
+    elif stop.opening in ("DIM", "CONST") and "EQUAL" in stop.accepts and stop.kind in ("NUMBER", "FNAME", "MINUS"):
+        sign = "="
+    elif typed and "COMMA" in stop.accepts and stop.kind == "NAME" and stop.opening != "INDEX":
+        sign = ","
+    elif stop.opening == "INDEX" and not typed and "MEMBER" in stop.accepts and stop.kind == "NUMBER":
+        sign = "in"
+    else:
+        return None
+    room = Span(end(stop.before), start(stop.token))
+    fix = Fix(room, ", " if sign == "," else f" {sign} ")
+    shape = _SHAPES.get(str(stop.tokens[0]), _SHAPES[stop.opening])
+    help_ = (f"such a line reads {shape}",) if sign != "," else ("constraints follow the domain after a comma",)
+    return Diagnostic("EB0101", f"`{sign}` is missing before `{stop.token}`", (Label(stop.where),), help_, fix)
+
+
+def _model_name(stop: Stop) -> Diagnostic | None:
+    if stop.opening != "MODEL" or len(stop.tokens) < 2:
+        return None
+    where = span(stop.tokens[1]).to(span(stop.tokens[-1]))
+    word = "_".join("".join(c if c.isalnum() else " " for c in " ".join(stop.tokens[1:])).split())
+    if not word or not word[0].isalpha():
+        return None
+    return Diagnostic(
+        "EB0101", "a model's name is one word", (Label(where),), (f"write `model {word}`",), Fix(where, word)
+    )
+
+
+def _no_equals(stop: Stop) -> Diagnostic | None:
+    """An expression on its own defines nothing."""
+    if stop.kind != "$END" or "EQUAL" not in stop.accepts or stop.opening in _SHAPES:
+        return None
+    whole = span(stop.tokens[0]).to(span(stop.tokens[-1]))
+    return Diagnostic(
+        "EB0101",
+        "this line defines nothing: it has no `=`",
+        (Label(whole),),
+        ("an energy is a function with a name, as in `E(y, z) = ...`",),
+    )
+
+
+def _range_without_end(stop: Stop) -> Diagnostic | None:
+    if stop.accepts != {"CARET"} or stop.before is None or stop.before.type != "RBRACE":
+        return None
+    return Diagnostic(
+        "EB0101",
+        "the range of this sum has no upper end",
+        (Label(span(stop.before)),),
+        ("write `Σ_{k=1}^K` or `Σ_{k=1..K}`",),
+    )
+
+
+def _derivative(stop: Stop) -> Diagnostic | None:
+    """``∂y`` alone."""
+    if not any(token.type == "PARTIAL" for token in stop.tokens[: stop.at]):
+        return None
+    if stop.accepts != {"PARTIAL"} and not ("SLASH" in stop.accepts and "OPERATOR" not in stop.accepts):
+        return None
+    help_ = ("a derivative is written `∂f(y)/∂y`",)
+    return Diagnostic("EB0101", "this derivative does not say by what", (Label(stop.where),), help_)
+
+
+def _comparison(stop: Stop) -> Diagnostic | None:
+    if stop.kind != "COMPARE":
+        return None
+    return Diagnostic(
+        "EB0101",
+        f"`{stop.token}` compares, which an expression does not",
+        (Label(stop.where),),
+        ("a bound belongs to the declaration, as in `latent z : R[N], >= 0`",),
+    )
+
+
+def _braces(stop: Stop) -> Diagnostic | None:
+    if stop.kind != "LBRACE" or "LPAR" not in stop.accepts:
+        return None
+    return Diagnostic("EB0101", "braces do not group here", (Label(stop.where),), ("group with `(` and `)`",))
+
+
+_RULES: tuple[Rule, ...] = (
+    _doubled,
+    _assigned,
+    _first_word,
+    _missing_sign,
+    _model_name,
+    _range_without_end,
+    _derivative,
+    _comparison,
+    _between,
+    _braces,
+    _no_equals,
+)
+
+
+# ------------------------------------------------------------------ bars
+
+
+def lonely_bar(tokens: Sequence[Token], found: Diagnostic) -> Diagnostic:
+    """What to say instead, where bars cannot be paired: an operator is missing its operand, or ``P(y|x)``."""
+    clash = misplaced_operator(tokens)
+    if clash is not None:
+        return clash
+    at = next((at for at, token in enumerate(tokens) if start(token) == found.labels[0].span.start), 0)
+    around = [tokens[i].type if 0 <= i < len(tokens) else "" for i in range(at - 3, at + 3)]
+    if found.code == "EB0105" and around[:3] == ["FNAME", "LPAR", "NAME"] and around[4:] == ["NAME", "RPAR"]:
+        given = f"{tokens[at - 3]}({tokens[at - 1]}, {tokens[at + 1]})"
+        return replace(found, help=(f"what is given is an argument like any other: `{given}`",))
+    return found
+
+
+# ------------------------------------------------------------------ what the grammar would let pass
+
+
+def slips(tokens: Sequence[Token]) -> Diagnostic | None:
+    """What reads as something, and was hardly meant: numbers side by side, a ``min`` that does not say of what."""
+    for at in range(1, len(tokens)):
+        left, right = tokens[at - 1], tokens[at]
+        if left.type == right.type == "NUMBER":
+            return _numbers(left, right)
+        if left.type == "NAME" and left in _OVER and right.type in ("NAME", "FNAME", "BARL", "FUNC", "SUMOP", "MINOP"):
+            help_ = (f"write `{left}_z` to run over z",)
+            return Diagnostic("EB0101", f"`{left}` does not say over what", (Label(span(left)),), help_)
+    return None
+
+
+_OVER = frozenset({"min", "max", "argmin", "argmax", "softmin"})
+
+
+def _numbers(left: Token, right: Token) -> Diagnostic:
     """``1.2.3`` and ``2 3``."""
     glued = end(left) == start(right)
     message = f"`{left}{right}` is not a number" if glued else f"two numbers side by side: {left} and {right}"
@@ -260,17 +424,10 @@ def numbers(left: Token, right: Token) -> Diagnostic:
     return Diagnostic("EB0108", message, (Label(span(left).to(span(right))),), help_)
 
 
-def _power_sign(tokens: Sequence[Token], at: int, accepts: Collection[str]) -> Diagnostic | None:
-    if 0 < at < len(tokens) and tokens[at].type == tokens[at - 1].type == "STAR":
-        where = span(tokens[at - 1]).to(span(tokens[at]))
-        return Diagnostic(
-            "EB0101", "`**` is no operator", (Label(where),), ("a power is written `^`",), Fix(where, "^")
-        )
-    return None
-
-
-def _equality(tokens: Sequence[Token], at: int, accepts: Collection[str]) -> Diagnostic | None:
-    if 0 < at < len(tokens) and tokens[at].type == tokens[at - 1].type == "EQUAL":
-        where = span(tokens[at - 1]).to(span(tokens[at]))
-        return Diagnostic("EB0101", "`==` is no operator", (Label(where),), ("write one `=`",), Fix(where, "="))
-    return None
+def left_of_equals(left: ast.Expr) -> Diagnostic:
+    help_ = "define a name, as in `E(y, z) = ...`, or a recurrence, as in `s[t+1] = ...`"
+    if isinstance(left, ast.Call | ast.Product):
+        help_ = "an argument is a plain name, as in `E(y, z) = ...`; a step in time is an index, as in `z[t+1] = ...`"
+    if isinstance(left, ast.Call) and any(isinstance(arg, ast.Product) for arg in left.args):
+        help_ = "a comma parts the arguments, as in `E(y, z) = ...`"
+    return Diagnostic("EB0111", "this cannot stand to the left of =", (Label(left.span),), (help_,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from lark import Token
 
@@ -162,7 +162,7 @@ def _with_comments(rows: list[Row], found: Layout, lines: _Lines) -> list[Row]:
         out.append(replace(row, comment="  ".join(filter(None, said))))
     for token in own[at:]:
         out.append(_comment(token, out[-1].depth if out else 0, 0, lines))
-    gaps = [False, *(below.first > above.last + 1 for above, below in zip(out, out[1:], strict=False))]
+    gaps = [False, *(below.first > above.last + 1 for above, below in pairwise(out))]
     return [replace(row, blank=gap) for row, gap in zip(out, gaps, strict=True)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lark import Token
 
 from ebdsl.syntax.spellings import GREEK
-from ebdsl.syntax.tokens import closing, end, kind_at, make, start
+from ebdsl.syntax.tokens import end, kind_at, make, partners, start
 
 _SIGNS = {
     "sum": ("BIGSUM", "Σ"),
@@ -49,14 +49,12 @@ _SIGNS = {
     "varepsilon": ("NAME", "ε"),
     "varphi": ("NAME", "φ"),
 }
-_FUNCTIONS = frozenset("log ln exp det sin cos tan sinh cosh tanh min max argmin argmax".split())
-_SPACING = frozenset(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle limits nolimits quad qquad".split()
-    + [",", ";", ":", "!", " "]
-)
-_ALPHABETS = frozenset(
-    "mathrm mathbf mathcal mathbb mathit mathsf boldsymbol bm operatorname text textrm textbf textit mathop".split()
-)
+_NAMES = "log ln exp det sin cos tan sinh cosh tanh min max argmin argmax"
+_FUNCTIONS = frozenset(_NAMES.split())
+_SIZES = "left right big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle limits nolimits quad qquad"
+_SPACING = frozenset([*_SIZES.split(), ",", ";", ":", "!", " "])
+_FONTS = "mathrm mathbf mathcal mathbb mathit mathsf boldsymbol bm operatorname text textrm textbf textit mathop"
+_ALPHABETS = frozenset(_FONTS.split())
 _ACCENTS = {
     "hat": "\u0302",
     "bar": "\u0304",
@@ -71,6 +69,7 @@ def plain(tokens: list[Token]) -> list[Token]:
     """The tokens without the commands that are understood."""
     if all(token.type != "COMMAND" for token in tokens):
         return tokens
+    closing = partners(tokens)
     fractions: dict[int, str] = {}  # index of a brace -> what stands there instead
     out: list[Token] = []
     dropped: set[int] = set()
@@ -96,12 +95,12 @@ def plain(tokens: list[Token]) -> list[Token]:
         elif name in _SIGNS:
             out.append(make(*_SIGNS[name], *where))
         elif name in _ALPHABETS or name in _ACCENTS:
-            _letter(tokens, at, _ACCENTS.get(name, ""), out, dropped)
+            _letter(tokens, at, closing, _ACCENTS.get(name, ""), out, dropped)
         elif name in ("frac", "dfrac", "tfrac") and kind_at(tokens, at + 1) == "LBRACE":
-            _fraction(tokens, at, fractions, out)
+            _fraction(tokens, at, closing, fractions, out)
         elif name == "sqrt" and kind_at(tokens, at + 1) == "LBRACE":
             out.append(make("NAME", "sqrt", *where))
-            fractions[at + 1], fractions[closing(tokens, at + 1)] = "(", ")"
+            fractions[at + 1], fractions[closing[at + 1]] = "(", ")"
         else:
             out.append(token)
     return _joined(out)
@@ -116,13 +115,13 @@ def _follows(tokens: list[Token], at: int, words: tuple[str, ...]) -> bool:
     return at + 1 < len(tokens) and str(tokens[at + 1]) in words
 
 
-def _fraction(tokens: list[Token], at: int, instead: dict[int, str], out: list[Token]) -> None:
+def _fraction(tokens: list[Token], at: int, closing: dict[int, int], instead: dict[int, str], out: list[Token]) -> None:
     r"""``\frac{a}{b}`` -> ``((a)/(b))``, with the inner parentheses only where something needs them."""
-    above = closing(tokens, at + 1)
+    above = closing[at + 1]
     if kind_at(tokens, above + 1) != "LBRACE":
         out.append(tokens[at])
         return
-    below = closing(tokens, above + 1)
+    below = closing[above + 1]
     derivative = tokens[at + 2] == "\\partial" and kind_at(tokens, above + 2) == "COMMAND"
     bare_above = derivative or above - at == 3
     bare_below = derivative or below - above == 3
@@ -132,14 +131,16 @@ def _fraction(tokens: list[Token], at: int, instead: dict[int, str], out: list[T
     instead[below] = ")" if bare_below else "))"
 
 
-def _letter(tokens: list[Token], at: int, accent: str, out: list[Token], dropped: set[int]) -> None:
+def _letter(
+    tokens: list[Token], at: int, closing: dict[int, int], accent: str, out: list[Token], dropped: set[int]
+) -> None:
     r"""``\mathcal{D}`` is D, ``\hat{y}`` is ŷ."""
     if kind_at(tokens, at + 1) == "STAR":  # \operatorname*
         dropped.add(at + 1)
         at += 1
     inner = at + 1
     if kind_at(tokens, inner) == "LBRACE":
-        shut = closing(tokens, inner)
+        shut = closing[inner]
         word = "".join(tokens[inner + 1 : shut])
         dropped.update(range(inner, shut + 1))
         if word.isalnum():

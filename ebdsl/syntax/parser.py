@@ -10,7 +10,8 @@ from lark.exceptions import UnexpectedInput
 
 from ebdsl.diagnostics import Checked, Diagnostic, Label, Source, Span
 from ebdsl.syntax import ast, bars, words
-from ebdsl.syntax.complaints import broken_characters, many, too_large, unexpected
+from ebdsl.syntax.characters import broken_characters
+from ebdsl.syntax.complaints import left_of_equals, lonely_bar, many, slips, too_large, unexpected
 from ebdsl.syntax.layout import Layout, Line, layout, opens_statement
 from ebdsl.syntax.tokens import CLOSERS, OPENERS, end, grammar, lex, make, span, start
 
@@ -133,7 +134,11 @@ def _read(
     tokens = words.retype(line, names, setting=setting)
     tokens, trouble = bars.resolve(text, tokens)
     if trouble:
-        problems.extend(trouble)
+        problems.append(lonely_bar(tokens, trouble[0]))
+        return []
+    slip = slips(tokens)
+    if slip is not None:
+        problems.append(slip)
         return []
     machine = grammar().parse_interactive("")
     try:
@@ -142,8 +147,7 @@ def _read(
         last = tokens[-1]
         statements: list[ast.Statement] = machine.feed_token(make("$END", "", end(last), end(last)))
     except UnexpectedInput as error:
-        token = getattr(error, "token", tokens[-1])
-        problems.append(unexpected(text, tokens, token, machine.accepts()))
+        problems.append(unexpected(tokens, getattr(error, "token", None), machine.accepts()))
         return []
     for statement in statements:
         node = too_deep(statement)
@@ -151,22 +155,9 @@ def _read(
             problems.append(_too_deep(node.span))
             return []
         if isinstance(statement, ast.Equation) and not isinstance(statement.left, ast.Index):
-            problems.append(
-                Diagnostic(
-                    "EB0111",
-                    "this cannot stand to the left of =",
-                    (Label(statement.left.span),),
-                    (_left_help(statement.left),),
-                )
-            )
+            problems.append(left_of_equals(statement.left))
             return []
     return statements
-
-
-def _left_help(left: ast.Expr) -> str:
-    if isinstance(left, ast.Call | ast.Product) and left.span.end > left.span.start:
-        return "an argument is a plain name, as in `E(y, z) = ...`; a step in time is an index, as in `z[t+1] = ...`"
-    return "define a name, as in `E(y, z) = ...`, or a recurrence, as in `s[t+1] = ...`"
 
 
 def _deepest(tokens: list[Token]) -> Token | None:

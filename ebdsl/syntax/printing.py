@@ -193,7 +193,7 @@ def _spell(tokens: list[Token], at: int, style: Style, open_: list[str]) -> str:
         return "|" if typed in ("|", "∣") else "||" if ascii_ else "‖"
     if kind == "SUMOP" or (kind == "ENCLOSING" and typed in ("∫", "int")):
         word = _BIG_NAMES.get(typed, typed)
-        if ascii_ and word in ("sum", "prod") and kind_at(tokens, at + 1) not in ("SUB", "SUBBRACE"):
+        if ascii_ and word in ("sum", "prod") and kind_at(tokens, at + 1) == "LPAR":
             return typed  # `sum (z)` is the function
         return word if ascii_ else BIG.get(word, word)
     if kind == "ENCLOSING":
@@ -291,7 +291,7 @@ def _gap(
     if at in heads and heads[at] == heads.get(at - 1):
         return kind == "MEMBER" or previous == "MEMBER"
     if at - 1 in heads:  # the body starts here
-        return not (kind == "LSQ" and previous != "SUMOP") and not (kind in CLOSERS)
+        return not (kind == "LSQ" and previous != "SUMOP") and kind not in CLOSERS
     if previous in OPENERS or kind in CLOSERS:
         return False
     if kind in ("BARL", "BARR") and previous == kind:

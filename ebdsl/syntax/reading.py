@@ -38,11 +38,11 @@ def _bytes(name: str) -> bytes | Diagnostic:
     try:
         if not name or "\0" in name:
             raise FileNotFoundError(name)
-        if stat.S_ISDIR(os.stat(name).st_mode):
+        if stat.S_ISDIR(Path(name).stat().st_mode):
             inside = sorted(Path(name).glob("*.ebm"))[:3]
             help_ = ("did you mean " + " or ".join(f"`{file}`" for file in inside) + "?",) if inside else ()
             return Diagnostic("EB0122", f"{name} is a folder", (), help_)
-        with open(name, "rb") as file:
+        with Path(name).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return Diagnostic("EB0121", f"there is no file {name}", (), _near(name))

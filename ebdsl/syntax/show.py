@@ -95,7 +95,7 @@ def _product(factors: tuple[tuple[str, ast.Expr], ...]) -> str:
         if isinstance(factor, ast.BigOp) and at == len(factors) - 1:
             least = PRODUCT
         body = _at(factor, least)
-        if isinstance(factor, ast.Number) and at and operator == "":
+        if body[0] in "0123456789." and at and operator == "":
             body = f"({body})"
         between = _OPERATORS[operator] if at else ""
         if operator == "" and at == 1 and body[0] == "|" and _tight(factors[0][1]):

@@ -90,3 +90,15 @@ def closing(tokens: Sequence[Token], opener: int) -> int:
             if depth <= 0:
                 return at
     return len(tokens) - 1
+
+
+def partners(tokens: Sequence[Token]) -> dict[int, int]:
+    """For every opening bracket the index of the one that closes it; the last index where none does."""
+    found: dict[int, int] = {}
+    stack: list[int] = []
+    for at, token in enumerate(tokens):
+        if token.type in OPENERS:
+            stack.append(at)
+        elif token.type in CLOSERS and stack:
+            found[stack.pop()] = at
+    return {**dict.fromkeys(stack, len(tokens) - 1), **found}

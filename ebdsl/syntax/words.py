@@ -30,17 +30,16 @@ BIG_WORDS = {
 """Words that are big operators when a subscript follows, and the terminal of each."""
 
 _SIGNS = {
-    **{sign: "SUMOP" for sign in ("BIGSUM", "BIGPROD", "INTEGRAL")},
-    **{sign: "OPERATOR" for sign in ("STAR", "ELEMENTWISE", "DOT", "CROSS")},
+    **dict.fromkeys(("BIGSUM", "BIGPROD", "INTEGRAL"), "SUMOP"),
+    **dict.fromkeys(("STAR", "ELEMENTWISE", "DOT", "CROSS"), "OPERATOR"),
     "ELEMENT": "MEMBER",
     "ROOT": "FUNC",
     "INFINITY": "NAME",
     "SUBPLUS": "PLUS",
 }
 
-PREFIX_FUNCTIONS = frozenset(
-    "log ln exp det logdet tr trace sqrt sin cos tan sinh cosh tanh sign sgn abs norm rank diag".split()
-)
+_PREFIX = "log ln exp det logdet tr trace sqrt sin cos tan sinh cosh tanh sign sgn abs norm rank diag"
+PREFIX_FUNCTIONS = frozenset(_PREFIX.split())
 """Functions that mathematicians write without parentheses: ``log det W``, ``log|x|``, ``√x``."""
 
 _OPERANDS = frozenset(
@@ -48,6 +47,8 @@ _OPERANDS = frozenset(
     | {"BIGSUM", "BIGPROD", "INTEGRAL", "INFINITY", "SUMOP", "MINOP", "ENCLOSING"}
 )
 """What an operand starts with."""
+
+_BARE = _OPERANDS - {"LPAR", "STRING"}
 
 _TYPED = frozenset({"COLON", "EQUAL", "TILDE", "ELEMENT"})
 """What comes after the name of a declaration."""
@@ -61,7 +62,7 @@ class Declared:
     functions: frozenset[str]
     definitions: frozenset[str]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.values or name in self.functions or name in self.definitions
 
 
@@ -141,6 +142,8 @@ def retype(line: Line, names: Declared, *, setting: bool = False) -> list[Token]
         _part(tokens, kind)
     tokens[0].type = kind
     rest = tokens[1:]
+    if kind == "MODEL":
+        return tokens  # `model mean_blur` is one name, whatever its parts are
     if kind == "KEY":
         if rest and rest[0].type in ("EQUAL", "COLON"):
             rest = rest[1:]
@@ -203,9 +206,8 @@ def _pieces(token: Token, follower: str, *, layers: bool, setting: bool) -> list
     if (
         word in BIG_WORDS
         and rest
-        and not layers  # max_pool is a layer, min_prob_flow a strategy
-        and (follower in _OPERANDS or follower in ("MINUS", "LSQ", "LBRACE"))
-        and not (setting and follower == "LPAR")
+        and not layers  # max_pool is a layer, and min_prob_flow a strategy
+        and not (setting and (follower == "LPAR" or follower not in _OPERANDS | {"MINUS", "LSQ", "LBRACE"}))
     ):
         return [make(BIG_WORDS[word], word, start(token), cut), make("SUB", "_" + rest, cut, end(token))]
     if word == "E" and rest and follower == "LSQ":
@@ -307,7 +309,7 @@ def _name(tokens: list[Token], at: int, names: Declared, follower: str) -> None:
             token.type = "FNAME"  # F = ... and then F(y): a slide leaves out the argument
     elif token in BIG_WORDS and follower == "SUBBRACE":
         token.type = BIG_WORDS[token]
-    elif token == "int" and follower in _OPERANDS:
+    elif (token == "int" and follower in _OPERANDS) or (token in ("sum", "prod") and follower in _BARE):
         token.type = "SUMOP"
     elif token == "partial" and follower in ("NAME", "LPAR"):
         token.type = "PARTIAL"

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebdsl.diagnostics import Diagnostic, Fix, Label, Source, Span
-from ebdsl.diagnostics import render
+from ebdsl.diagnostics import Diagnostic, Fix, Label, Source, Span, render
 from ebdsl.diagnostics.catalogue import CATALOGUE
 
 Golden = Callable[[str, str], None]

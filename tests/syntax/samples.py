@@ -70,7 +70,11 @@ E(s, a) = Σ_t C(s[t], a[t])
 plan a by min_a E
 """,
     "index k in 1..K\nE = 1\n",
-    "observed y_hat : R[M]\nlatent ẑ : sphere[N]\nparam Λ : positive definite[N, N], V : low-rank(3)[M, N] >= 0\nE(y_hat, ẑ) = ŷ' ŷ\n",
+    """observed y_hat : R[M]
+latent   ẑ : sphere[N]
+param    Λ : positive definite[N, N], V : low-rank(3)[M, N] >= 0
+E(y_hat, ẑ) = ŷ' ŷ
+""",
 )
 
 SLIDES = (
@@ -106,7 +110,7 @@ SLIDES = (
     "observed z ∈ ℝ^{M×N}",
     "latent z in onehot(K), w : R+[N]",
     "latent z : {0,1}^N, x : ball(1)[N], c : R₊",
-    "const a = 1, b = 2, c : R[N] = file(\"x.npy\")",
+    'const a = 1, b = 2, c : R[N] = file("x.npy")',
     "index i, j ∈ {1, …, K}",
     "time t = 0..T",
     "noise u ~ normal(0, 1) : R[64], v : R ~ normal(0, ½)",

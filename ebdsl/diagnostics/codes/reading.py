@@ -181,7 +181,8 @@ register(
     "error",
     "too large for a spec",
     """
-A spec is a page of mathematics; 256 KiB is the most that is read. Data belongs in its own file, which the `train` block names.
+A spec is a page of mathematics; 256 KiB is the most that is read. Data belongs in its own file, which the
+`train` block names.
 """,
 )
 register(
