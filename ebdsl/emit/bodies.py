@@ -6,8 +6,9 @@ import math
 
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
-from ebdsl.emit.tensors import Scope, Value, aligned, is_tight
+from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
+from ebdsl.emit.values import Value, aligned, is_tight
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.infer.core import Decision
 from ebdsl.infer.penalties import Penalty, merged
@@ -391,9 +392,7 @@ class InferBody:
         self.line(f"minimum = {minimum.code}")
         self.answer(
             z,
-            self._prox(
-                z, list(dict(p.penalties).get(z, ())), "minimum", text if is_tight(text) else f"({text})", rank
-            ),
+            self._prox(z, list(dict(p.penalties).get(z, ())), "minimum", text if is_tight(text) else f"({text})", rank),
         )
         self.finish_at_answer()
 

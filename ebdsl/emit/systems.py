@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.tensors import Scope, Value, aligned
+from ebdsl.emit.tensors import Scope
+from ebdsl.emit.values import Value, aligned
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.build import mul, neg, power

@@ -1,7 +1,6 @@
 """From index notation to PyTorch text: contractions become matrix products, the rest broadcasts.
 
-A :class:`Value` is a Python expression and the axes of its tensor, in order. :class:`Scope` is a
-function body under construction: what is used twice is computed once and gets a name.
+:class:`Scope` is a function body under construction: what is used twice is computed once and gets a name.
 """
 
 from __future__ import annotations
@@ -11,8 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ebdsl.emit.economy import economical
+from ebdsl.emit.products import contracted
 from ebdsl.emit.text import tuple_text
-from ebdsl.model.algebra import addends, contract, expand, signature
+from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, union
+from ebdsl.model.algebra import expand, signature
 from ebdsl.model.ir import (
     BATCH,
     Add,
@@ -37,19 +39,6 @@ from ebdsl.model.ir import (
 GUESS = {"batch": 1024}
 FREE_GUESS = 64
 LONG = 72  # an expression longer than this gets a name: for the reader, and for the line
-
-
-@dataclass(frozen=True)
-class Value:
-    """``code`` evaluates to a tensor with ``axes``; ``tight`` where it needs no brackets."""
-
-    code: str
-    axes: tuple[Axis, ...] = ()
-    tight: bool = True
-
-    @property
-    def atom(self) -> str:
-        return self.code if self.tight else f"({self.code})"
 
 
 @dataclass
@@ -98,13 +87,13 @@ class Scope:
                 go(c)
 
         for n in nodes:
-            go(economical(n, self))
+            go(economical(n))
 
     # ----------------------------------------------------------------- nodes
 
     def emit(self, node: Node) -> Value:
         """The value of a node."""
-        return self._emit(economical(node, self))
+        return self._emit(economical(node))
 
     def tensor(self, node: Node, axes: Sequence[Axis]) -> Value:
         """The value with its axes in the given order and all of them there (broadcast by ``expand``)."""
@@ -114,13 +103,13 @@ class Scope:
         if missing:
             sizes = ", ".join(str(self.dim(a.dim)) if a in missing else "-1" for a in axes)
             if value.axes:
-                return Value(f"{_bracket(code)}.expand({sizes})", tuple(axes))
+                return Value(f"{bracket(code)}.expand({sizes})", tuple(axes))
             return Value(f"{self.constant(value)}.expand({', '.join(self.dim(a.dim) for a in axes)})", tuple(axes))
         return Value(code, tuple(axes), is_tight(code))
 
     def constant(self, value: Value) -> str:
         """A number's text as a tensor's."""
-        if _is_number(value.code):
+        if is_number(value.code):
             return f"torch.full((), {value.code}, dtype={self.like}.dtype, device={self.like}.device)"
         return f"torch.as_tensor({value.code}, dtype={self.like}.dtype, device={self.like}.device)"
 
@@ -161,12 +150,12 @@ class Scope:
                 axes = union(*(v.axes for v in values))
                 texts = [aligned(v, axes) if len(values) > 1 else v.code for v in values]
                 texts = [
-                    self.constant(v) if not v.axes and _is_number(v.code) else t
+                    self.constant(v) if not v.axes and is_number(v.code) else t
                     for v, t in zip(values, texts, strict=True)
                 ]
                 template = SCALARS[atom].torch
                 if not template.startswith("torch."):
-                    texts = [_bracket(t) for t in texts]
+                    texts = [bracket(t) for t in texts]
                 code = template.format(*texts)
                 return Value(code, axes, is_tight(code))
             case Delta(left, right):
@@ -189,13 +178,13 @@ class Scope:
         """``code[index]`` where fixed positions are picked and repeated axes taken on the diagonal."""
         if any(isinstance(i, int) for i in index):
             picked = ", ".join(":" if isinstance(i, Axis) else str(i) for i in index)
-            code = f"{_bracket(code)}[{picked}]"
+            code = f"{bracket(code)}[{picked}]"
         axes = [i for i in index if isinstance(i, Axis)]
         while len(set(axes)) < len(axes):
             twice = next(a for a in axes if axes.count(a) > 1)
             i = axes.index(twice)
             j = axes.index(twice, i + 1)
-            code = f"{_bracket(code)}.diagonal(dim1={i}, dim2={j})"
+            code = f"{bracket(code)}.diagonal(dim1={i}, dim2={j})"
             axes = [a for k, a in enumerate(axes) if k not in (i, j)] + [twice]
         return Value(code, tuple(axes))
 
@@ -225,10 +214,10 @@ class Scope:
         text = ""
         for sign, v in ordered:
             piece = aligned(v, axes)
-            if sign < 0 and not _is_product(piece):
-                piece = _bracket(piece)
+            if sign < 0 and not is_product(piece):
+                piece = bracket(piece)
             if not text:
-                text = piece if sign > 0 else f"-{_bracket(piece)}"
+                text = piece if sign > 0 else f"-{bracket(piece)}"
             else:
                 text += f" {'+' if sign > 0 else '-'} {piece}"
         return Value(text, axes, False)
@@ -278,16 +267,16 @@ class Scope:
         missing = [a for a in inner if a not in value.axes]
         code = aligned(value, (*mine, *inner), explicit=True)
         if missing or not value.axes:
-            if not value.axes and _is_number(value.code):
+            if not value.axes and is_number(value.code):
                 code = self.constant(value)
             sizes = ["-1" if a in value.axes else self.dim(a.dim) for a in (*mine, *inner)]
             if sizes:
-                code = f"{_bracket(code)}.expand({', '.join(sizes)})"
+                code = f"{bracket(code)}.expand({', '.join(sizes)})"
         # axes of outer that this argument has not, but that lie between those it has
         spread = [a for a in outer if a in value.axes or any(b in value.axes for b in outer[: outer.index(a)])]
         if len(spread) != len(mine):
             parts = ", ".join(":" if a in value.axes else "None" for a in spread)
-            code = f"{_bracket(code)}[{parts}, ...]"
+            code = f"{bracket(code)}[{parts}, ...]"
         return code
 
     def _call_module(
@@ -327,208 +316,29 @@ class Scope:
                 Value(f"{v.atom}.reciprocal()", v.axes) if v.axes else Value(f"(1 / {v.atom})", ()) for v in lower
             ]
             lower = []
-        value = self._contract(upper, axes) if upper else None
+        value = contracted(upper, axes, self._volume) if upper else None
         for v in lower:
             if value is None:
                 value, scale = Value(f"{number(scale)} / {v.atom}", v.axes, False), 1.0
                 continue
             both = union(value.axes, v.axes)
             left = aligned(value, both)
-            if not (is_tight(left) or _is_product(left)):
+            if not (is_tight(left) or is_product(left)):
                 left = f"({left})"
-            value = Value(f"{left} / {_bracket(aligned(v, both))}", both, False)
+            value = Value(f"{left} / {bracket(aligned(v, both))}", both, False)
         assert value is not None
         if scale == 1.0:
             return value
         if scale == -1.0:
             return Value(f"-{value.atom}", value.axes, False)
-        body = value.code if value.tight or (_is_product(value.code) and "@" not in value.code) else f"({value.code})"
+        body = value.code if value.tight or (is_product(value.code) and "@" not in value.code) else f"({value.code})"
         return Value(f"{number(scale)} * {body}", value.axes, False)
-
-    def _contract(self, values: list[Value], axes: tuple[Axis, ...]) -> Value:
-        values, left = list(values), list(axes)
-        while len(values) > 1:
-            best: tuple[tuple[float, float], int, int, tuple[Axis, ...]] | None = None
-            for i in range(len(values)):
-                for j in range(i + 1, len(values)):
-                    both = union(values[i].axes, values[j].axes)
-                    others = {a for k, v in enumerate(values) if k not in (i, j) for a in v.axes}
-                    gone = tuple(a for a in left if a in both and a not in others)
-                    out = self._volume([a for a in both if a not in gone])
-                    before = self._volume(values[i].axes) + self._volume(values[j].axes)
-                    rank = (out - before if out > before else 0.0, self._volume(both))
-                    if best is None or rank < best[0]:
-                        best = (rank, i, j, gone)
-            assert best is not None
-            _, i, j, gone = best
-            joined = self._pair(values[i], values[j], gone)
-            left = [a for a in left if a not in gone]
-            values = [v for k, v in enumerate(values) if k not in (i, j)] + [joined]
-        return reduced(values[0], tuple(left)) if left else values[0]
 
     def _volume(self, axes: Sequence[Axis]) -> float:
         return math.prod(self.extent(a.dim) or GUESS.get(str(a.dim), FREE_GUESS) for a in axes)
 
-    def _pair(self, a: Value, b: Value, gone: tuple[Axis, ...]) -> Value:
-        # what only one of the two has is summed first
-        for_a = tuple(x for x in gone if x not in b.axes)
-        for_b = tuple(x for x in gone if x not in a.axes)
-        if for_a or for_b:
-            a = reduced(a, for_a) if for_a else a
-            b = reduced(b, for_b) if for_b else b
-            gone = tuple(x for x in gone if x not in for_a and x not in for_b)
-        if not gone:
-            axes = union(a.axes, b.axes)
-            if a.code == b.code and a.axes == b.axes and a.axes:
-                return Value(f"{a.atom}.square()", axes)
-            left, right = aligned(a, axes), aligned(b, axes)
-            left = left if is_tight(left) or (_is_product(left) and "@" not in left and "/" not in left) else f"({left})"
-            return Value(f"{left} * {_bracket(right)}", axes, False)
-        shared = [x for x in a.axes if x in b.axes and x not in gone]
-        only_a = [x for x in a.axes if x not in b.axes]
-        only_b = [x for x in b.axes if x not in a.axes]
-        if not shared and len(gone) == 1:
-            product = self._matmul(a, b, gone[0])
-            if product is not None:
-                return product
-        if not only_a or not only_b:
-            product = self._pair(a, b, ())
-            return reduced(product, gone)
-        letters: dict[Axis, str] = {BATCH: "b"}
-        pool = iter("ijklmnopqrstuvwxyzacdefgh")
-        for x in (*a.axes, *b.axes):
-            if x not in letters:
-                letters[x] = next(pool)
-        out = union(tuple(x for x in a.axes if x not in gone), tuple(x for x in b.axes if x not in gone))
-        spec = ",".join("".join(letters[x] for x in v.axes) for v in (a, b)) + "->" + "".join(letters[x] for x in out)
-        return Value(f'torch.einsum("{spec}", {a.code}, {b.code})', out)
-
-    def _matmul(self, a: Value, b: Value, over: Axis) -> Value | None:
-        """``a @ b`` for matrices and vectors, the sample's axis kept in front."""
-        if BATCH in b.axes and BATCH not in a.axes:
-            a, b = b, a
-        elif BATCH not in (*a.axes, *b.axes) and over == BATCH:
-            return None
-        if len(a.axes) > 2 and a.axes[-1] != over:
-            if len(b.axes) > 2 and b.axes[-1] == over:
-                a, b = b, a
-            else:
-                return None
-        if len(b.axes) > 2 or not a.axes or not b.axes:
-            return None
-        if len(a.axes) == 1 and len(b.axes) == 2 and b.axes[-1] == over:
-            a, b = b, a
-        left = a.atom if a.axes[-1] == over else f"{a.atom}.T"
-        right = b.atom if b.axes[0] == over else f"{b.atom}.T"
-        out = tuple(x for x in a.axes if x != over) + tuple(x for x in b.axes if x != over)
-        return Value(f"{left} @ {right}", out, False)
-
 
 # --------------------------------------------------------------------------- helpers
-
-
-def economical(node: Node, scope: Scope) -> Node:
-    """Squares multiplied out where leaving them whole would make a tensor that no operand has.
-
-    ``Σ_m (y_bm - W_mk)²`` would need a (b, m, k) array; ``Σ y² - 2 Σ y W + Σ W²`` needs matrix products.
-    """
-    from ebdsl.model.algebra import transform
-
-    def leaf(n: Node) -> Node | None:
-        if not isinstance(n, Sum):
-            return None
-        body = n.body
-        rest: tuple[Node, ...] = ()
-        if isinstance(body, Mul):
-            squares = [f for f in body.factors if isinstance(f, Pow)]
-            if len(squares) != 1:
-                return None
-            rest = tuple(f for f in body.factors if f is not squares[0])
-            body = squares[0]
-        if not (isinstance(body, Pow) and body.exponent == Lit(2.0) and isinstance(body.base, Add)):
-            return None
-        if any(t.free == body.base.free for t in body.base.terms):
-            return None
-        from ebdsl.model.algebra import multiply
-        from ebdsl.model.build import add
-
-        return add(*(contract(multiply(t, *rest), n.axes) for t in addends(add(*_square(body.base.terms)))))
-
-    return transform(node, leaf)
-
-
-def _square(terms: tuple[Node, ...]) -> list[Node]:
-    """The square of a sum, each cross product once."""
-    from ebdsl.model.algebra import freshen, multiply
-    from ebdsl.model.build import lit, power
-
-    out: list[Node] = []
-    for k, t in enumerate(terms):
-        out.append(power(t, 2) if not isinstance(t, Mul) else multiply(*(power(f, 2) for f in t.factors)))
-        out += [multiply(lit(2), t, freshen(u)) for u in terms[k + 1 :]]
-    return out
-
-
-def union(*axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """All axes, those of the longest operand in its order, the sample's first."""
-    order = sorted(axes, key=len, reverse=True)
-    result: list[Axis] = []
-    for group in order:
-        for k, a in enumerate(group):
-            if a not in result:
-                after = [result.index(x) for x in group[k + 1 :] if x in result]
-                result.insert(min(after), a) if after else result.append(a)
-    if BATCH in result:
-        result.remove(BATCH)
-        result.insert(0, BATCH)
-    return tuple(result)
-
-
-def aligned(value: Value, axes: tuple[Axis, ...], explicit: bool = False) -> str:
-    """The text of ``value`` so that it broadcasts against a tensor with ``axes``."""
-    order = tuple(a for a in axes if a in value.axes)
-    code, changed = value.code, False
-    if order != value.axes:
-        if len(order) == 2:
-            code = f"{value.atom}.T"
-        else:
-            code = f"{value.atom}.permute({', '.join(str(value.axes.index(a)) for a in order)})"
-        changed = True
-    if order and len(order) < len(axes):
-        first = axes.index(order[0])
-        tail = [a in order for a in axes[first:]]
-        if not all(tail):
-            base = code if changed else value.atom
-            if all(tail[: len(order)]) and len(order) > 1:
-                code = f"{base}[..., {', '.join(['None'] * (len(tail) - len(order)))}]"
-            else:
-                code = f"{base}[{', '.join(':' if there else 'None' for there in tail)}]"
-    return code
-
-
-def reduced(value: Value, axes: tuple[Axis, ...]) -> Value:
-    """``value.sum(...)`` over axes that it has."""
-    places = [value.axes.index(a) for a in axes]
-    rest = tuple(a for a in value.axes if a not in axes)
-    if not rest:
-        return Value(f"{value.atom}.sum()", ())
-    n = len(value.axes)
-    if len(places) == 1:
-        where = "-1" if places[0] == n - 1 else str(places[0])
-    else:
-        where = (
-            f"({', '.join(str(p - n) if p >= n - len(places) and min(places) > 0 else str(p) for p in sorted(places))})"
-        )
-    return Value(f"{value.atom}.sum({where})", rest)
-
-
-def number(value: float) -> str:
-    """The shortest text of a number."""
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    if math.isinf(value):
-        return "math.inf" if value > 0 else "-math.inf"
-    return repr(value)
 
 
 def signature_axes(key: Node, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
@@ -562,44 +372,3 @@ def stem(node: Node) -> str:
 
 def _walk(node: Node) -> list[Node]:
     return [node, *(n for c in node.children for n in _walk(c))]
-
-
-def _is_number(code: str) -> bool:
-    try:
-        float(code)
-    except ValueError:
-        return False
-    return True
-
-
-def is_tight(code: str) -> bool:
-    """Whether a text can be followed by ``.method()`` as it stands: no operator outside brackets."""
-    depth = 0
-    for k, c in enumerate(code):
-        if c in "([{":
-            depth += 1
-        elif c in ")]}":
-            depth -= 1
-        elif depth == 0 and (c in " -" if k else c == "-"):
-            return False
-    return True
-
-
-def _is_product(code: str) -> bool:
-    """No ``+`` or ``-`` outside brackets."""
-    depth = 0
-    for k, c in enumerate(code):
-        if c in "([{":
-            depth += 1
-        elif c in ")]}":
-            depth -= 1
-        elif depth == 0 and c in "+-" and (k == 0 or code[k - 1] == " "):
-            return False
-    return True
-
-
-def _bracket(code: str) -> str:
-    return code if is_tight(code) else f"({code})"
-
-
-__all__ = ["Scope", "Value", "aligned", "expand", "is_tight", "reduced", "union"]
