@@ -77,7 +77,13 @@ def consider(problem: Problem) -> Decision | Refusal:
     form = quadratic(smooth, problem.latents[0]) if len(problem.latents) == 1 else None
     whole_quadratic = form is not None or _degree_two(smooth, latents)
     shape = curvature(smooth, latents)
-    convex = shape in ("convex", "affine", "constant") and all(s.domain.row.convex for s in problem.latents)
+    if shape not in ("convex", "affine", "constant"):
+        return Refusal(
+            NAME, f"the energy is not known to be convex in {problem.names}: one start could end at a saddle"
+        )
+    for s in problem.latents:
+        if not s.domain.row.convex:
+            return Refusal(NAME, f"{s.domain} is not convex: one start could end in a poor minimum")
     one_step = (
         form is not None and form.diagonal and len(problem.latents) == 1 and not _tied(problem.latents[0], penalties)
     )
@@ -92,9 +98,9 @@ def consider(problem: Problem) -> Decision | Refusal:
     ]
     prox_text = " and ".join(prox) or "no prox"
     facts = [f"the part without kinks is {'quadratic' if whole_quadratic else 'smooth'} in {problem.names}"]
-    facts.append(f"it is {'convex' if convex else 'not known to be convex'}")
+    facts.append("it is convex")
     facts += [f"{s.name}: {', '.join(p.kind for p in found)} penalty" for s, found in penalties.items() if found]
-    if one_step and convex:
+    if one_step:
         kind, algorithm, cost = "once", f"nothing couples the entries: one step of {prox_text} is exact", "one pass"
     else:
         kind = "iterate"
@@ -103,10 +109,10 @@ def consider(problem: Problem) -> Decision | Refusal:
         algorithm = f"accelerated proximal gradient with restart ({prox_text}; {how}; {step})"
         cost = "n² a step" if gram else "a gradient a step"
     return Decision(
-        NAME, f"min over {problem.names}", algorithm, "global" if convex else "local", cost, tuple(facts), (),
+        NAME, f"min over {problem.names}", algorithm, "global", cost, tuple(facts), (),
         Proximal(
             problem.latents, smooth, tuple((s, tuple(found)) for s, found in penalties.items()), form, gram,
-            whole_quadratic, kind if convex else "iterate",
+            whole_quadratic, kind,
         ),
     )  # fmt: skip
 
