@@ -58,7 +58,7 @@ register(
         spellings=("step", "heaviside"),
         doc="1 where x > 0, else 0",
         latex=r"\mathbb{{1}}[{0} > 0]",
-        torch="({0} > 0).to(({0}).dtype)",
+        torch="torch.relu(torch.sign({0}))",
         numpy=lambda x: np.where(np.asarray(x) > 0, 1.0, 0.0),
         derivative=lambda args: (ZERO,),
         range=(0.0, 1.0),
