@@ -107,7 +107,29 @@ def into_folder(
     with folder.lock():
         found_folder(folder, live, seen, data, settings)
         introduce(live, seen, folder, report)
-        return go(live, folder, report, fresh=True)
+        return with_pictures(go(live, folder, report, fresh=True), seen, report)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What pictures are drawn of."""
+
+    model: Any
+    spec_model: Model
+    data: Observations
+
+
+def with_pictures(outcome: Outcome, seen: Observations, report: Report) -> Outcome:
+    """Draw what was learned, unless training was cut short. A picture that cannot be drawn is a warning."""
+    if outcome.ending == "interrupted" or outcome.folder is None:
+        return outcome
+    from ebdsl.plots import after_training
+
+    live, model = outcome.session, outcome.session.program.model
+    live.network.eval()
+    fitted = Fitted(live.network, model, seen)
+    drawn = after_training(outcome.folder.path, fitted, lambda found: report.warn([found], model.source))
+    return replace(outcome, pictures=tuple(drawn))
 
 
 def found_folder(
@@ -168,7 +190,7 @@ def take_up(
         live = live_session(built, seen, chosen)
         if saved is None:
             introduce(live, seen, folder, report)
-            return go(live, folder, report, fresh=True)
+            return with_pictures(go(live, folder, report, fresh=True), seen, report)
         report.warn(resume(live, saved), theirs)
         per_epoch = loop.steps_per_epoch(live.learner, len(live.data), chosen)
         last, step = chosen.epochs * per_epoch, live.position.step
@@ -179,7 +201,8 @@ def take_up(
         else:
             report.say(f"going on with {path} from step {step} of {last}")
         folder.update(options=chosen.to_json())
-        return go(live, folder, report, offset=saved.facts.get("metrics"))
+        outcome = go(live, folder, report, offset=saved.facts.get("metrics"))
+        return with_pictures(outcome, seen, report)
 
 
 def go(s: Session, folder: Folder | None, report: Report, *, fresh: bool = False, offset: Any = None) -> Outcome:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ebdsl
-from ebdsl.commands.verbs.new import TEMPLATE
+from ebdsl.commands.verbs.new import template
 from ebdsl.diagnostics.catalogue import CATALOGUE
 from tests.commands.test_files import GOOD
 
@@ -282,7 +282,7 @@ def test_phases_can_be_printed(cli, good, phase) -> None:
 
 def test_a_new_spec_is_right_and_formatted_as_we_would(cli, tmp_path) -> None:
     assert cli("new", "mine").code == 0
-    assert (tmp_path / "mine.ebm").read_text(encoding="utf-8") == TEMPLATE.format(name="mine")
+    assert (tmp_path / "mine.ebm").read_text(encoding="utf-8") == template("mine")
     done = cli("check", "mine.ebm")
     assert done.code == 0 and done.err == ""
     assert cli("new", "mine").code == 1

@@ -172,7 +172,7 @@ def test_a_full_disk_loses_nothing_that_was_kept(cli, tmp_path, spec, data) -> N
     done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 1 and "EB0808" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert "the state of step" in done.stderr
-    assert not [p for p in tmp_path.rglob("*.part")]
+    assert not list(tmp_path.rglob("*.part"))
     assert cli("train", "full", "--resume").code == 0
     assert cli("train", spec, "--out", "whole", *options.split()).code == 0
     assert curve(tmp_path / "full") == curve(tmp_path / "whole")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from typing import Literal
 
 import click
 
@@ -18,7 +19,7 @@ ORDER = 2
 @click.option("--ascii", "style", flag_value="ascii", help="lambda, sum_k, ||.||, W'")
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit with 1 and show what would change.")
 @click.option("-w", "--write", is_flag=True, help="Change the file in place.")
-def command(spec: str, style: str | None, only_check: bool, write: bool) -> int:
+def command(spec: str, style: Literal["unicode", "ascii"] | None, only_check: bool, write: bool) -> int:
     """Print SPEC in the one layout, comments kept. Without a style, letters stay as they are."""
     from pathlib import Path
 

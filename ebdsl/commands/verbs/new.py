@@ -40,6 +40,14 @@ train
 """
 
 
+def template(name: str) -> str:
+    """The template in the one layout."""
+    from ebdsl.syntax import format as formatted
+
+    text = TEMPLATE.format(name=name)
+    return formatted(text).value or text
+
+
 @click.command("new", short_help="Begin a spec from a commented template.")
 @click.argument("name")
 @click.option("-o", "--output", metavar="FILE", help="Where to; NAME.ebm without it, - for standard output.")
@@ -52,7 +60,7 @@ def command(name: str, output: str | None) -> None:
     name = Path(name).stem
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise click.UsageError(f"a model's name is letters, digits and _, beginning with a letter; {name!r} is not")
-    text = TEMPLATE.format(name=name)
+    text = template(name)
     if output == "-":
         click.echo(text, nl=False)
         return

@@ -251,15 +251,6 @@ too. `infer`, `eval` and `plot` use that text; the edited copy in the folder is 
 """,
 )
 register(
-    "EB0726",
-    "warning",
-    "no pictures",
-    """
-Training is done and everything else is in the run folder; only its pictures could not be drawn. Where
-matplotlib is missing, `pip install "ebdsl[plot]"` brings it; `ebdsl plot RUN` draws them at any time.
-""",
-)
-register(
     "EB0799",
     "error",
     "internal fault",
