@@ -14,7 +14,7 @@ from ebdsl.emit.economy import economical
 from ebdsl.emit.products import contracted
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, union
-from ebdsl.model.algebra import expand, signature
+from ebdsl.model.algebra import signature
 from ebdsl.model.ir import (
     BATCH,
     Add,

@@ -1,0 +1,73 @@
+"""A method body of ``infer`` under construction."""
+
+from __future__ import annotations
+
+from ebdsl.emit.context import Context
+from ebdsl.emit.systems import solve_code
+from ebdsl.emit.tensors import Scope
+from ebdsl.facts.quadratic import Quadratic
+from ebdsl.model.ir import Node, Symbol
+
+
+class Body:
+    """Lines of one method body. Rules ``answer`` for each latent and ``finish`` once."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.scope: Scope = context.scope()
+        self.answers: dict[Symbol, str] = {}
+        self.fixed: tuple[Symbol, ...] = ()  # latents that are given: finite ones, a value a row
+
+    @property
+    def lines(self) -> list[str]:
+        return self.scope.lines
+
+    @property
+    def like(self) -> str:
+        return self.context.like
+
+    @property
+    def observed_args(self) -> str:
+        return self.context.args(self.context.observed)
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def name(self, symbol: Symbol) -> str:
+        return self.context.name(symbol)
+
+    def beta_code(self, beta: Node | None) -> str:
+        return "1" if beta is None else self.scope.emit(beta).atom
+
+    def answer(self, symbol: Symbol, code: str) -> None:
+        """``code`` is the answer for a latent."""
+        self.line(f"{self.name(symbol)} = {code}")
+        self.answers[symbol] = self.name(symbol)
+
+    def solve(self, form: Quadratic) -> str:
+        return solve_code(self.scope, form, per_sample=True)
+
+    def finish(self, energy: str, residual: str, iterations: str) -> None:
+        entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
+        self.line(f"residual = {residual}")
+        self.line(f"return Inference({{{entries}}}, {energy}, residual, {iterations}, residual <= tolerance)")
+
+    def energy_call(self) -> str:
+        known = self.answers | {s: self.name(s) for s in self.fixed}
+        return f"self.energy({', '.join([self.observed_args, *(known[s] for s in self.context.latents)])})"
+
+    def finish_at_answer(self) -> None:
+        """A stationary point: the residual is the gradient that is left."""
+        self.finish(
+            self.energy_call(),
+            f"torch.zeros_like({self.like}.flatten(1)[:, 0])"
+            if self.context.observed[0].shape
+            else f"torch.zeros_like({self.like})",
+            "torch.ones_like(residual, dtype=torch.int64)",
+        )
+
+    def _energy_args(self, repeated: list[str], found: dict[Symbol, str]) -> str:
+        """Arguments of ``energy``: what is given, repeated for each start, then the latents in order."""
+        count = len(self.context.observed)
+        known = found | dict(zip(self.fixed, repeated[count:], strict=True))
+        return ", ".join([*repeated[:count], *(known[s] for s in self.context.latents)])

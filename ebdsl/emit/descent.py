@@ -1,0 +1,69 @@
+"""Descent from several starts as text."""
+
+from __future__ import annotations
+
+import math
+
+from ebdsl.emit.proximal import ProximalBody
+from ebdsl.emit.text import tuple_text
+from ebdsl.infer.rules.descent import Descent
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.ir import BATCH, Symbol
+
+
+class DescentBody(ProximalBody):
+    """A body that can go downhill through learned functions."""
+
+    def descent(self, d: Descent) -> None:
+        latents = d.latents
+        self.context.runtime |= {"descend", "starting_points", "lowest_rows"}
+        like = self.like
+        start = self._start(latents)
+        low, high = _span(latents)
+        observed = [self.name(s) for s in (*self.context.observed, *self.fixed)]
+        repeated = [f"{n}_each" for n in observed]
+        everyone = self._energy_args(repeated, dict(zip(latents, self._unpack(latents, "begin"), strict=True)))
+        self.line(f"begin = {start}")
+        self.line(f"count = {d.keep} if start is None else 1")
+        prox = self._prox_lines(d.penalties, latents) if all(_projects(s) for s in latents) else None
+        self.line("if start is None:")
+        self.line(f"    begin = starting_points(begin, {d.starts}, {low:g}, {high:g}, grid={d.grid})")
+        if d.keep < d.starts:
+            if prox is not None:
+                self.line("    begin = prox(begin, torch.zeros_like(begin[:, :1]))")
+            for n, r in zip(observed, repeated, strict=True):
+                self.line(f"    {r} = {n}.repeat_interleave({d.starts}, 0)")
+            self.line(f"    begin = lowest_rows(begin, self.energy({everyone}).reshape(-1, {d.starts}), count)")
+        for n, r in zip(observed, repeated, strict=True):
+            self.line(f"{r} = {n}.repeat_interleave(count, 0)")
+        node, texts, given_symbols = self._hoist(d.smooth, frozenset(latents))
+        inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
+        inner.count(with_batch(node))
+        value = inner.tensor(with_batch(node), (BATCH,))
+        names = [texts.get(s) or self.name(s) for s in given_symbols]
+        self._closure("smooth", names, latents, [*inner.lines, f"return {value.code}"])
+        where = tuple_text(
+            [f"{texts[s]}.repeat_interleave(count, 0)" if s in texts else f"{self.name(s)}_each" for s in given_symbols]
+        )
+        self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
+        for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
+            self.line(f"{self.name(s)} = {text}")
+        everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
+        self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
+        self.line("energy, best = energy.min(1)")
+        self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
+        for s in latents:
+            self.answer(s, f"{self.name(s)}[best]")
+        self.finish("energy", "residual[best]", "iterations[best]")
+
+
+def _projects(s: Symbol) -> bool:
+    return s.domain.kind == "real" or s.domain.row.project is not None
+
+
+def _span(latents: tuple[Symbol, ...]) -> tuple[float, float]:
+    """Where starts are looked for: the latents' bounds where they have them, else three units about zero."""
+    bounds = [s.domain.row.bounds(s.domain.args) for s in latents]
+    if all(math.isfinite(low) and math.isfinite(high) for low, high in bounds):
+        return min(b[0] for b in bounds), max(b[1] for b in bounds)
+    return (0.0 if all(b[0] == 0 for b in bounds) else -3.0), 3.0

@@ -1,0 +1,193 @@
+"""Accelerated proximal gradient as text: gradients, proximal operators, the call."""
+
+from __future__ import annotations
+
+from ebdsl.emit.context import called
+from ebdsl.emit.loops import LoopBody
+from ebdsl.emit.systems import symmetric_code
+from ebdsl.emit.text import tuple_text
+from ebdsl.emit.values import Value, aligned, is_tight
+from ebdsl.infer.penalties import Penalty, merged
+from ebdsl.infer.rules.proximal_gradient import Proximal
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.build import mul, neg, power
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.ir import BATCH, Axis, Node, Symbol
+
+
+class ProximalBody(LoopBody):
+    """A body that can minimise smooth plus prox-friendly."""
+
+    def _prox_lines(
+        self, penalties: tuple[tuple[Symbol, tuple[Penalty, ...]], ...], latents: tuple[Symbol, ...]
+    ) -> str | None:
+        """Define ``prox`` where there is anything to do; its name."""
+        if not any(p for _, p in penalties) and all(s.domain.kind == "real" for s in latents):
+            return None
+        found = dict(penalties)
+        body: list[str] = []
+        parts = self._unpack(latents, "point")
+        outs = []
+        for s, part in zip(latents, parts, strict=True):
+            rank = len(s.shape)
+            t = {0: "step[:, 0]", 1: "step"}.get(rank, f"step[(...,) + (None,) * {rank - 1}]")
+            code = self._prox(s, list(found.get(s, ())), part, t, rank)
+            if self._flat(latents):
+                self.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
+                self.line(f"    return {code}")
+                self.line("")
+                return "prox"
+            out = f"{self.name(s)}_new"
+            body.append(f"    {out} = {code}")
+            outs.append(out)
+        self.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
+        self.line("    step = torch.as_tensor(step, dtype=point.dtype, device=point.device).expand(point.shape[0], 1)")
+        self.lines.extend(body)
+        self.line(f"    return {self._pack(latents, outs)}")
+        self.line("")
+        return "prox"
+
+    def _prox(self, s: Symbol, penalties: list[Penalty], v: str, t: str, rank: int) -> str:
+        """Text of the proximal operator of one latent's penalties and domain at ``v``."""
+        at = fresh_index(s)
+        domain = s.domain
+        l1 = merged(penalties, "l1", at)
+        groups = [p for p in penalties if p.kind == "group"]
+        code = v
+        if domain.kind == "simplex":
+            l1 = None  # a constant there
+        if l1 is not None:
+            weight = self._weight(l1, at, t)
+            name = "nonnegative_soft_threshold" if domain.kind == "nonnegative" else "soft_threshold"
+            self.context.runtime.add(name)
+            code = f"{name}({code}, {weight})"
+        if groups:
+            (group,) = groups
+            if domain.kind == "nonnegative" and l1 is None:
+                code = f"({code}).clamp_min(0)"
+            self.context.runtime.add("group_soft_threshold")
+            dims = ", ".join(str(k - rank) for k in group.within)
+            whole = merged(groups, "group", at)
+            assert whole is not None
+            code = f"group_soft_threshold({code}, {self._weight(whole, at, t)}, ({dims},))"
+        elif domain.kind != "real" and not (domain.kind == "nonnegative" and l1 is not None):
+            text = domain.row.torch
+            assert text is not None
+            code = text.format(
+                *(f"{a:g}" for a in domain.args), x=code, ndim=rank, n=self.context.dim(s.shape[-1]) if s.shape else "1"
+            )
+            self.context.runtime |= called(text)
+        return code
+
+    def _weight(self, weight: Node, at: tuple[Axis, ...], t: str) -> str:
+        value = self.scope.emit(weight)
+        if not value.axes:
+            return t if value.code == "1" else f"{t} * {value.atom}"
+        text = aligned(value, at)
+        return f"{t} * {text}" if is_tight(text) else f"{t} * ({text})"
+
+    def proximal(self, p: Proximal) -> None:
+        latents = p.latents
+        if p.kind == "once":
+            self._proximal_once(p)
+            return
+        self.context.runtime |= {"proximal_gradient"}
+        start = self._start(latents)
+        form = p.form
+        if p.gram and form is not None:
+            self.context.runtime.add("largest_eigenvalue")
+            (k,) = form.coupled
+            gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, (form.at[k], form.twin[k]))))
+            linear = self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
+            z = latents[0]
+            if len(z.shape) > 1:
+                self.line(f"linear = {linear.code}.reshape(-1, {self._numel(z)})")
+            self.line("")
+            self.line("def gradient(point: Tensor, linear: Tensor) -> Tensor:")
+            if len(z.shape) == 1:
+                self.line(f"    return torch.addmm(linear, point, {gram.code})")
+            else:
+                sizes = ", ".join(self.context.dim(d) for d in z.shape)
+                product = f"torch.tensordot(point.reshape(-1, {sizes}), {gram.code}, dims=([{k + 1}], [0]))"
+                if k != len(z.shape) - 1:
+                    product = f"{product}.movedim(-1, {k + 1})"
+                self.line(f"    return {product}.reshape(-1, {self._numel(z)}) + linear")
+            self.line("")
+            given, lipschitz = "linear", f"largest_eigenvalue({gram.code})"
+            scale = "linear"
+        else:
+            given_names = self._written_gradient(p)
+            given, lipschitz, scale = ", ".join(given_names), "None", ""
+        prox = self._prox_lines(p.penalties, latents)
+        affine = "" if p.quadratic else ", affine=False"
+        where = tuple_text(given.split(", ") if given else [])
+        self.line(f"begin = {start}")
+        size = (
+            f"max(1.0, float({scale}.abs().max()))"
+            if scale
+            else f"max(1.0, float(gradient(begin{', ' + given if given else ''}).abs().max()))"
+        )
+        self.line(f"goal = tolerance * {size} if {self.like}.numel() else tolerance")
+        self.line("point, residual, iterations = proximal_gradient(")
+        self.line(
+            f"    gradient, {prox or 'lambda point, step: point'}, begin, {lipschitz}, {where}, goal, max_steps{affine}"
+        )
+        self.line(")")
+        for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
+            self.answer(s, text)
+        entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
+        self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
+
+    def _written_gradient(self, p: Proximal) -> list[str]:
+        """Define ``gradient`` of the smooth part from its derivative, or through autograd where there is none.
+
+        Gives the names of the per-sample tensors that it has to be given.
+        """
+        latents = p.latents
+        try:
+            slopes = [(at, derivative(p.smooth, s, at)) for s in latents for at in (fresh_index(s),)]
+        except NoDerivative:
+            return self._autograd_gradient(p)
+        hoisted: list[tuple[tuple[Axis, ...], Node]] = []
+        texts: dict[Symbol, str] = {}
+        given: dict[Symbol, None] = {}
+        for at, slope in slopes:
+            node, found, needed = self._hoist(slope, frozenset(latents))
+            hoisted.append((at, node))
+            texts |= found
+            given |= dict.fromkeys(needed)
+        names = [texts.get(s) or self.name(s) for s in given]
+        inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
+        inner.count(*(with_batch(n) for _, n in hoisted))
+        values = [inner.tensor(with_batch(n), (BATCH, *at)) for at, n in hoisted]
+        result = self._pack(latents, [v.atom if not self._flat(latents) else v.code for v in values])
+        self._closure("gradient", names, latents, [*inner.lines, f"return {result}"])
+        return names
+
+    def _autograd_gradient(self, p: Proximal) -> list[str]:
+        node, texts, given = self._hoist(p.smooth, frozenset(p.latents))
+        names = [texts.get(s) or self.name(s) for s in given]
+        inner = self._loop_scope(texts, p.latents, [self.name(s) for s in p.latents])
+        inner.count(with_batch(node))
+        value = inner.tensor(with_batch(node), (BATCH,))
+        self._closure("smooth", names, p.latents, [*inner.lines, f"return {value.code}"])
+        self.context.runtime.add("slope_of")
+        self.line(f"def gradient({', '.join(f'{n}: Tensor' for n in ['point', *names])}) -> Tensor:")
+        self.line(f"    return slope_of(smooth, {', '.join(['point', *names])})")
+        self.line("")
+        return names
+
+    def _proximal_once(self, p: Proximal) -> None:
+        form = p.form
+        assert form is not None
+        (z,) = p.latents
+        minimum = self.scope.tensor(with_batch(mul(neg(form.linear), power(form.matrix, -1))), (BATCH, *form.at))
+        t = self.scope.emit(with_batch(power(form.matrix, -1)))
+        rank = len(z.shape)
+        text = aligned(Value(t.code, t.axes), (BATCH, *form.at)) if t.axes else t.code
+        self.line(f"minimum = {minimum.code}")
+        self.answer(
+            z,
+            self._prox(z, list(dict(p.penalties).get(z, ())), "minimum", text if is_tight(text) else f"({text})", rank),
+        )
+        self.finish_at_answer()
