@@ -8,7 +8,7 @@ from ebdsl.check.scope import Bound, Env, Value
 from ebdsl.check.words import count, key
 from ebdsl.diagnostics import Span
 from ebdsl.model import algebra
-from ebdsl.model.ir import Axis, Position
+from ebdsl.model.ir import Axis, Dim, Position
 from ebdsl.syntax import ast
 
 
@@ -43,9 +43,18 @@ def subscript(base: Value, names: tuple[str, ...], e: ast.Name, env: Env) -> Val
             "EB0209",
             f"{names[0]} runs over {dim}, and {env.ctx.text(e.span).rsplit('_', 1)[0]} is {type_text(base)}",
             (e.span, f"no axis of {dim} here"),
-            help="pick the axis with brackets, or give its dimension that name",
+            help=_other_range(names[0], dim, base, env),
         )
     return None
+
+
+def _other_range(index: str, dim: Dim, base: Value, env: Env) -> str:
+    """What to do where an index runs over none of the axes."""
+    free = [d for d in base.dims if isinstance(d, str) and size(env.ctx, d) is None]
+    if isinstance(dim, int) and len(free) >= 1:
+        likely = index.upper() if index.upper() in free else free[0]
+        return f"if {index} runs over {likely}, give it that size: dim {likely} = {dim}"
+    return "pick the axis with brackets, or give its dimension that name"
 
 
 def brackets(base: Value, items: tuple[ast.Expr, ...], span: Span, env: Env) -> Value | None:

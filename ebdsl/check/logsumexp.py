@@ -58,6 +58,17 @@ def recognise(e: ast.Call, weight: Monomial, span: Span, env: Env) -> Energy | N
     if not _measure(body, sign, env):
         return None
     g = inner.args[0]
+    negative = [b.symbol for b, _ in weight.powers if isinstance(b, Get) and (b.symbol.value or 1.0) <= 0]
+    if negative:
+        s = negative[0]
+        ctx.report.add(
+            "EB0312",
+            f"the inverse temperature is made of {s.name}, which is {s.value:g}",
+            (span, "not a positive temperature"),
+            *(((s.span, f"{s.name} = {s.value:g}"),) if s.span else ()),
+            help=f"make {s.name} positive",
+        )
+        return None
     if weight.sign is None or weight.sign >= 0:
         _wrong_sign(span, "the logarithm has no minus before it", names, env)
         return None

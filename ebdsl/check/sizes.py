@@ -88,6 +88,9 @@ def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | Non
     start = numbers.evaluate(low, known_numbers(ctx), ctx.report, "EB0209", "the start of the range")
     if start is None:
         return None
+    if start not in (0, 1):
+        ctx.report.add("EB0209", f"the range starts at {start:g}; ranges start at 0 or 1", (low.span, f"{start:g}"))
+        return None
     if isinstance(high, ast.Name) and key(high.id) not in ctx.dims and key(high.id) not in ctx.symbols:
         ctx.dims[key(high.id)] = None
         ctx.dim_spans[key(high.id)] = high.span

@@ -17,7 +17,7 @@ latent   u : R[M]
 latent   v : {0,1}[2]
 param    W : R[M, K]
 param    s : R, > 0
-const    β = 2, σ = 0.5, λ = 0.7
+const    β = 2, σ = 0.5, λ = 0.7, μ = -1
 E(y, z) = ||y - W z||^2
 """
 
@@ -186,6 +186,7 @@ WRONG = {
     "softmin_z[0] E(y, z)": "EB0312",
     "softmin_z[-1] E(y, z)": "EB0312",
     "(softmin_z E(y, z)) + (softmin_v ||v||^2)": "EB0306",
+    "-1/μ log Σ_z exp(-μ E(y, z))": "EB0312",
     "max_z E(y, z)": "EB0230",
     "min_z ||u - W z||^2": "EB0304",
 }
