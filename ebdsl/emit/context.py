@@ -79,6 +79,10 @@ class Context:
         }
         return scope
 
+    def typed(self, symbols: tuple[Symbol, ...]) -> str:
+        """Parameters of a function: ``y: Tensor, z: Tensor``."""
+        return self.args(symbols, typed=True)
+
     def args(self, symbols: tuple[Symbol, ...], typed: bool = False) -> str:
         return ", ".join(self.name(s) + (": Tensor" if typed else "") for s in symbols)
 

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from ebdsl import __version__, settings
-from ebdsl.emit.bodies import InferBody
-from ebdsl.emit.context import Context, called, make_context
+from ebdsl.emit.context import Context, make_context
 from ebdsl.emit.layout import laid_out
 from ebdsl.emit.learner import learner_lines
-from ebdsl.emit.modules import module_text
-from ebdsl.emit.text import quoted, tuple_text
-from ebdsl.facts.normal import normal
-from ebdsl.infer.core import RULES
-from ebdsl.infer.rules.each_state import EachState
-from ebdsl.infer.rules.enumeration import Enumeration
-from ebdsl.model.algebra import with_batch
-from ebdsl.model.ir import BATCH, Symbol
+from ebdsl.emit.model_class import model_lines
+from ebdsl.emit.text import quoted, uses
 from ebdsl.plan import Plan
 from ebdsl.runtime.catalogue import closure, pieces
 
@@ -25,7 +18,7 @@ def generate(plan: Plan) -> str:
     """The whole file as text: the same text for the same plan, always."""
     c = make_context(plan)
     top: list[str] = []
-    model = _model_lines(c, top)
+    model = model_lines(c, top)
     learner = learner_lines(c)
     copied = closure(n for n in c.runtime if n in pieces())
     helpers = "\n\n\n".join(p.text.rstrip("\n") for p in copied)
@@ -72,9 +65,9 @@ def _imports(text: str, wanted: set[str]) -> list[str]:
         "from collections.abc import Callable", "from typing import NamedTuple", "import torch",
         "from torch import Tensor", "from torch import nn",
     }  # fmt: skip
-    if _uses(text, "math."):
+    if uses(text, "math."):
         wanted.add("import math")
-    if _uses(text, "F."):
+    if uses(text, "F."):
         wanted.add("import torch.nn.functional as F")
     plain = sorted(w for w in wanted if w.startswith("import "))
     members: dict[str, set[str]] = {}
@@ -99,12 +92,6 @@ def _third_party(line: str) -> bool:
     return line.split()[1].split(".")[0] not in sys.stdlib_module_names
 
 
-def _uses(text: str, what: str) -> bool:
-    import re
-
-    return re.search(rf"(?<![\w.]){re.escape(what)}", text) is not None
-
-
 def _docstring(plan: Plan) -> list[str]:
     """The spec's own lines, and what was decided."""
     text = [
@@ -118,300 +105,6 @@ def _docstring(plan: Plan) -> list[str]:
     for m in plan.modules:
         lines.append(f"learn {m.name}: Adam through autograd (local).")
     return lines
-
-
-# --------------------------------------------------------------------------- the module
-
-
-def _model_lines(c: Context, top: list[str]) -> list[str]:
-    model, plan = c.model, c.plan
-    shapes = {role: model.role(role) for role in ("observed", "latent", "param")}
-
-    def table(symbols: tuple[Symbol, ...]) -> str:
-        rows = ", ".join(f'"{c.name(s)}": {tuple_text([quoted(_dim_text(c, d)) for d in s.shape])}' for s in symbols)
-        return "{" + rows + "}"
-
-    lines = [
-        f"class {c.class_name}(nn.Module):",
-        f'    """{_energy_doc(plan)}"""',
-        "",
-        f"    OBSERVED = {table(shapes['observed'])}",
-        f"    LATENT = {table(shapes['latent'])}",
-        f"    PARAMS = {tuple_text([quoted(c.name(s)) for s in shapes['param']])}",
-        "",
-        *_init_lines(c, top),
-        "",
-        *_terms_lines(c),
-        "",
-        *_energy_lines(c),
-        "",
-    ]
-    if any(isinstance(d.payload, Enumeration) for d in plan.inference):
-        lines += [*_state_lines(c), ""]
-    lines += [*_infer_lines(c), "", *_free_energy_lines(c)]
-    reconstruction = _reconstruct_lines(c)
-    if reconstruction:
-        lines += ["", *reconstruction]
-    return lines
-
-
-def _dim_text(c: Context, dim: object) -> str:
-    return str(dim) if isinstance(dim, int) else c.names[str(dim)]
-
-
-def _energy_doc(plan: Plan) -> str:
-    m = plan.model
-    observed = ", ".join(s.name for s in m.role("observed"))
-    latents = ", ".join(s.name for s in m.role("latent"))
-    over = f", with latent {latents}" if latents else ""
-    return f"The energy of {observed}{over}."
-
-
-def _init_lines(c: Context, top: list[str]) -> list[str]:
-    model = c.model
-    dims = list(model.dims)
-    keywords = []
-    for d in dims:
-        size = model.dims[d]
-        keywords.append(f"{c.names[d]}: int" + (f" = {size}" if size is not None else ""))
-    consts = [s for s in model.symbols if s.role == "const"]
-    keywords.sort(key=lambda k: " = " in k)
-    for s in consts:
-        keywords.append(f"{c.name(s)}: float" + (f" = {s.value!r}" if s.value is not None else ""))
-    keywords += ["seed: int = 0", "dtype: torch.dtype = torch.float32"]
-    one = f"    def __init__(self, *, {', '.join(keywords)}) -> None:"
-    lines = (
-        [one]
-        if len(one) <= 120
-        else [
-            "    def __init__(",
-            "        self,",
-            "        *,",
-            *(f"        {k}," for k in keywords),
-            "    ) -> None:",
-        ]
-    )
-    lines += ["        super().__init__()"]
-    lines += [f"        self.{c.names[d]} = {c.names[d]}" for d in dims]
-    lines += [f"        self.{c.name(s)} = {c.name(s)}" for s in consts]
-    params = model.role("param")
-    if params:
-        lines.append("        generator = torch.Generator().manual_seed(seed)")
-    for s in params:
-        shape = tuple_text([c.dim(d, "self").removeprefix("self.") for d in s.shape])
-        options = 'dtype=dtype, device="cpu", generator=generator'
-        row = s.domain.row
-        n = c.dim(s.shape[-1], "self").removeprefix("self.") if s.shape else "1"
-        text = row.draw.format(*(f"{a:g}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape))
-        c.runtime |= called(text)
-        lines.append(f"        self.{c.name(s)} = nn.Parameter({text})")
-    if c.plan.modules or model.modules:
-        lines.append("        with torch.random.fork_rng(devices=[]):")
-        lines.append("            torch.manual_seed(seed)")
-        for m in model.modules:
-            text, needs, imports = module_text(m, lambda d: c.dim(d, "self").removeprefix("self."))
-            c.runtime |= needs
-            top += imports
-            first, *rest = text.split("\n")
-            lines.append(f"            self.{c.name(m)} = {first}")
-            lines += ["            " + r for r in rest]
-        lines.append("        self.to(dtype)")
-    for d in c.plan.inference:
-        if isinstance(d.payload, Enumeration):
-            for state in d.payload.states:
-                if state.table is not None:
-                    lines += _table_lines(c, state.symbol)
-        if isinstance(d.payload, EachState):
-            for symbol in d.payload.finite:
-                lines += _table_lines(c, symbol)
-    return lines
-
-
-def _table_lines(c: Context, symbol: Symbol) -> list[str]:
-    """A buffer with every value of a finite latent."""
-    row = symbol.domain.row
-    whole = symbol.shape[len(symbol.shape) - row.whole :] if row.whole else ()
-    free = symbol.shape[: len(symbol.shape) - row.whole]
-    n = c.dim(whole[-1]) if whole else "1"
-    points = row.points_torch.format(n=n, options="dtype=dtype")
-    c.runtime |= {"all_assignments"}
-    count = " * ".join(c.dim(d) for d in free) or "1"
-    sizes = "".join(f", {c.dim(d)}" for d in symbol.shape)
-    name = f"{c.name(symbol)}_values"
-    values = f"all_assignments({points}, {count}).reshape(-1{sizes})"
-    return [f'        self.register_buffer("{name}", {values}, persistent=False)']
-
-
-def _signature(c: Context, symbols: tuple[Symbol, ...]) -> str:
-    return c.args(symbols, typed=True)
-
-
-def _terms_lines(c: Context) -> list[str]:
-    scope = c.scope()
-    nodes = [(t, with_batch(normal(t.node))) for t in c.model.terms]
-    scope.count(*(n for _, n in nodes))
-    values = [(t, scope.tensor(n, (BATCH,))) for t, n in nodes]
-    lines = [
-        f"    def terms(self, {_signature(c, (*c.observed, *c.latents))}) -> dict[str, Tensor]:",
-        '        """The energy of each sample, ``(B,)``, term by term."""',
-        *("        " + x for x in scope.lines),
-        "        return {",
-    ]
-    lines += [f"            {quoted(t.text)}: {v.code}," for t, v in values]
-    return [*lines, "        }"]
-
-
-def _energy_lines(c: Context) -> list[str]:
-    args = c.args((*c.observed, *c.latents))
-    return [
-        f"    def energy(self, {_signature(c, (*c.observed, *c.latents))}) -> Tensor:",
-        '        """The energy of each sample, ``(B,)``."""',
-        f"        return torch.stack(tuple(self.terms({args}).values())).sum(0)" if len(c.model.terms) > 1
-        else f"        return next(iter(self.terms({args}).values()))",
-    ]  # fmt: skip
-
-
-def _state_lines(c: Context) -> list[str]:
-    payload = next(d.payload for d in c.plan.inference if isinstance(d.payload, Enumeration))
-    axes = tuple(s.axis for s in payload.states)
-    scope = c.scope()
-    node = with_batch(payload.energy)
-    scope.count(node)
-    value = scope.tensor(node, (BATCH, *axes))
-    names = ", ".join(c.name(s.symbol) for s in payload.states)
-    lines = [
-        f"    def state_energies(self, {_signature(c, c.observed)}) -> Tensor:",
-        f'        """The energy of each sample at every value of {names}: ``(B, states)``, an axis for each latent."""',
-        *("        " + x for x in scope.lines),
-        f"        return {value.code}",
-    ]
-    if len(payload.states) > 1 or payload.states[0].table is not None:
-        lines += ["", f"    def state_weights(self, {_signature(c, c.observed)}) -> Tensor:"]
-        lines.append('        """The share of each state in the answer, shaped as ``state_energies``."""')
-        lines.append(f"        energies = self.state_energies({c.args(c.observed)}).detach()")
-        if payload.kind == "min":
-            lines.append("        state = energies.flatten(1).argmin(1)")
-            lines.append("        weights = nn.functional.one_hot(state, energies[0].numel()).to(energies.dtype)")
-        else:
-            beta = "" if payload.beta is None else f"{c.scope().emit(payload.beta).atom} * "
-            lines.append(f"        weights = torch.softmax(-{beta}energies.flatten(1), 1)")
-        lines.append("        return weights.reshape(energies.shape)")
-    return lines
-
-
-def _infer_lines(c: Context) -> list[str]:
-    plan = c.plan
-    amortised = bool(plan.model.amortised)
-    extra = ", exact: bool = False" if amortised else ""
-    lines = [
-        "    @torch.no_grad()",
-        "    def infer(",
-        "        self,",
-        *(f"        {c.name(s)}: Tensor," for s in c.observed),
-        "        *,",
-        "        start: dict[str, Tensor] | None = None,",
-        "        tolerance: float | None = None,",
-        "        max_steps: int | None = None,",
-        *(["        exact: bool = False,"] if extra else []),
-        "    ) -> Inference:",
-    ]
-    if not plan.inference:
-        lines += [
-            '        """There is no latent variable: the energy as it is."""',
-            f"        energy = self.energy({c.args(c.observed)})",
-            "        steps = torch.zeros_like(energy, dtype=torch.int64)",
-            "        return Inference({}, energy, torch.zeros_like(energy), steps, energy == energy)",
-        ]
-        return lines
-    (decision,) = plan.inference
-    lines.append(f'        """{decision.task}: {decision.algorithm} ({decision.guarantee})."""')
-    if amortised:
-        lines += _amortised_lines(c)
-    body = InferBody(c)
-    RULES[decision.rule].emit(decision.payload, body)
-    text = "\n".join(body.lines)
-    if _uses(text, "tolerance"):
-        single, double = settings.tolerances(plan)
-        lines.append("        if tolerance is None:")
-        lines.append(f"            tolerance = {single:g} if {c.like}.dtype == torch.float32 else {double:g}")
-    if _uses(text, "max_steps"):
-        lines.append(f"        max_steps = {settings.max_steps(plan)} if max_steps is None else max_steps")
-    lines += ["        " + x if x else "" for x in body.lines]
-    return lines
-
-
-def _amortised_lines(c: Context) -> list[str]:
-    """What a trained model answers with; the exact minimum starts there."""
-    lines = []
-    scope = c.scope()
-    names = []
-    for latent, node in c.model.amortised.items():
-        symbol = c.model.symbol(latent)
-        from ebdsl.model.ir import Tensor as Bound
-
-        assert isinstance(node, Bound)
-        value = scope.tensor(with_batch(node.body), (BATCH, *node.axes))
-        scope.lines.append(f"{c.name(symbol)} = {value.code}")
-        names.append(c.name(symbol))
-    lines += ["        " + x for x in scope.lines]
-    entries = ", ".join(f'"{n}": {n}' for n in names)
-    if {c.name(s) for s in c.latents} == set(names):
-        args = c.args((*c.observed, *c.latents))
-        lines += [
-            "        if not exact:  # what the encoder says, without solving",
-            f"            energy = self.energy({args})",
-            "            unknown = torch.full_like(energy, torch.nan)",
-            "            steps = torch.zeros_like(energy, dtype=torch.int64)",
-            f"            return Inference({{{entries}}}, energy, unknown, steps, energy == energy)",
-        ]
-    lines.append(f"        start = {{{entries}}} if start is None else start")
-    return lines
-
-
-def _free_energy_lines(c: Context) -> list[str]:
-    plan = c.plan
-    head = [
-        f"    def free_energy(self, {_signature(c, c.observed)}) -> Tensor:",
-        '        """The free energy of each sample, ``(B,)``, differentiable in all but the answer itself."""',
-    ]
-    args = c.args(c.observed)
-    if not plan.inference:
-        return [*head, f"        return self.energy({args})"]
-    payload = plan.inference[0].payload
-    if isinstance(payload, Enumeration):
-        if payload.kind == "min":
-            return [*head, f"        return self.state_energies({args}).flatten(1).amin(1)"]
-        beta = "1" if payload.beta is None else c.scope().emit(payload.beta).atom
-        inner = f"self.state_energies({args}).flatten(1)"
-        if beta == "1":
-            return [*head, f"        return -torch.logsumexp(-{inner}, 1)"]
-        return [*head, f"        return -torch.logsumexp(-{beta} * {inner}, 1) / {beta}"]
-    exact = ", exact=True" if plan.model.amortised else ""
-    answers = ", ".join(f'found.latents["{c.name(s)}"]' for s in c.latents)
-    return [*head, f"        found = self.infer({args}{exact})", f"        return self.energy({args}, {answers})"]
-
-
-def _reconstruct_lines(c: Context) -> list[str]:
-    """``reconstruct``: what a squared distance compares the observed with, where there is one."""
-    from ebdsl.facts.reconstruction import reconstruction
-
-    found = reconstruction(c.model)
-    if found is None:
-        return []
-    target, node, axes = found
-    scope = c.scope()
-    scope.count(with_batch(node))
-    value = scope.tensor(with_batch(node), (BATCH, *axes))
-    needed = tuple(s for s in (*c.observed, *c.latents) if s in node.symbols)
-    return [
-        f"    def reconstruct(self, {_signature(c, needed) or _signature(c, (target,))}) -> Tensor:",
-        f'        """What the energy compares ``{c.name(target)}`` with."""',
-        *("        " + x for x in scope.lines),
-        f"        return {value.code}",
-    ]
-
-
-# --------------------------------------------------------------------------- the rest
 
 
 def _build_lines(c: Context) -> list[str]:

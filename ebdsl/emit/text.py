@@ -33,3 +33,7 @@ def template(text: str, **blocks: Sequence[str]) -> list[str]:
         else:
             lines += [found[1] + x if x else "" for x in blocks[found[2]]]
     return lines
+
+
+def uses(text: str, what: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(what)}", text) is not None

@@ -1,0 +1,132 @@
+"""The methods of the model that eliminate latents: states, ``infer``, free energy."""
+
+from __future__ import annotations
+
+from ebdsl import settings
+from ebdsl.emit.bodies import InferBody
+from ebdsl.emit.context import Context
+from ebdsl.emit.text import uses
+from ebdsl.infer.core import RULES
+from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.ir import BATCH
+
+
+def state_lines(c: Context) -> list[str]:
+    payload = next(d.payload for d in c.plan.inference if isinstance(d.payload, Enumeration))
+    axes = tuple(s.axis for s in payload.states)
+    scope = c.scope()
+    node = with_batch(payload.energy)
+    scope.count(node)
+    value = scope.tensor(node, (BATCH, *axes))
+    names = ", ".join(c.name(s.symbol) for s in payload.states)
+    lines = [
+        f"    def state_energies(self, {c.typed(c.observed)}) -> Tensor:",
+        f'        """The energy of each sample at every value of {names}: ``(B, states)``, an axis for each latent."""',
+        *("        " + x for x in scope.lines),
+        f"        return {value.code}",
+    ]
+    if len(payload.states) > 1 or payload.states[0].table is not None:
+        lines += ["", f"    def state_weights(self, {c.typed(c.observed)}) -> Tensor:"]
+        lines.append('        """The share of each state in the answer, shaped as ``state_energies``."""')
+        lines.append(f"        energies = self.state_energies({c.args(c.observed)}).detach()")
+        if payload.kind == "min":
+            lines.append("        state = energies.flatten(1).argmin(1)")
+            lines.append("        weights = nn.functional.one_hot(state, energies[0].numel()).to(energies.dtype)")
+        else:
+            beta = "" if payload.beta is None else f"{c.scope().emit(payload.beta).atom} * "
+            lines.append(f"        weights = torch.softmax(-{beta}energies.flatten(1), 1)")
+        lines.append("        return weights.reshape(energies.shape)")
+    return lines
+
+
+def infer_lines(c: Context) -> list[str]:
+    plan = c.plan
+    amortised = bool(plan.model.amortised)
+    extra = ", exact: bool = False" if amortised else ""
+    lines = [
+        "    @torch.no_grad()",
+        "    def infer(",
+        "        self,",
+        *(f"        {c.name(s)}: Tensor," for s in c.observed),
+        "        *,",
+        "        start: dict[str, Tensor] | None = None,",
+        "        tolerance: float | None = None,",
+        "        max_steps: int | None = None,",
+        *(["        exact: bool = False,"] if extra else []),
+        "    ) -> Inference:",
+    ]
+    if not plan.inference:
+        lines += [
+            '        """There is no latent variable: the energy as it is."""',
+            f"        energy = self.energy({c.args(c.observed)})",
+            "        steps = torch.zeros_like(energy, dtype=torch.int64)",
+            "        return Inference({}, energy, torch.zeros_like(energy), steps, energy == energy)",
+        ]
+        return lines
+    (decision,) = plan.inference
+    lines.append(f'        """{decision.task}: {decision.algorithm} ({decision.guarantee})."""')
+    if amortised:
+        lines += _amortised_lines(c)
+    body = InferBody(c)
+    RULES[decision.rule].emit(decision.payload, body)
+    text = "\n".join(body.lines)
+    if uses(text, "tolerance"):
+        single, double = settings.tolerances(plan)
+        lines.append("        if tolerance is None:")
+        lines.append(f"            tolerance = {single:g} if {c.like}.dtype == torch.float32 else {double:g}")
+    if uses(text, "max_steps"):
+        lines.append(f"        max_steps = {settings.max_steps(plan)} if max_steps is None else max_steps")
+    lines += ["        " + x if x else "" for x in body.lines]
+    return lines
+
+
+def _amortised_lines(c: Context) -> list[str]:
+    """What a trained model answers with; the exact minimum starts there."""
+    lines = []
+    scope = c.scope()
+    names = []
+    for latent, node in c.model.amortised.items():
+        symbol = c.model.symbol(latent)
+        from ebdsl.model.ir import Tensor as Bound
+
+        assert isinstance(node, Bound)
+        value = scope.tensor(with_batch(node.body), (BATCH, *node.axes))
+        scope.lines.append(f"{c.name(symbol)} = {value.code}")
+        names.append(c.name(symbol))
+    lines += ["        " + x for x in scope.lines]
+    entries = ", ".join(f'"{n}": {n}' for n in names)
+    if {c.name(s) for s in c.latents} == set(names):
+        args = c.args((*c.observed, *c.latents))
+        lines += [
+            "        if not exact:  # what the encoder says, without solving",
+            f"            energy = self.energy({args})",
+            "            unknown = torch.full_like(energy, torch.nan)",
+            "            steps = torch.zeros_like(energy, dtype=torch.int64)",
+            f"            return Inference({{{entries}}}, energy, unknown, steps, energy == energy)",
+        ]
+    lines.append(f"        start = {{{entries}}} if start is None else start")
+    return lines
+
+
+def free_energy_lines(c: Context) -> list[str]:
+    plan = c.plan
+    head = [
+        f"    def free_energy(self, {c.typed(c.observed)}) -> Tensor:",
+        '        """The free energy of each sample, ``(B,)``, differentiable in all but the answer itself."""',
+    ]
+    args = c.args(c.observed)
+    if not plan.inference:
+        return [*head, f"        return self.energy({args})"]
+    payload = plan.inference[0].payload
+    if isinstance(payload, Enumeration):
+        if payload.kind == "min":
+            return [*head, f"        return self.state_energies({args}).flatten(1).amin(1)"]
+        beta = "1" if payload.beta is None else c.scope().emit(payload.beta).atom
+        inner = f"self.state_energies({args}).flatten(1)"
+        if beta == "1":
+            return [*head, f"        return -torch.logsumexp(-{inner}, 1)"]
+        return [*head, f"        return -torch.logsumexp(-{beta} * {inner}, 1) / {beta}"]
+    exact = ", exact=True" if plan.model.amortised else ""
+    answers = ", ".join(f'found.latents["{c.name(s)}"]' for s in c.latents)
+    return [*head, f"        found = self.infer({args}{exact})", f"        return self.energy({args}, {answers})"]

@@ -1,0 +1,178 @@
+"""The model as an ``nn.Module``: parameters, terms, energy, reconstruction."""
+
+from __future__ import annotations
+
+from ebdsl.emit.context import Context, called
+from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
+from ebdsl.emit.modules import module_text
+from ebdsl.emit.text import quoted, tuple_text
+from ebdsl.facts.normal import normal
+from ebdsl.infer.rules.each_state import EachState
+from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.ir import BATCH, Symbol
+from ebdsl.plan import Plan
+
+
+def model_lines(c: Context, top: list[str]) -> list[str]:
+    model, plan = c.model, c.plan
+    shapes = {role: model.role(role) for role in ("observed", "latent", "param")}
+
+    def table(symbols: tuple[Symbol, ...]) -> str:
+        rows = ", ".join(f'"{c.name(s)}": {tuple_text([quoted(_dim_text(c, d)) for d in s.shape])}' for s in symbols)
+        return "{" + rows + "}"
+
+    lines = [
+        f"class {c.class_name}(nn.Module):",
+        f'    """{_energy_doc(plan)}"""',
+        "",
+        f"    OBSERVED = {table(shapes['observed'])}",
+        f"    LATENT = {table(shapes['latent'])}",
+        f"    PARAMS = {tuple_text([quoted(c.name(s)) for s in shapes['param']])}",
+        "",
+        *_init_lines(c, top),
+        "",
+        *_terms_lines(c),
+        "",
+        *_energy_lines(c),
+        "",
+    ]
+    if any(isinstance(d.payload, Enumeration) for d in plan.inference):
+        lines += [*state_lines(c), ""]
+    lines += [*infer_lines(c), "", *free_energy_lines(c)]
+    reconstruction = _reconstruct_lines(c)
+    if reconstruction:
+        lines += ["", *reconstruction]
+    return lines
+
+
+def _dim_text(c: Context, dim: object) -> str:
+    return str(dim) if isinstance(dim, int) else c.names[str(dim)]
+
+
+def _energy_doc(plan: Plan) -> str:
+    m = plan.model
+    observed = ", ".join(s.name for s in m.role("observed"))
+    latents = ", ".join(s.name for s in m.role("latent"))
+    over = f", with latent {latents}" if latents else ""
+    return f"The energy of {observed}{over}."
+
+
+def _init_lines(c: Context, top: list[str]) -> list[str]:
+    model = c.model
+    dims = list(model.dims)
+    keywords = []
+    for d in dims:
+        size = model.dims[d]
+        keywords.append(f"{c.names[d]}: int" + (f" = {size}" if size is not None else ""))
+    consts = [s for s in model.symbols if s.role == "const"]
+    keywords.sort(key=lambda k: " = " in k)
+    for s in consts:
+        keywords.append(f"{c.name(s)}: float" + (f" = {s.value!r}" if s.value is not None else ""))
+    keywords += ["seed: int = 0", "dtype: torch.dtype = torch.float32"]
+    one = f"    def __init__(self, *, {', '.join(keywords)}) -> None:"
+    lines = (
+        [one]
+        if len(one) <= 120
+        else [
+            "    def __init__(",
+            "        self,",
+            "        *,",
+            *(f"        {k}," for k in keywords),
+            "    ) -> None:",
+        ]
+    )
+    lines += ["        super().__init__()"]
+    lines += [f"        self.{c.names[d]} = {c.names[d]}" for d in dims]
+    lines += [f"        self.{c.name(s)} = {c.name(s)}" for s in consts]
+    params = model.role("param")
+    if params:
+        lines.append("        generator = torch.Generator().manual_seed(seed)")
+    for s in params:
+        shape = tuple_text([c.dim(d, "self").removeprefix("self.") for d in s.shape])
+        options = 'dtype=dtype, device="cpu", generator=generator'
+        row = s.domain.row
+        n = c.dim(s.shape[-1], "self").removeprefix("self.") if s.shape else "1"
+        text = row.draw.format(*(f"{a:g}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape))
+        c.runtime |= called(text)
+        lines.append(f"        self.{c.name(s)} = nn.Parameter({text})")
+    if c.plan.modules or model.modules:
+        lines.append("        with torch.random.fork_rng(devices=[]):")
+        lines.append("            torch.manual_seed(seed)")
+        for m in model.modules:
+            text, needs, imports = module_text(m, lambda d: c.dim(d, "self").removeprefix("self."))
+            c.runtime |= needs
+            top += imports
+            first, *rest = text.split("\n")
+            lines.append(f"            self.{c.name(m)} = {first}")
+            lines += ["            " + r for r in rest]
+        lines.append("        self.to(dtype)")
+    for d in c.plan.inference:
+        if isinstance(d.payload, Enumeration):
+            for state in d.payload.states:
+                if state.table is not None:
+                    lines += _table_lines(c, state.symbol)
+        if isinstance(d.payload, EachState):
+            for symbol in d.payload.finite:
+                lines += _table_lines(c, symbol)
+    return lines
+
+
+def _table_lines(c: Context, symbol: Symbol) -> list[str]:
+    """A buffer with every value of a finite latent."""
+    row = symbol.domain.row
+    whole = symbol.shape[len(symbol.shape) - row.whole :] if row.whole else ()
+    free = symbol.shape[: len(symbol.shape) - row.whole]
+    n = c.dim(whole[-1]) if whole else "1"
+    points = row.points_torch.format(n=n, options="dtype=dtype")
+    c.runtime |= {"all_assignments"}
+    count = " * ".join(c.dim(d) for d in free) or "1"
+    sizes = "".join(f", {c.dim(d)}" for d in symbol.shape)
+    name = f"{c.name(symbol)}_values"
+    values = f"all_assignments({points}, {count}).reshape(-1{sizes})"
+    return [f'        self.register_buffer("{name}", {values}, persistent=False)']
+
+
+def _terms_lines(c: Context) -> list[str]:
+    scope = c.scope()
+    nodes = [(t, with_batch(normal(t.node))) for t in c.model.terms]
+    scope.count(*(n for _, n in nodes))
+    values = [(t, scope.tensor(n, (BATCH,))) for t, n in nodes]
+    lines = [
+        f"    def terms(self, {c.typed((*c.observed, *c.latents))}) -> dict[str, Tensor]:",
+        '        """The energy of each sample, ``(B,)``, term by term."""',
+        *("        " + x for x in scope.lines),
+        "        return {",
+    ]
+    lines += [f"            {quoted(t.text)}: {v.code}," for t, v in values]
+    return [*lines, "        }"]
+
+
+def _energy_lines(c: Context) -> list[str]:
+    args = c.args((*c.observed, *c.latents))
+    return [
+        f"    def energy(self, {c.typed((*c.observed, *c.latents))}) -> Tensor:",
+        '        """The energy of each sample, ``(B,)``."""',
+        f"        return torch.stack(tuple(self.terms({args}).values())).sum(0)" if len(c.model.terms) > 1
+        else f"        return next(iter(self.terms({args}).values()))",
+    ]  # fmt: skip
+
+
+def _reconstruct_lines(c: Context) -> list[str]:
+    """``reconstruct``: what a squared distance compares the observed with, where there is one."""
+    from ebdsl.facts.reconstruction import reconstruction
+
+    found = reconstruction(c.model)
+    if found is None:
+        return []
+    target, node, axes = found
+    scope = c.scope()
+    scope.count(with_batch(node))
+    value = scope.tensor(with_batch(node), (BATCH, *axes))
+    needed = tuple(s for s in (*c.observed, *c.latents) if s in node.symbols)
+    return [
+        f"    def reconstruct(self, {c.typed(needed) or c.typed((target,))}) -> Tensor:",
+        f'        """What the energy compares ``{c.name(target)}`` with."""',
+        *("        " + x for x in scope.lines),
+        f"        return {value.code}",
+    ]
