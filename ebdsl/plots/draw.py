@@ -61,6 +61,9 @@ def draw_run(run_dir: Path, name: str, out: Path | None, on: str | None) -> list
         except NotApplicable as why:
             if name != "all":
                 raise SpecError([Diagnostic("EB0791", f"no picture {name} of {view.spec.name}: {why}")]) from None
+        except (ValueError, ArithmeticError, RuntimeError, MemoryError) as why:
+            message = f"the picture {kind.name} could not be drawn: {_reason(why)}"
+            raise SpecError([Diagnostic("EB0794", message)]) from None
     return written
 
 

@@ -57,7 +57,8 @@ def planes(view: View, most: int = 2000) -> list[Plane]:
         return [Plane(full, both, labels, equal=split is None)]
     target = symbols[-1].name
     if len(symbols) < 2 or widths[target] != 2:
-        raise NotApplicable("it needs two observed numbers to span a plane, and there are others")
+        there = ", ".join(f"{name} has {width}" for name, width in widths.items())
+        raise NotApplicable(f"two observed numbers span a plane, and {there}")
     return [_held(flat, shapes, target, i, near) for i, near in held(flat, target)]
 
 

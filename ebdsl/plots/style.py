@@ -81,6 +81,13 @@ def log_ticks(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def whole(axis: Any) -> None:
+    """Ticks at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
 def percent(axis: Any) -> None:
     """Shares as percentages."""
     from matplotlib.ticker import FuncFormatter

@@ -42,3 +42,13 @@ The run itself is complete and kept. The message says which picture is missing a
 again.
 """,
 )
+register(
+    "EB0794",
+    "error",
+    "a picture could not be drawn",
+    """
+The model's answers could not be turned into a picture: numbers that are not finite, a shape that the picture does
+not expect, too
+little memory. The other kinds of pictures can still be drawn by name.
+""",
+)

@@ -25,12 +25,16 @@ ROWS = 512
 
 @dataclass(frozen=True)
 class Atoms:
-    """``pictures`` ``(n, h, w[, 3])``; ``use`` ``(n,)`` where a latent variable has an entry for each."""
+    """``pictures`` ``(n, h, w[, 3])``; ``use`` ``(n,)`` where a latent variable has an entry for each.
+
+    ``signed`` where they stand for samples of both signs, as patches without their mean are.
+    """
 
     name: str
     pictures: np.ndarray
     use: np.ndarray | None = None
     filters: bool = False
+    signed: bool = False
 
 
 def find(view: View) -> Iterator[Atoms]:
@@ -41,6 +45,7 @@ def find(view: View) -> Iterator[Atoms]:
         if image is None:
             continue
         sizes = view.sizes(symbol)
+        signed = bool(view.some(200)[symbol.name].min() < 0)
         for param in view.spec.role("param"):
             at = _where(param.shape, symbol.shape)
             x = view.params[param.name]
@@ -48,11 +53,11 @@ def find(view: View) -> Iterator[Atoms]:
                 continue
             rest = tuple(d for i, d in enumerate(param.shape) if not at <= i < at + len(sizes))
             pictures = as_pictures(np.moveaxis(x, range(at, at + len(sizes)), range(-len(sizes), 0)), sizes, image)
-            yield Atoms(param.name, pictures, use.get(rest))
+            yield Atoms(param.name, pictures, use.get(rest), signed=signed)
         for name, x in view.layers().items():
             if (x.shape[0] == prod(sizes)) != (x.shape[1] == prod(sizes)):
                 rows = x if x.shape[1] == prod(sizes) else x.T
-                yield Atoms(name, as_pictures(rows, sizes, image))
+                yield Atoms(name, as_pictures(rows, sizes, image), signed=signed)
     for param in view.spec.role("param"):
         x = view.params[param.name]
         if (
@@ -106,7 +111,7 @@ def figure(model: str, atoms: Atoms) -> Figure:
     notes.insert(0, meaning)
     if len(x) > MOST:
         notes.append(f"the first {MOST} of {len(x)}")
-    share = oriented(x)
+    share = oriented(x) if atoms.signed else None
     if share is not None:
         notes.append(f"{share:.0%} have one oriented, localised peak")
     size = f"{x.shape[1]} × {x.shape[2]}" + (" colour" if x.ndim == 4 else "")
@@ -115,10 +120,9 @@ def figure(model: str, atoms: Atoms) -> Figure:
 
 
 def oriented(x: np.ndarray) -> float | None:
-    """The share of oriented, localised atoms, where the question makes sense: many square ones of either sign."""
+    """The share of oriented, localised atoms, where the question makes sense: many square ones, neither tiny
+    nor large."""
     if x.ndim != 3 or x.shape[1] != x.shape[2] or not 8 <= x.shape[1] <= 32 or len(x) < 16:
-        return None
-    if not 0.2 < (x > 0).mean() < 0.8:
         return None
     return oriented_share(x.reshape(len(x), -1), x.shape[1])[0]
 

@@ -31,30 +31,28 @@ def draw(view: View) -> Iterator[tuple[str, Figure]]:
 
 
 def activations(title: str, name: str, x: np.ndarray) -> Figure:
-    """Values ``(n, k)`` as a histogram, and for each unit how often it is on, sorted."""
+    """Values ``(n, k)`` as a histogram; where many are zero, also how often each entry is not, sorted."""
     on = np.abs(x) > 1e-6 * max(float(np.abs(x).max()), 1e-300)
-    fig = style.figure(9.2, 3.6)
-    left, right = fig.subplots(1, 2)
-    sparse = on.mean() < 0.95
-    values = x[on] if sparse else x.ravel()
-    left.hist(values, bins=80, color=style.COLOURS[0])
-    left.set_yscale("log")
-    style.log_ticks(left.yaxis)
-    left.set_xlabel(f"entry of {name}" + (" (zeros left out)" if sparse else ""))
-    left.set_ylabel("how many (log scale)")
-    if x.shape[1] > 1:
-        share = np.sort(on.mean(axis=0))[::-1] if sparse else np.sort((x**2).mean(axis=0))[::-1]
-        right.stairs(share, np.arange(len(share) + 1) + 0.5, fill=True, color=style.COLOURS[0])
-        right.set_xlabel(f"entries of {name}, sorted")
-        right.set_ylabel("samples in which it is not 0" if sparse else "mean square")
-        if sparse:
-            style.percent(right.yaxis)
-        right.set_ylim(bottom=0)
-    else:
-        right.remove()
-    note = f"{on.mean():.1%} of the entries are not 0, {on.sum(axis=1).mean():.1f} of {x.shape[1]} in a sample"
-    never = int((~on.any(axis=0)).sum())
-    note += f"; {never} never" if never and sparse else ""
+    sparse = on.mean() < 0.95 and x.shape[1] > 1
+    fig = style.figure(9.2 if sparse else 6, 3.6)
+    axes = list(fig.subplots(1, 1 + sparse, squeeze=False)[0])
+    axes[0].hist(x[on] if sparse else x.ravel(), bins=80, color=style.COLOURS[0])
+    axes[0].set_xlabel(f"entry of {name}" + (" (zeros left out)" if sparse else ""))
+    axes[0].set_ylabel("how many")
+    note = f"{x.shape[1]} number{'s' * (x.shape[1] > 1)} in a sample"
+    if sparse:
+        axes[0].set_yscale("log")
+        axes[0].set_ylabel("how many (log scale)")
+        style.log_ticks(axes[0].yaxis)
+        share = np.sort(on.mean(axis=0))[::-1]
+        axes[1].stairs(share, np.arange(len(share) + 1) + 0.5, fill=True, color=style.COLOURS[0])
+        axes[1].set_xlabel(f"entries of {name}, sorted")
+        axes[1].set_ylabel("samples in which it is not 0")
+        axes[1].set_ylim(bottom=0)
+        style.percent(axes[1].yaxis)
+        note = f"{on.mean():.1%} of the entries are not 0, {on.sum(axis=1).mean():.1f} of {x.shape[1]} in a sample"
+        never = int((~on.any(axis=0)).sum())
+        note += f"; {never} never" if never else ""
     style.title(fig, title, note)
     return fig
 
@@ -70,6 +68,7 @@ def usage(title: str, name: str, x: np.ndarray) -> Figure:
     ax.set_ylabel("share of the samples")
     style.percent(ax.yaxis)
     ax.margins(x=0.01)
+    style.whole(ax.xaxis)
     entropy = float(np.exp(-np.sum(share[share > 0] * np.log(share[share > 0]))))
     note = f"as if {entropy:.1f} of {len(share)} were used equally (exp of the entropy); dashed: equal use"
     style.title(fig, title, note)

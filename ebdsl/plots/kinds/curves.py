@@ -79,6 +79,7 @@ def figure(model: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
     ax.set_xlabel("step")
     ax.set_ylabel("mean energy of a batch" + (" (log scale)" if logarithmic else ""))
     ax.margins(x=0.01)
+    style.whole(ax.xaxis)
     last = series(rows, "energy")
     note = f"{int(last[-1, 0])} steps, last energy {last[-1, 1]:.4g}"
     note += "; bands reach from the least to the largest batch" if banded else ""

@@ -116,7 +116,6 @@ def panels(view: View, target: Symbol, flat: Arrays, sweep: Sweep | None, title:
             drawn = _trace(ax, y, sweep) or drawn
             ax.set_xlabel(f"{target.name}₁")
             ax.set_ylabel(f"{target.name}₂" if ax is axes[0] else "")
-            ax.set_aspect("equal", "datalim")
         else:
             at = np.arange(1, size + 1)
             ax.plot(at, data[:60].T, color=style.FAINT, linewidth=0.8)
@@ -125,6 +124,8 @@ def panels(view: View, target: Symbol, flat: Arrays, sweep: Sweep | None, title:
             ax.set_ylabel("value" if ax is axes[0] else "")
         if conditional:
             ax.set_title(caption(flat, target.name, i), fontsize=10)
+    if size == 2:
+        _square(axes)
     _finish(fig, axes, drawn, sweep, title, "grey: the data near it" if conditional else "grey: the data")
     return fig
 
@@ -171,16 +172,24 @@ def strips(view: View, target: Symbol, samples: Arrays, sweep: Sweep | None, tit
     return poster(mosaic(every, across=across), title, note)
 
 
+def _square(axes: list[Axes]) -> None:
+    """One scale for both axes, and one square frame for all."""
+    (left, right), (bottom, top) = axes[0].get_xlim(), axes[0].get_ylim()
+    half = max(right - left, top - bottom) / 2
+    for ax in axes:
+        ax.set_xlim((left + right) / 2 - half, (left + right) / 2 + half)
+        ax.set_ylim((bottom + top) / 2 - half, (bottom + top) / 2 + half)
+        ax.set_aspect("equal", "box")
+
+
 def _trace(ax: Axes, y: np.ndarray, sweep: Sweep | None) -> Any:
     if sweep is None or sweep.colour is None:
         ax.plot(*y.T, "o", color=style.COLOURS[1], markersize=8 if len(y) == 1 else 3.5, markeredgewidth=0)
         return None
     if sweep.joined:
         ax.plot(*y.T, color=style.BLACK, linewidth=0.8, zorder=2)
-    size = 26 if sweep.joined else 60
-    return ax.scatter(
-        y[:, 0], y[:, 1], c=sweep.colour, s=size, cmap="viridis", zorder=3, edgecolors="white", linewidths=0.4
-    )
+    size = 16 if sweep.joined else 60
+    return ax.scatter(y[:, 0], y[:, 1], c=sweep.colour, s=size, cmap="viridis", zorder=3, linewidths=0)
 
 
 def _bundle(ax: Axes, at: np.ndarray, curves: np.ndarray, sweep: Sweep | None) -> Any:
@@ -201,8 +210,8 @@ def _finish(fig: Figure, axes: list[Axes], drawn: Any, sweep: Sweep | None, titl
         bar = fig.colorbar(drawn, ax=axes, shrink=0.95, aspect=30, pad=0.02)
         bar.set_label(sweep.label)
         bar.outline.set_visible(False)
-        if not sweep.joined and sweep.colour is not None and len(sweep.colour) <= 12:
-            bar.set_ticks(sweep.colour.tolist())
+        if not sweep.joined:
+            style.whole(bar.ax.yaxis)
         note = f"colour: {sweep.label}; {note}"
     elif sweep is None:
         note = f"orange: the one prediction, for there is no latent variable; {note}"

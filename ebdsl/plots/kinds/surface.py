@@ -37,7 +37,7 @@ def draw(view: View) -> Iterator[tuple[str, Figure]]:
 def draw_field(view: View) -> Iterator[tuple[str, Figure]]:
     name = view.spec.free_energy_name
     if len(view.data) == 1 and prod(view.sizes(view.spec.role("observed")[0])) == 1:
-        raise NotApplicable("it needs two observed numbers to span a plane")
+        raise NotApplicable("two observed numbers span a plane, and there is one")
     found = planes(view)
     maps = [measure(view, p, found) for p in found]
     yield "field", field(f"-∇{name}({', '.join(view.observed)}) of {view.spec.name}", found, maps, name)
@@ -89,7 +89,7 @@ def field(title: str, found: Sequence[Plane], maps: Sequence[Map], name: str) ->
     for ax, plane, (u, v, energy) in zip(axes, found, maps, strict=True):
         drawn = _shade(ax, u, v, energy, steps, alpha=0.45)
         ax.plot(*_shown(plane.points).T, ".", color=style.COLOURS[1], markersize=3, markeredgewidth=0, alpha=0.6)
-        every = max(1, len(u) // 24)
+        every = max(1, len(u) // (24 if len(found) == 1 else 15))
         at = slice(every // 2, None, every)
         down_v, down_u = (-g[at, at] for g in np.gradient(energy, v, u))
         aspect = np.array([u[-1] - u[0], v[-1] - v[0]])
@@ -100,7 +100,7 @@ def field(title: str, found: Sequence[Plane], maps: Sequence[Map], name: str) ->
         unit = arrows / np.maximum(length, 1e-300) * drawn_length
         ax.quiver(
             u[at], v[at], unit[0], unit[1],
-            angles="uv", scale=len(u[at]), width=0.0032, color=style.BLACK, pivot="tail",
+            angles="uv", scale=len(u[at]), width=0.0032 if len(found) == 1 else 0.006, color=style.BLACK, pivot="tail",
         )  # fmt: skip
         _frame(ax, plane, u, v)
     _bar(fig, axes, drawn, steps, name)
