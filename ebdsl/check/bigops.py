@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ebdsl.check import ranges
+from ebdsl.check.dispatch import lower
+from ebdsl.check.identifiers import undeclared
 from ebdsl.check.scope import Env, Value
 from ebdsl.check.words import key
 from ebdsl.model import build
@@ -17,10 +19,9 @@ LATER = {
 }
 
 
-def bigop(e: ast.BigOp, env: Env) -> Value | None:
+@lower.register
+def _(e: ast.BigOp, env: Env) -> Value | None:
     """A sum or a mean over indices; the other operators are reported."""
-    from ebdsl.check.lower import lower
-
     ctx = env.ctx
     latents = [n for n in e.names if key(n.id) in ctx.symbols and ctx.symbols[key(n.id)].role == "latent"]
     if e.kind in LATER:
@@ -85,8 +86,6 @@ def valid_names(e: ast.BigOp, env: Env) -> bool:
         if s is None and k not in ctx.indices and k not in env.values:
             index = len(n.id) == 1 and any(True for _ in ranges.uses(e.body, n.id, env.muted()))
             if not index:
-                from ebdsl.check.lower import undeclared
-
                 undeclared(n.id, n.span, env)
                 continue
             what = "an index"

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ebdsl.check import bigops, logsumexp
+from ebdsl.check.calls import arguments, inside, site
 from ebdsl.check.dims import type_text
 from ebdsl.check.functions import unfold
-from ebdsl.check.lower import arguments, inside, lower, site
+from ebdsl.check.lower import lower
 from ebdsl.check.monomial import Monomial, monomial
 from ebdsl.check.products import times
 from ebdsl.check.scope import Env
-from ebdsl.check.walk import mapped
+from ebdsl.check.term_texts import Prefix, prefixed, unsigned, with_arguments
 from ebdsl.check.words import key
 from ebdsl.diagnostics import Span
 from ebdsl.model import build
@@ -46,7 +47,6 @@ class Energy:
         return frozenset(s for e in self.eliminations for s in e.latents)
 
 
-Prefix = tuple[tuple[str, ast.Expr], ...]
 ONE = Monomial(1.0)
 
 
@@ -103,7 +103,7 @@ def _leaf(expr: ast.Expr, env: Env, weight: Monomial, prefix: Prefix) -> Energy 
             else f"take a norm: ||{text}||^2, or ||{text}||_1",
         )
         return None
-    shown = _prefixed(prefix, expr)
+    shown = prefixed(prefix, expr)
     return Energy((Addend(_scaled(weight, value.body), shown, shown.span),))
 
 
@@ -169,7 +169,7 @@ def _used_outside(names: str, span: Span, inner: ast.Expr, outer: ast.Expr, env:
 
 def scale(energy: Energy, weight: Monomial, prefix: Prefix, span: Span, env: Env) -> Energy | None:
     """``weight`` times an energy that has minima in it."""
-    terms = tuple(replace(a, node=_scaled(weight, a.node), expr=_prefixed(prefix, a.expr)) for a in energy.terms)
+    terms = tuple(replace(a, node=_scaled(weight, a.node), expr=prefixed(prefix, a.expr)) for a in energy.terms)
     if not energy.eliminations:
         return replace(energy, terms=terms)
     sign = weight.sign
@@ -200,26 +200,6 @@ def _scaled(weight: Monomial, node: Node) -> Node:
     return (weight * other).node if weight.bases & other.bases else times(weight.node, node)
 
 
-def _prefixed(prefix: Prefix, expr: ast.Expr) -> ast.Expr:
-    """``prefix`` before an expression, its numbers first: ``½ λ ||z||^2``."""
-    if not prefix:
-        return expr
-    inner = expr.factors if isinstance(expr, ast.Product) else (("", expr),)
-    factors = [g for f in (*prefix, *inner) for g in _flat(*f)]
-    count = 0
-    while count < len(inner) and isinstance(inner[count][1], ast.Number):
-        count += 1
-    if count:
-        factors = [*inner[:count], *(g for f in (*prefix, *inner[count:]) for g in _flat(*f))]
-    return ast.Product(prefix[0][1].span.to(expr.span), tuple(factors))
-
-
-def _flat(op: str, e: ast.Expr) -> Prefix:
-    """The factors of a product that stands in parentheses, where these can go."""
-    inside = isinstance(e, ast.Product) and op == "" and all(o in ("", "/") for o, _ in e.factors)
-    return e.factors if inside and isinstance(e, ast.Product) else ((op, e),)
-
-
 def _product(expr: ast.Product, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:
     """Numbers times one factor that may be several terms; any other product is one term."""
     factors: list[tuple[str, ast.Expr]] = []
@@ -245,15 +225,7 @@ def _product(expr: ast.Product, env: Env, weight: Monomial, prefix: Prefix) -> E
         return _leaf(expr, env, weight, prefix)
     value = lower(outside, env)
     assert value is not None
-    return split(inner, env, weight * monomial(value.body), (*prefix, *_unsigned(tuple(rest))))
-
-
-def _unsigned(rest: Prefix) -> Prefix:
-    """Factors without a sign before them."""
-    op, first = rest[0]
-    while isinstance(first, ast.Negate):
-        first = first.body
-    return ((op, first), *rest[1:])
+    return split(inner, env, weight * monomial(value.body), (*prefix, *unsigned(tuple(rest))))
 
 
 def _splits(f: ast.Expr, env: Env) -> bool:
@@ -300,19 +272,15 @@ def _called(expr: ast.Name | ast.Call, k: str, env: Env, weight: Monomial, prefi
         if not (isinstance(a, ast.Name) and key(a.id) == key(p.id))
     }
     if named and len(energy.terms) == 1 and not energy.eliminations:
-        shown = _prefixed(prefix, expr)
+        shown = prefixed(prefix, expr)
         return replace(energy, terms=(replace(energy.terms[0], expr=shown, span=shown.span),))
     terms = energy.terms
     if named or prefix:
         terms = tuple(
-            replace(a, expr=_prefixed(prefix, _with_arguments(a.expr, named)), span=expr.span if named else a.span)
+            replace(a, expr=prefixed(prefix, with_arguments(a.expr, named)), span=expr.span if named else a.span)
             for a in terms
         )
     return replace(energy, terms=terms, name=energy.name or definition.name.id)
-
-
-def _with_arguments(expr: ast.Expr, named: dict[str, ast.Expr]) -> ast.Expr:
-    return mapped(expr, lambda e: named.get(key(e.id)) if isinstance(e, ast.Name) else None)
 
 
 # --------------------------------------------------------------------------- big operators
@@ -339,7 +307,7 @@ def _over_index(e: ast.BigOp, env: Env, weight: Monomial, prefix: Prefix) -> Ene
     terms = tuple(
         Addend(
             _scaled(weight, build.sum_over(a.node, axes)),
-            _prefixed(prefix, replace(e, body=a.expr)),
+            prefixed(prefix, replace(e, body=a.expr)),
             e.span if alone else a.span,
         )
         for a in energy.terms

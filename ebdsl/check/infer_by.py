@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ebdsl.check.dims import same, shape_text, type_text
 from ebdsl.check.functions import apply_module
-from ebdsl.check.lower import lower, symbol, undeclared
+from ebdsl.check.identifiers import symbol, undeclared
+from ebdsl.check.lower import lower
 from ebdsl.check.scope import Context, Env, Value
 from ebdsl.check.words import key, listed
 from ebdsl.model.ir import Module, Node

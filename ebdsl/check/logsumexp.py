@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ebdsl.atoms import SPELLINGS
 from ebdsl.check import bigops
+from ebdsl.check.dispatch import lower
 from ebdsl.check.functions import unfold
 from ebdsl.check.monomial import Monomial, monomial
 from ebdsl.check.scope import Env
@@ -102,8 +103,6 @@ def recognise(e: ast.Call, weight: Monomial, span: Span, env: Env) -> Energy | N
 
 def _peel(g: ast.Expr, env: Env) -> tuple[Monomial | None, ast.Expr]:
     """The scalar factors (numbers, constants, parameters) before the one factor that is the energy."""
-    from ebdsl.check.lower import lower
-
     g = unfold(g, env)
     if isinstance(g, ast.Negate):
         inner, core = _peel(g.body, env)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ebdsl.check import subscripts
 from ebdsl.check.dims import named, same, shape_text
+from ebdsl.check.dispatch import lower
 from ebdsl.check.scope import Bound, Env
 from ebdsl.check.sizes import extent, resolve
 from ebdsl.check.walk import children
@@ -139,8 +140,6 @@ def uses(expr: ast.Expr, name: str, env: Env) -> Iterator[Use]:
 
 
 def _through_call(func: str, args: tuple[ast.Expr, ...], k: str, env: Env) -> Iterator[Use]:
-    from ebdsl.check.lower import lower
-
     definition = env.ctx.definitions[func]
     if len(definition.params) != len(args):
         return
@@ -167,7 +166,5 @@ def known(name: str, env: Env) -> bool:
 
 
 def _shape(base: ast.Expr, env: Env) -> tuple[Dim, ...] | None:
-    from ebdsl.check.lower import lower
-
     value = lower(base, env)
     return None if value is None else value.dims
