@@ -107,15 +107,20 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
             lines.append(f"            self.{c.name(m)} = {first}")
             lines += ["            " + r for r in rest]
         lines.append("        self.to(dtype)")
-    for d in c.plan.inference:
-        if isinstance(d.payload, Enumeration):
-            for state in d.payload.states:
-                if state.table is not None:
-                    lines += _table_lines(c, state.symbol)
-        if isinstance(d.payload, EachState):
-            for symbol in d.payload.finite:
-                lines += _table_lines(c, symbol)
+    for symbol in _tabulated(c):
+        lines += _table_lines(c, symbol)
     return lines
+
+
+def _tabulated(c: Context) -> list[Symbol]:
+    """The finite latents whose values inference reads from a table."""
+    found: list[Symbol] = []
+    for decision in c.plan.inference:
+        if isinstance(decision.payload, Enumeration):
+            found += [s.symbol for s in decision.payload.states if s.table is not None]
+        if isinstance(decision.payload, EachState):
+            found += decision.payload.finite
+    return found
 
 
 def _table_lines(c: Context, symbol: Symbol) -> list[str]:
@@ -124,6 +129,7 @@ def _table_lines(c: Context, symbol: Symbol) -> list[str]:
     whole = symbol.shape[len(symbol.shape) - row.whole :] if row.whole else ()
     free = symbol.shape[: len(symbol.shape) - row.whole]
     n = c.dim(whole[-1]) if whole else "1"
+    assert row.points_torch is not None  # every finite kind has it
     points = row.points_torch.format(n=n, options="dtype=dtype")
     c.runtime |= {"all_assignments"}
     count = " * ".join(c.dim(d) for d in free) or "1"

@@ -5,10 +5,12 @@ The same λ means different things with and without a ½; papers and packages di
 
 from __future__ import annotations
 
+import math
+
 from ebdsl.facts.normal import normal, split
 from ebdsl.infer.penalties import Penalty, match
 from ebdsl.model.algebra import addends
-from ebdsl.model.ir import Get, Lit, Mul, Node, Pow
+from ebdsl.model.ir import Get, Lit, Mul, Node, Pow, Symbol
 from ebdsl.model.model import Model
 
 
@@ -17,7 +19,8 @@ def ledger(model: Model) -> list[str]:
     pieces = [p for t in model.terms for p in addends(normal(t.node))]
     lines: list[str] = []
     for z in model.role("latent"):
-        factors, penalties = [], []
+        factors: list[tuple[float | None, Symbol]] = []
+        penalties: list[tuple[Penalty, float | None]] = []
         for p in pieces:
             if z not in p.symbols:
                 continue
@@ -28,24 +31,26 @@ def ledger(model: Model) -> list[str]:
             found = match(p, z)
             if isinstance(found, Penalty) and not found.weight.free:
                 penalties.append((found, _value(found.weight)))
-        if len(factors) != 1 or not penalties or factors[0][0] is None:
+        if len(factors) != 1 or not penalties:
             continue
         c, y = factors[0]
+        if c is None:
+            continue
         lines.append(f"the squared distance has the factor {c:g}, as written; λ is never rescaled")
         for penalty, weight in penalties:
-            if weight is None or penalty.kind != "l1":
-                continue
-            lines.append(
-                f"the weight {weight:g} on |{z.name}| is {weight / (2 * c):g} where the distance has the factor ½ (papers, SPAMS)"
-            )
-            size = 1
-            for d in y.shape:
-                extent = model.size(d)
-                size = 0 if extent is None else size * extent
-            if size:
-                lines.append(
-                    f"and alpha = {weight / (2 * c * size):.6g} in scikit-learn's Lasso, which divides by 2·dim {y.name}"
-                )
+            if weight is not None and penalty.kind == "l1":
+                lines += _elsewhere(model, z.name, y, weight, c)
+    return lines
+
+
+def _elsewhere(model: Model, z: str, y: Symbol, weight: float, c: float) -> list[str]:
+    """The same weight in other conventions."""
+    half = weight / (2 * c)
+    lines = [f"the weight {weight:g} on |{z}| is {half:g} where the distance has the factor ½ (papers, SPAMS)"]
+    sizes = [model.size(d) for d in y.shape]
+    if None not in sizes:
+        alpha = half / math.prod(n for n in sizes if n is not None)
+        lines.append(f"and alpha = {alpha:.6g} in scikit-learn's Lasso, which divides by 2·dim {y.name}")
     return lines
 
 

@@ -48,7 +48,7 @@ def split(node: Node, symbols: frozenset[Symbol]) -> Addend:
             weight += [f for f in node.factors if not (f.symbols & symbols)]
             if len(inside) == 1:
                 node = inside[0]
-                if isinstance(node, Sum) or isinstance(node, Mul):
+                if isinstance(node, Sum | Mul):
                     continue
                 return Addend(mul(*weight), axes, node)
             return Addend(mul(*weight), axes, mul(*inside))

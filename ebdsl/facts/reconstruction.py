@@ -18,7 +18,8 @@ def reconstruction(model: Model) -> tuple[Symbol, Node, tuple[Axis, ...]] | None
             core = split(normal(term.node), frozenset({y})).core
             if not (isinstance(core, Pow) and core.exponent == Lit(2.0) and isinstance(core.base, Add)):
                 continue
-            own, rest = [], []
+            own: list[Node] = []
+            rest: list[Node] = []
             for t in core.base.terms:
                 (own if _entry(t, y) is not None else rest).append(t)
             if len(own) != 1 or not rest:

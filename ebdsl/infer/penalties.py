@@ -44,7 +44,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
             body, within = inner.body, inner.axes
         else:
             body, within = inner, ()
-        scale: Node = ONE
+        scale = ONE
         if isinstance(body, Mul):
             squares = [f for f in body.factors if symbol in f.symbols]
             rest = mul(*(f for f in body.factors if symbol not in f.symbols))

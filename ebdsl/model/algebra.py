@@ -202,7 +202,6 @@ def contract(body: Node, axes: Iterable[Axis]) -> Node:
         return ZERO
     if isinstance(body, Sum):
         return contract(body.body, (*axes, *body.axes))
-    axes = tuple(a for a in axes)
     if isinstance(body, Add) and _has_delta(body, axes):
         return build.add(*(contract(t, axes) for t in body.terms))
     factors = list(body.factors) if isinstance(body, Mul) else [body]
@@ -215,8 +214,8 @@ def contract(body: Node, axes: Iterable[Axis]) -> Node:
                 return contract(rest, tuple(x for x in axes if x != a))
     for position, f in enumerate(factors):
         if isinstance(f, Add) and _has_delta(f, axes):
-            rest = factors[:position] + factors[position + 1 :]
-            return build.add(*(contract(multiply(t, *rest), axes) for t in f.terms))
+            others = factors[:position] + factors[position + 1 :]
+            return build.add(*(contract(multiply(t, *others), axes) for t in f.terms))
     bound = frozenset(axes)
     outside = [f for f in factors if not (f.free & bound)]
     inside = [f for f in factors if f.free & bound]
@@ -316,10 +315,7 @@ def expand(node: Node) -> tuple[Node, ...]:
                 if isinstance(parts[0], Mul):
                     return (build.mul(*(build.power(f, value) for f in parts[0].factors)),)
                 return (build.power(parts[0], value),)
-            factors: list[tuple[Node, ...]] = [parts] + [
-                tuple(freshen(p) for p in parts) for _ in range(int(value) - 1)
-            ]
-            return _distribute(factors)
+            return _distribute([parts, *(tuple(freshen(p) for p in parts) for _ in range(int(value) - 1))])
         case Sum(body, axes):
             return tuple(contract(p, axes) for p in expand(body))
         case Mul(factors):

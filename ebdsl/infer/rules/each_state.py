@@ -50,7 +50,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal(NAME, f"no rule minimises over {', '.join(s.name for s in free)}")
     names = ", ".join(s.name for s in finite)
     return Decision(
-        NAME, f"min over {problem.names}", f"for each of the {total} values of {names}: {inner.algorithm}; the lowest kept",
+        NAME, f"min over {problem.names}", f"for each of the {total} values of {names}: {inner.algorithm}; lowest kept",
         inner.guarantee, f"{total} times {inner.cost}", (f"{names} takes finitely many values", *inner.facts), (),
         EachState(finite, free, inner),
     )  # fmt: skip

@@ -37,8 +37,8 @@ def consider(block: Block) -> Decision | Refusal:
     if block.symbol.domain.row.project:
         how += f", then projection onto {block.symbol.domain}"
     return Decision(
-        NAME, f"learn {block.symbol.name}", how, "local", "one gradient a batch", tuple(facts if block.inference else facts[1:]),
-        (), Gradient(block.symbol, at, slope),
+        NAME, f"learn {block.symbol.name}", how, "local", "one gradient a batch",
+        tuple(facts if block.inference else facts[1:]), (), Gradient(block.symbol, at, slope),
     )  # fmt: skip
 
 
