@@ -76,61 +76,90 @@ def opens_statement(tokens: Sequence[Token], at: int) -> str | None:
     return None if follower in _NO_DECLARATION else kind
 
 
+MAX_SECOND_LOOKS = 10
+
+
 def layout(text: str, tokens: list[Token]) -> Layout:
     """Cut the tokens of ``text`` into statements.
 
     A statement ends with its line, or at ``;``, unless a bracket is open, the line ends with an
     operator, or the next one starts with one. A line that plainly opens a new statement ends the one
-    before in any case, so that one forgotten bracket is one error.
+    before in any case. Where a bracket turns out never to be closed, its line alone is the statement,
+    and reading starts anew after it: one forgotten bracket is one error.
     """
     result = Layout()
-    current: list[Token] = []
-    brackets: list[Token] = []
-    broken = joined = False
-
-    def finish() -> None:
-        nonlocal current, broken
-        if brackets:
-            result.diagnostics.append(_unclosed(brackets[-1], current))
-            broken = True
-        if current:
-            result.lines.append(Line(current, _indent(text, start(current[0])), joined, broken))
-        current, broken = [], False
-        brackets.clear()
-
-    for at, token in enumerate(tokens):
-        kind = token.type
-        if kind == "COMMENT":
-            result.comments.append(token)
-        elif kind == "NEWLINE":
-            if current and not _continues(tokens, at, current[-1].type, bool(brackets)):
-                finish()
-                joined = False
-        elif kind == "SEMICOLON" and not brackets:
-            finish()
-            joined = True
-        else:
-            if not current and not joined:
-                joined = False
-            if kind in OPENERS:
-                brackets.append(token)
-            elif kind in CLOSERS:
-                problem = _close(brackets, token)
-                if problem:
-                    result.diagnostics.append(problem)
-                    broken = True
-            elif kind in ("JUNK", "COMMAND"):
-                broken = True
-            current.append(token)
-    finish()
+    following = _following(tokens)
+    at = looks = 0
+    joined = False
+    while at < len(tokens):
+        found = _collect(tokens, at, len(tokens), following)
+        if found.open and found.line_end is not None and looks < MAX_SECOND_LOOKS:
+            looks += 1
+            found = _collect(tokens, at, found.line_end, following)
+        result.comments += found.comments
+        result.diagnostics += found.problems
+        if found.open:
+            result.diagnostics.append(_unclosed(found.open[-1]))
+        if found.tokens:
+            indent = _indent(text, start(found.tokens[0]))
+            broken = bool(found.problems or found.open) or any(t.type in ("JUNK", "COMMAND") for t in found.tokens)
+            result.lines.append(Line(found.tokens, indent, joined, broken))
+        at = found.after
+        joined = tokens[at - 1].type == "SEMICOLON"
     return result
 
 
-def _continues(tokens: list[Token], newline: int, last: str, inside: bool) -> bool:
-    """Whether the statement goes on after the line end at index ``newline``."""
-    following = newline + 1
-    while following < len(tokens) and tokens[following].type in ("NEWLINE", "COMMENT"):
-        following += 1
+@dataclass
+class _Found:
+    """A statement's tokens, what was passed on the way, and the brackets still open at its end.
+
+    ``after`` is the index behind it, ``line_end`` that of its first line end, if it has several lines.
+    """
+
+    tokens: list[Token] = field(default_factory=list)
+    comments: list[Token] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+    open: list[Token] = field(default_factory=list)
+    after: int = 0
+    line_end: int | None = None
+
+
+def _collect(tokens: list[Token], at: int, stop: int, following: list[int]) -> _Found:
+    """The statement that starts at ``at``, and ends before ``stop``."""
+    found = _Found()
+    for index in range(at, stop):
+        token = tokens[index]
+        found.after = index + 1
+        if token.type == "COMMENT":
+            found.comments.append(token)
+        elif token.type == "NEWLINE":
+            if not found.tokens:
+                return found
+            found.line_end = found.line_end if found.line_end is not None else index
+            if not _continues(tokens, following[index], found.tokens[-1].type, bool(found.open)):
+                return found
+        elif token.type == "SEMICOLON" and not found.open:
+            return found
+        else:
+            if token.type in OPENERS:
+                found.open.append(token)
+            elif token.type in CLOSERS:
+                problem = _close(found.open, token)
+                found.problems += [problem] if problem else []
+            found.tokens.append(token)
+    return found
+
+
+def _following(tokens: list[Token]) -> list[int]:
+    """For every index that of the next token behind it which is neither a line end nor a comment."""
+    out = [len(tokens)] * len(tokens)
+    for index in range(len(tokens) - 2, -1, -1):
+        out[index] = out[index + 1] if tokens[index + 1].type in ("NEWLINE", "COMMENT") else index + 1
+    return out
+
+
+def _continues(tokens: list[Token], following: int, last: str, inside: bool) -> bool:
+    """Whether a statement goes on after a line end, with the token at ``following``."""
     if following == len(tokens):
         return True
     if opens_statement(tokens, following) or _opens_definition(tokens, following):
@@ -172,7 +201,7 @@ def _close(brackets: list[Token], token: Token) -> Diagnostic | None:
     )
 
 
-def _unclosed(opener: Token, current: list[Token]) -> Diagnostic:
+def _unclosed(opener: Token) -> Diagnostic:
     wanted = SPELLED[OPENERS[opener.type]]
     return Diagnostic(
         "EB0103",

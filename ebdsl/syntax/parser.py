@@ -73,18 +73,19 @@ def blocks(lines: list[Line]) -> Iterator[tuple[Line, list[Line] | None]]:
         if opens_statement(line.tokens, 0) != "TRAIN":
             yield line, None
             continue
-        settings: list[Line] = []
         rest = line.tokens[1:]
         if rest and rest[0].type == "COLON":
             rest = rest[1:]
-        if rest:
-            settings.append(Line(rest, line.indent + 1, True, line.broken))
-        while at < len(lines) and (lines[at].joined or lines[at].indent > line.indent):
-            follower = lines[at]
-            if follower.joined and (not settings or settings[-1].indent == line.indent + 1):
-                follower = replace(follower, indent=line.indent + 1)
-            settings.append(follower)
-            at += 1
+        block = at
+        while block < len(lines) and (lines[block].joined or lines[block].indent > line.indent):
+            block += 1
+        inside = lines[at:block]
+        indent = next((other.indent for other in inside if not other.joined), line.indent + 1)
+        on_line = [Line(rest, indent, True, line.broken)] if rest else []
+        while inside and inside[0].joined:
+            on_line.append(replace(inside.pop(0), indent=indent))
+        settings = on_line + inside
+        at = block
         yield line, settings
 
 
