@@ -36,9 +36,11 @@ class DomainKind:
     Texts of torch: ``torch`` is the projection over ``{x}``, the numbers ``{0} {1}`` and ``{ndim}``, the number of axes
     of the symbol; None where ``project`` is. ``centre`` (where a latent starts) and ``draw`` (how a parameter is
     drawn) are over ``{shape}``, a tuple, the numbers, ``{n}``, the entries of one ``whole``, and ``{options}``:
-    ``dtype=…, device=…``, for ``draw`` also ``generator=…``; their functions are in ``runtime/starts.py``. A finite kind
-    lists the values of one ``whole`` in ``points(shape of the whole)``, an array ``(count, *shape of the whole)``,
-    and in ``points_torch`` over ``{n}`` and ``{options}``. ``latex`` is a format string over ``{dims}`` and the numbers.
+    ``dtype=…, device=…``, for ``draw`` also ``generator=…``; their functions are in ``runtime/starts.py``.
+
+    A finite kind lists the values of one ``whole`` in ``points(shape of the whole)``, an array ``(count, *shape of
+    the whole)``, and in ``points_torch`` over ``{n}`` and ``{options}``. ``latex`` is a format string over ``{dims}``
+    and the numbers.
     """
 
     name: str

@@ -131,7 +131,7 @@ def test_points_of_finite_domains(row: DomainKind) -> None:
 # --------------------------------------------------------------------------- against identities
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, derandomize=True, max_examples=80)
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=12), st.floats(0.1, 10))
 def test_simplex_is_the_solution_of_its_equation(values: list[float], radius: float) -> None:
     """``x = (v - θ)_+`` with Σ x = radius: the optimality conditions, found by bisection."""
@@ -145,7 +145,7 @@ def test_simplex_is_the_solution_of_its_equation(values: list[float], radius: fl
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, derandomize=True, max_examples=40)
 @given(st.integers(0, 10_000))
 def test_psd_satisfies_higham(seed: int) -> None:
     """The remainder of the symmetric part is negative semidefinite and orthogonal to the answer."""
