@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ebdsl.atoms import SCALARS
 from ebdsl.facts.convexity import bounds, curvature, sign
-from ebdsl.model.algebra import expand, freshen
+from ebdsl.model.algebra import expand, freshen, rename
 from ebdsl.model.build import add, div, fn, fresh, lit, mul, neg, power, sub, sum_over, tensor
 from ebdsl.model.domains import REAL, Domain
 from ebdsl.model.ir import Apply, Get, Module, Node, Symbol, Tensor
@@ -298,3 +298,52 @@ def test_multiplied_out_it_is_the_same(node: Node) -> None:
 )
 def test_known_signs(node: Node, expected: str) -> None:
     assert sign(node) == expected
+
+
+def tangled(rng: np.random.Generator) -> Node:
+    """A sum of a product of entries whose indices are tied together at random."""
+    axes = tuple(fresh(N) for _ in range(int(rng.integers(2, 5))))
+    square = Symbol("V", "param", (N, N), REAL)
+
+    def pick() -> object:
+        return axes[int(rng.integers(len(axes)))]
+
+    factors: list[Node] = []
+    for _ in range(int(rng.integers(1, 4))):
+        kind = int(rng.integers(4))
+        if kind == 0:
+            factors.append(Get(X, (pick(),)))  # type: ignore[arg-type]
+        elif kind == 1:
+            factors.append(Get(Q, (pick(),)))  # type: ignore[arg-type]
+        else:
+            factors.append(Get(S if kind == 2 else square, (pick(), pick())))  # type: ignore[arg-type]
+    if rng.random() < 0.7:  # likely to be symmetric: the same again with some indices exchanged
+        i, j = (axes[int(k)] for k in rng.choice(len(axes), 2, replace=False))
+        factors += [rename(f, {i: j, j: i}) for f in factors]
+        if rng.random() < 0.4:
+            factors.append(Get(S, (i, j)))
+    return sum_over(mul(*factors), axes)
+
+
+def test_tangled_sums_are_not_taken_for_squares() -> None:
+    """What is claimed of sums of products is true of them, and something is claimed of some."""
+    rng = np.random.default_rng(0)
+    square = Symbol("V", "param", (N, N), REAL)
+    signs = shapes = 0
+    for _ in range(400):
+        node = tangled(rng)
+        claim, kind = sign(node), curvature(node, frozenset({X}))
+        signs += claim == "nonnegative"
+        shapes += kind == "convex"
+        if claim == "unknown" and kind == "neither":
+            continue
+        for _ in range(15):
+            rest = {**{s: draw(s, rng) for s in ALL}, square: rng.standard_normal((N, N))}
+            value = evaluate(node, rest)
+            assert HOLDS[claim](value) or abs(value) < 1e-9
+            ends = [rng.standard_normal(N) for _ in range(2)]
+            a, b, m = (evaluate(node, {**rest, X: x}) for x in (*ends, (ends[0] + ends[1]) / 2))
+            slack = 1e-9 * (1 + abs(a) + abs(b))
+            assert kind not in ("convex", "affine") or m <= (a + b) / 2 + slack
+            assert kind not in ("concave", "affine") or m >= (a + b) / 2 - slack
+    assert signs > 40 and shapes > 10
