@@ -31,7 +31,7 @@ UNIFORM = (
         "`true` (or `zca`) makes the covariance the identity with the least change, `pca` in the order "
         "of the variances; "
         "variances below `floor` times their mean are not blown up",
-        choices=("zca", "pca", "filter"),
+        choices=("zca", "pca"),
     ),
     Keyword("floor", "number", 0.01, "added to the variances before whitening, as a share of their mean", low=0),
     Keyword(
@@ -48,7 +48,6 @@ UNIFORM = (
     Keyword("threshold", "number", None, "entries above it become 1, the others 0"),
     Keyword("count", "count", None, "keep this many samples, chosen at random", low=1),
 )
-"""``filter`` is for sources of pictures that whiten whole images before cutting patches."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,6 @@ def _whiten(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
     if not kind:
         return None
     kind = "zca" if kind is True else kind
-    if kind == "filter":
-        raise Trouble("EB0603", "whiten = filter is for patches of pictures", "use  whiten = zca")
     flat = x.reshape(len(x), -1).astype(np.float64)
     if flat.shape[1] > 4096:
         raise Trouble(

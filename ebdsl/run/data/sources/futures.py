@@ -72,7 +72,7 @@ def _width(request: Request, which: int, default: int) -> int:
 register(
     Source(
         "ellipse",
-        "y on an ellipse whose half-axes (1.5 x + 2 (1-x), 2 x + 1.5 (1-x)) exp(2x) depend on x in [0, "
+        "pairs with y on an ellipse whose half-axes (1.5 x + 2 (1-x), 2 x + 1.5 (1-x)) exp(2x) depend on x in [0, "
         "1] (Canziani & LeCun, NYU Deep Learning 2021, "
         "week 15); a spec that observes y alone gets x = 0, the half-axes 2 and 1.5",
         ellipse,
@@ -101,7 +101,7 @@ register(
 register(
     Source(
         "branches",
-        "x in [-1, 1]; one y for small x, k of them for large x",
+        "pairs with x in [-1, 1]: one y for small x, k of them for large x",
         branches,
         (N, Keyword("k", "count", 2, "how many branches", low=1), _noise(0.05)),
         ("n", "k"),
