@@ -57,8 +57,8 @@ register(
     "warning",
     "a picture's typeface lacks a character",
     """
-Pictures are drawn with a typeface that ebdsl brings along, so that they look alike on every machine. It has Latin, Greek,
-Cyrillic and mathematics. A name in another script is drawn in .png with a typeface of this machine, if it
+Pictures are drawn with a typeface that ebdsl brings along, so that they look alike on every machine. It has Latin,
+Greek, Cyrillic and mathematics. A name in another script is drawn in .png with a typeface of this machine, if it
 has one, and as a box in .pdf. In .svg the reader's own typefaces are used.
 """,
 )
