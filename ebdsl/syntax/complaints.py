@@ -73,15 +73,6 @@ def too_large(most: int) -> Diagnostic:
     )
 
 
-def many(problems: list[Diagnostic], most: int) -> tuple[Diagnostic, ...]:
-    """In the order of the text, and no more than anybody reads."""
-    ordered = sorted(problems, key=lambda d: d.labels[0].span if d.labels else Span(0, 0))
-    if len(ordered) <= most:
-        return tuple(ordered)
-    rest = ordered[most:]
-    return (*ordered[:most], Diagnostic("EB0119", f"{len(rest)} more errors follow; is this a spec?", rest[0].labels))
-
-
 @dataclass(frozen=True)
 class Stop:
     """Where reading stopped: the statement's tokens, the index of the one that cannot stand there (or their
@@ -396,32 +387,6 @@ def lonely_bar(tokens: Sequence[Token], found: Diagnostic) -> Diagnostic:
         given = f"{tokens[at - 3]}({tokens[at - 1]}, {tokens[at + 1]})"
         return replace(found, help=(f"what is given is an argument like any other: `{given}`",))
     return found
-
-
-# ------------------------------------------------------------------ what the grammar would let pass
-
-
-def slips(tokens: Sequence[Token]) -> Diagnostic | None:
-    """What reads as something, and was hardly meant: numbers side by side, a ``min`` that does not say of what."""
-    for at in range(1, len(tokens)):
-        left, right = tokens[at - 1], tokens[at]
-        if left.type == right.type == "NUMBER":
-            return _numbers(left, right)
-        if left.type == "NAME" and left in _OVER and right.type in ("NAME", "FNAME", "BARL", "FUNC", "SUMOP", "MINOP"):
-            help_ = (f"write `{left}_z` to run over z",)
-            return Diagnostic("EB0101", f"`{left}` does not say over what", (Label(span(left)),), help_)
-    return None
-
-
-_OVER = frozenset({"min", "max", "argmin", "argmax", "softmin"})
-
-
-def _numbers(left: Token, right: Token) -> Diagnostic:
-    """``1.2.3`` and ``2 3``."""
-    glued = end(left) == start(right)
-    message = f"`{left}{right}` is not a number" if glued else f"two numbers side by side: {left} and {right}"
-    help_ = ("a number is written as `12`, `0.5` or `1e-3`",) if glued else (f"write `{left} * {right}` for a product",)
-    return Diagnostic("EB0108", message, (Label(span(left).to(span(right))),), help_)
 
 
 def left_of_equals(left: ast.Expr) -> Diagnostic:

@@ -11,8 +11,8 @@ from lark.exceptions import UnexpectedInput
 from ebdsl.diagnostics import Checked, Diagnostic, Label, Source, Span
 from ebdsl.syntax import ast, bars, words
 from ebdsl.syntax.characters import broken_characters
-from ebdsl.syntax.complaints import left_of_equals, lonely_bar, many, slips, too_large, unexpected
 from ebdsl.syntax.layout import Layout, Line, layout, opens_statement
+from ebdsl.syntax.slips import slips
 from ebdsl.syntax.tokens import CLOSERS, OPENERS, end, grammar, lex, make, span, start
 
 MAX_DEPTH = 100
@@ -27,6 +27,8 @@ def parse(source: Source) -> Checked[ast.Spec]:
     could be read, and is None only where nothing can be said of the text at all.
     """
     if len(source.text) > MAX_BYTES:
+        from ebdsl.syntax.complaints import too_large
+
         return Checked(None, (too_large(MAX_BYTES),))
     tokens = lex(source.text)
     found = layout(source.text, tokens)
@@ -41,7 +43,19 @@ def parse(source: Source) -> Checked[ast.Spec]:
                 problems.append(Diagnostic("EB0112", "this file names its model twice", (Label(statement.span),)))
             name = name or statement.name
     comments = tuple((span(token), str(token)) for token in found.comments)
-    return Checked(ast.Spec(tuple(statements), name, comments), many(problems, MAX_ERRORS))
+    return Checked(ast.Spec(tuple(statements), name, comments), _many(problems))
+
+
+def _many(problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """In the order of the text, and no more than anybody reads."""
+    ordered = sorted(problems, key=lambda d: d.labels[0].span if d.labels else Span(0, 0))
+    if len(ordered) <= MAX_ERRORS:
+        return tuple(ordered)
+    rest = ordered[MAX_ERRORS:]
+    return (
+        *ordered[:MAX_ERRORS],
+        Diagnostic("EB0119", f"{len(rest)} more errors follow; is this a spec?", rest[0].labels),
+    )
 
 
 # ------------------------------------------------------------------ statements and the train block
@@ -135,6 +149,8 @@ def _read(
     tokens = words.retype(line, names, setting=setting)
     tokens, trouble = bars.resolve(text, tokens)
     if trouble:
+        from ebdsl.syntax.complaints import lonely_bar
+
         problems.append(lonely_bar(tokens, trouble[0]))
         return []
     slip = slips(tokens)
@@ -148,6 +164,8 @@ def _read(
         last = tokens[-1]
         statements: list[ast.Statement] = machine.feed_token(make("$END", "", end(last), end(last)))
     except UnexpectedInput as error:
+        from ebdsl.syntax.complaints import unexpected
+
         problems.append(unexpected(tokens, getattr(error, "token", None), machine.accepts()))
         return []
     for statement in statements:
@@ -156,6 +174,8 @@ def _read(
             problems.append(_too_deep(node.span))
             return []
         if isinstance(statement, ast.Equation) and not isinstance(statement.left, ast.Index):
+            from ebdsl.syntax.complaints import left_of_equals
+
             problems.append(left_of_equals(statement.left))
             return []
     return statements

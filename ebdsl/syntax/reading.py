@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from ebdsl.diagnostics import Checked, Diagnostic, Source
-from ebdsl.syntax.complaints import too_large
 from ebdsl.syntax.parser import MAX_BYTES
 
 
@@ -24,6 +23,8 @@ def read(path: str | os.PathLike[str]) -> Checked[Source]:
     if isinstance(data, Diagnostic):
         return Checked(None, (data,))
     if len(data) > MAX_BYTES:
+        from ebdsl.syntax.complaints import too_large
+
         return Checked(None, (too_large(MAX_BYTES),))
     try:
         text = data.decode("utf-8-sig")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ebdsl.diagnostics import Source
 from ebdsl.resources import folder
 from ebdsl.syntax import ast, format, parse, show
-from ebdsl.syntax.format import lay_out
+from ebdsl.syntax.formatter import lay_out
 from ebdsl.syntax.printing import Style
 from ebdsl.syntax.spellings import GREEK, ascii_name, canonical
 from tests.syntax.expressions import NAMES, expressions
