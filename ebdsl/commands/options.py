@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,11 +33,18 @@ format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to answer."
 )
 
+
+def _here(ctx: click.Context, parameter: click.Parameter, allowed: bool) -> bool:
+    """A user's module may lie in the current folder, as for ``python -m``."""
+    if allowed and "" not in sys.path:
+        sys.path.insert(0, "")
+    return allowed
+
+
 python_option = click.option(
-    "--allow-python",
-    is_flag=True,
+    "--allow-python", is_flag=True, callback=_here,
     help='Let the spec use python("package.module:Class"): this runs its author\'s code.',
-)
+)  # fmt: skip
 
 flat_option = click.option(
     "--allow-flat", is_flag=True, help="Go on although nothing in the spec keeps the energy from being flat."

@@ -25,7 +25,8 @@ def translated(error: BaseException, model: Model, when: str) -> SpecError | Non
         help = ("a small quadratic term (+ 1e-6 ||W||^2) makes it regular",)
         message = f"a linear system is singular {when}{place}"
         return SpecError([Diagnostic("EB0713", message, labels, help)], model.source)
-    if place and isinstance(error, RuntimeError | ValueError | IndexError | ArithmeticError | TypeError):
+    foreign = any(layer.name == "python" for m in model.modules for layer in m.layers)  # their code may raise anything
+    if place and (foreign or isinstance(error, RuntimeError | ValueError | IndexError | ArithmeticError | TypeError)):
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         return SpecError([Diagnostic("EB0722", f"{first} ({when}{place})", labels)], model.source)
     return None

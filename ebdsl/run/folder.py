@@ -82,6 +82,13 @@ class Folder:
     def update(self, **changed: Any) -> None:
         self.write_facts({**self.facts(), **changed})
 
+    def sweep(self) -> None:
+        """Remove what a killed process had half written. To be called under the lock."""
+        for folder in (self.path, self.checkpoints):
+            for part in folder.glob(".*.part"):
+                with contextlib.suppress(OSError):
+                    part.unlink()
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """One process at a time; the lock goes with the process. Raises :class:`SpecError` (EB0813)."""

@@ -31,8 +31,11 @@ class Program:
 
     @cached_property
     def namespace(self) -> ModuleType:
-        """The generated file as a module. Imports torch."""
-        return load(self.text)
+        """The generated file as a module; imports torch. Raises :class:`SpecError` (EB0722): a user's class failed."""
+        from ebdsl.run.use import using
+
+        with using(self.model, "while the generated file was loaded"):
+            return load(self.text)
 
     @property
     def network(self) -> Any:

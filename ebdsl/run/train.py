@@ -26,6 +26,7 @@ from ebdsl.run.options import FIXED, Options, merged, options
 from ebdsl.run.program import Program, checked_model, parsed, program
 from ebdsl.run.progress import Progress
 from ebdsl.run.session import Session, begin, facts, resume, session, tensors
+from ebdsl.run.use import using
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ def take_up(
     folder = Folder(path)
     about = folder.facts()
     with folder.lock():
+        folder.sweep()
         saved, found = checkpoints.newest(folder.checkpoints)
         text = str(saved.facts.get("spec", "")) if saved else read_source(str(folder.spec)).text
         theirs = Source(str(about.get("spec", folder.spec)), text)
@@ -277,13 +279,8 @@ def with_last_checkpoint(error: SpecError, folder: Folder | None, last: Path | N
 
 def live_session(built: Program, seen: Observations, chosen: Options) -> Session:
     """Raises :class:`SpecError`, also for what PyTorch says when the model is built."""
-    try:
+    with using(built.model, "while the model was built"):
         return session(built, seen.arrays, chosen, seen.held_out)
-    except (RuntimeError, MemoryError, ValueError) as error:
-        known = translated(error, built.model, "while the model was built")
-        if known is None:
-            raise
-        raise known from None
 
 
 def introduce(s: Session, seen: Observations, folder: Folder, report: Report) -> None:

@@ -15,12 +15,12 @@ from ebdsl.run import checkpoint as checkpoints
 from ebdsl.run.batches import Batches, batches
 from ebdsl.run.checkpoint import Checkpoint, restore
 from ebdsl.run.device import device
-from ebdsl.run.faults import translated
 from ebdsl.run.files import refuse
 from ebdsl.run.folder import Folder
 from ebdsl.run.observations import Observations, observations, sizes
 from ebdsl.run.options import Options, merged
 from ebdsl.run.program import Program, checked_model, program, renamed
+from ebdsl.run.use import using
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,8 @@ def trained(path: Path, *, on: str | None = None, allow_python: bool = False) ->
 
 def network_of(built: Program, options: Options, where: torch.device) -> Any:
     """The generated module, built. Raises :class:`SpecError` for what PyTorch says to its sizes."""
-    try:
+    with using(built.model, "while the model was built"):
         return built.namespace.build(seed=options.seed, dtype=getattr(torch, options.dtype)).to(where)
-    except (RuntimeError, MemoryError, ValueError) as error:
-        known = translated(error, built.model, "while the model was built")
-        if known is None:
-            raise
-        raise known from None
 
 
 def sizes_of(saved: Checkpoint, dims: Mapping[str, int | None]) -> dict[str, int]:

@@ -211,10 +211,13 @@ def test_nothing_to_resume(cli, spec, data, tmp_path) -> None:
 def test_damaged_checkpoints(cli, spec, data, tmp_path) -> None:
     cli("train", spec, "--data", data, "--out", "r", "--checkpoint-steps", "5", *SMALL)
     newest, older = checkpoint.found(tmp_path / "r" / "checkpoints")
+    leftover = newest.with_name(f".{newest.name}.99.part")  # of a process that was killed while it wrote
+    leftover.write_bytes(b"half")
     whole = curve(tmp_path / "r")
     newest.write_bytes(newest.read_bytes()[:-7])
     done = cli("train", "r", "--resume")
     assert done.code == 0 and "EB0706" in done.err and curve(tmp_path / "r") == whole
+    assert not leftover.exists()
     for path in checkpoint.found(tmp_path / "r" / "checkpoints"):
         path.write_bytes(b"")
     for verb in (("train", "r", "--resume"), ("eval", "r"), ("infer", "r", "-o", "z.npy")):
