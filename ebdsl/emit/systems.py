@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.values import Value, aligned
+from ebdsl.facts.convexity import sign
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.build import mul, neg, power
@@ -13,20 +14,21 @@ from ebdsl.model.ir import BATCH, Axis, Node
 def solve_code(scope: Scope, form: Quadratic, per_sample: bool, keep: str | None = None) -> str:
     """Text of the minimiser over ``form.at`` (after the sample's axis for a latent).
 
-    ``keep`` is the text of the old value: entries that nothing determines (zero curvature) stay as they are.
+    ``keep`` is the text of the old value: entries that nothing determines (zero curvature) stay as they are; without
+    one they are 0.
     """
     linear = with_batch(form.linear) if per_sample else form.linear
     matrix = with_batch(form.matrix) if per_sample else form.matrix
     batch: tuple[Axis, ...] = (BATCH,) if per_sample else ()
     whole = (*batch, *form.at)
     if form.diagonal:
-        if keep is None or not scope.is_tensor(matrix):
+        if not scope.is_tensor(matrix) or sign(matrix) == "positive":
             return scope.tensor(mul(neg(linear), power(matrix, -1)), whole).code
         scope.count(linear, matrix)
         top = scope.assign("linear", scope.tensor(linear, whole))
         bottom = scope.assign("curvature", scope.emit(matrix))
         bottom_text = aligned(Value(bottom.code, bottom.axes), whole)
-        return f"torch.where({bottom_text} > 0, -{top.code} / {bottom_text}, {keep})"
+        return f"torch.where({bottom_text} > 0, -{top.code} / {bottom_text}, {keep or 0.0})"
     scope.imports.add("solve_symmetric")
     varying = [a for k, a in enumerate(form.at) if k in form.varies]
     shared = BATCH not in matrix.free

@@ -236,8 +236,8 @@ class Scope:
         return Value(f"torch.pow({aligned(b, axes)}, {aligned(e, axes)})", axes)
 
     def is_tensor(self, node: Node) -> bool:
-        """Whether the value is a tensor even when it has no axes: anything but constants is."""
-        return any(s.role != "const" for s in node.symbols) or any(isinstance(n, Apply) for n in _walk(node))
+        """Whether the value is a tensor even when it has no axes: anything but numbers given as constants is."""
+        return any(s.role != "const" or s.shape for s in node.symbols) or any(isinstance(n, Apply) for n in _walk(node))
 
     def _apply(self, function: str | Module, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]) -> Value:
         values = [self._emit(a.body) for a in args]

@@ -88,6 +88,36 @@ def _bounded_away(node: Node) -> bool:
     return False
 
 
+def defined_everywhere(node: Node, symbols: frozenset[Symbol]) -> bool:
+    """Whether the node has a value for all real values of ``symbols``, in their domains or not: ``log z`` has not."""
+    from ebdsl.atoms import SCALARS
+    from ebdsl.facts.convexity import bounds
+    from ebdsl.model.algebra import replace_symbol
+    from ebdsl.model.domains import REAL
+
+    for s in symbols:
+        free = Symbol(f"{s.name}~", s.role, s.shape, REAL)
+        node = replace_symbol(node, s, lambda index, free=free: Get(free, index))  # type: ignore[misc]
+
+    def go(n: Node) -> bool:
+        match n:
+            case Fn(atom, args):
+                inside = [bounds(a) for a in args]
+                ends = zip(inside, SCALARS[atom].domain, strict=True)
+                if any(b.low < low or b.high > high for b, (low, high) in ends):
+                    return False
+            case Pow(base, Lit(value)):
+                if (value < 0 and not bounds(base).positive) or (value != int(value) and not bounds(base).nonnegative):
+                    return False
+            case Pow(base, _) if not bounds(base).positive:
+                return False
+            case Apply("logdet" | "logabsdet" | "inverse", _, _):
+                return False
+        return all(go(c) for c in n.children if any(s.name.endswith("~") for s in c.symbols))
+
+    return go(node)
+
+
 def through_module(node: Node, symbols: frozenset[Symbol]) -> bool:
     """Whether one of ``symbols`` reaches the node through a module."""
     if isinstance(node, Apply) and isinstance(node.function, Module):
@@ -95,4 +125,4 @@ def through_module(node: Node, symbols: frozenset[Symbol]) -> bool:
     return any(through_module(c, symbols) for c in node.children)
 
 
-__all__ = ["ONE", "Addend", "Get", "is_smooth", "normal", "parts", "split", "through_module"]
+__all__ = ["ONE", "Addend", "Get", "defined_everywhere", "is_smooth", "normal", "parts", "split", "through_module"]

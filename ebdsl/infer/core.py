@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ebdsl.facts.convexity import bounds, curvature
 from ebdsl.facts.normal import normal
+from ebdsl.model.algebra import addends
 from ebdsl.model.build import add
 from ebdsl.model.ir import Node, Symbol
 from ebdsl.model.model import Model
@@ -42,6 +45,19 @@ class Problem:
                 count *= extent
             total += count
         return total
+
+    def falls_forever(self) -> str | None:
+        """Why there is no minimum: along some latent the energy is straight, or bends down, and nothing bounds either."""
+        for z in self.latents:
+            held = add(*(a for a in addends(self.energy) if z in a.symbols))
+            open_ended = not (z.domain.row.finite or z.domain.row.bounded)
+            if (
+                open_ended
+                and curvature(held, frozenset({z})) in ("affine", "concave")
+                and bounds(held).low == -math.inf
+            ):
+                return f"the energy has no minimum: it falls without end as {z.name} grows"
+        return None
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def descend(
         step = torch.where(good, longer, 0.5 * step)
         active = residual > tolerance
         count = torch.where(active, k + 1, count)
-        if k % 10 == 9 and not bool((active & (step > 1e-10)).any()):
+        if k % 10 == 9 and not bool((active & (step > 1e-15)).any()):
             break
     return x, value[:, 0], residual[:, 0], count[:, 0]
 

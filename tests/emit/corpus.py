@@ -107,6 +107,12 @@ CLOSED: dict[str, str] = {
         E(y, z) = 3||y - z||^2 + (½)||z - 1||^2
         F(y) = min_z E(y, z)
     """,
+    "mask_without_prior": """
+        observed m : {0,1}[M], y : R[M]
+        latent   z : R[M]
+        E(m, y, z) = Σ_i m_i (y_i - z_i)^2
+        F(m, y) = min_z E(m, y, z)
+    """,
     "scale_of_template": """
         observed y : R[M]
         latent   s : R
@@ -246,6 +252,44 @@ PROXIMAL: dict[str, str] = {
         latent   z : R[M]
         E(y, z) = ½||y - z||^2 + 0.3|z|
         F(y) = min_z E(y, z)
+    """,
+    "denoise_masked": """
+        observed m : {0,1}[M], y : R[M]
+        latent   z : R[M]
+        E(m, y, z) = Σ_i m_i (y_i - z_i)^2 + 0.3|z|
+        F(m, y) = min_z E(m, y, z)
+    """,
+    "straight_in_box": """
+        observed y : R[M]
+        latent   z : box(-1, 1)[M]
+        E(y, z) = y'z + ||y||^2
+        F(y) = min_z E(y, z)
+    """,
+    "straight_on_simplex": """
+        observed y : R[M]
+        latent   z : simplex[M]
+        E(y, z) = Σ_i y_i z_i + ||y||^2
+        F(y) = min_z E(y, z)
+    """,
+    "with_barrier": """
+        observed y : R[M]
+        latent   z : R[N], > 0
+        param    W : R[M, N], >= 0
+        E(y, z) = Σ_n (z_n - log z_n) + ||y - W z||^2 + ||W||^2
+        F(y) = min_z E(y, z)
+    """,
+    "filters": """
+        observed y : R[5, 6]
+        latent   z : R[P, 5, 6]
+        param    D : R[P, 3, 3], unit filters
+        E(y, z) = ||y - Σ_k D[k] * z[k]||^2 + 0.2 Σ_k |z[k]|
+        F(y) = min_z E(y, z)
+    """,
+    "huber_code": """
+        observed y : R[D]
+        latent   z : R[K]
+        param    W : R[D, K], unit columns
+        F(y) = min_z Σ_d huber(y_d - Σ_k W[d, k] z_k) + 0.1|z|
     """,
     "nearest_in_simplex": """
         observed y : R[M]
@@ -462,6 +506,25 @@ FINITE: dict[str, str] = {
         E(y, z) = Σ_k z_k (||y - μ_k||^2 + 0.1 (U[k]'y - 1)^2 + 0.01||U[k]||^2)
         F(y) = min_z E(y, z)
     """,
+    "scalar_bit": """
+        observed y : R
+        latent   z : {0,1}
+        param    a : R
+        F(y) = min_z (y - a z)^2
+    """,
+    "three_finite": """
+        observed y : R[D]
+        latent   a : onehot[3], b : {0,1}[2], c : {-1,1}
+        param    A : R[D, 3], B : R[D, 2], e : R[D]
+        F(y) = min_{a,b,c} ||y - A a - B b - c e||^2
+    """,
+    "learned_temperature": """
+        observed y : R[D]
+        latent   z : onehot[K]
+        param    W : R[D, K], b : R, > 0
+        E(y, z) = ||y - W z||^2
+        F(y) = softmin_z[b] E(y, z) + 0.1 (b - 1)^2
+    """,
     "choice_of_predictor": """
         dim K = 3
         observed x : R[P], y : R
@@ -469,6 +532,26 @@ FINITE: dict[str, str] = {
         module   Pred : R[P] -> R[K] = mlp(6, tanh)
         E(x, y, z) = (y - z'Pred(x))^2
         F(x, y) = min_z E(x, y, z)
+    """,
+}
+
+MIXED: dict[str, str] = {
+    "mixed_factors": """
+        dim K = 2
+        observed y : R[M]
+        latent   c : onehot[K], z : R[P]
+        param    A : R[K, M, P], μ : R[K, M]
+        E(y, c, z) = Σ_k c_k ||y - A[k] z - μ_k||^2 + 0.3||z||^2 + 0.1||A||^2
+        F(y) = min_c min_z E(y, c, z)
+    """,
+    "mixed_sparse": """
+        dim K = 2
+        observed y : R[M]
+        latent   s : {-1,1}, z : R[N]
+        param    A : R[M, N], unit columns
+        param    b : R[M]
+        E(y, s, z) = ||y - A z - s b||^2 + 0.3|z|
+        F(y) = min_{s,z} E(y, s, z)
     """,
 }
 
@@ -496,6 +579,12 @@ DESCENT: dict[str, str] = {
         module   Dec : R[1] -> R[M] = mlp(6, tanh)
         E(y, a) = ||y - Dec(a)||^2
         F(y) = min_a E(y, a)
+    """,
+    "curved_decoder": """
+        observed y : R[D]
+        latent   z : R[P]
+        param    W : R[D, P], unit columns
+        F(y) = min_z ||y - tanh(W z)||^2 + 0.1|z|
     """,
     "decoder_plus_linear": """
         observed y : R[M]
@@ -625,4 +714,4 @@ NAMES: dict[str, str] = {
     """,
 }
 
-CORPUS: dict[str, str] = CLOSED | PROXIMAL | FINITE | DESCENT | PLAIN | NAMES
+CORPUS: dict[str, str] = CLOSED | PROXIMAL | FINITE | MIXED | DESCENT | PLAIN | NAMES

@@ -11,10 +11,10 @@ import torch
 
 from ebdsl.model import reference
 from tests.emit.compiled import Compiled, case
-from tests.emit.corpus import CLOSED, CORPUS, DESCENT, FINITE, NAMES, PROXIMAL
+from tests.emit.corpus import CLOSED, CORPUS, DESCENT, FINITE, MIXED, NAMES, PROXIMAL
 
 Array = np.ndarray
-LATENT = [*CLOSED, *PROXIMAL, *FINITE, *DESCENT, *NAMES]
+LATENT = [*CLOSED, *PROXIMAL, *FINITE, *MIXED, *DESCENT, *NAMES]
 MINIMISED = [n for n in LATENT if "softmin" not in CORPUS[n] and "log Σ" not in CORPUS[n]]
 
 
@@ -123,7 +123,7 @@ def descend_scipy(c: Compiled, net: Any, values: dict, starts: int = 6) -> float
 
 SMOOTH = [
     *CLOSED, "nonnegative_sum", "nonnegative", "factorisation", "archetypes", "mixed_proportions", "in_ball", "nearest_in_simplex",
-    "weighted_simplex", "nearest_in_box", "robust", "bilinear", "on_sphere", "double_well_latent", "decoder", "decoder_bounded",
+    "weighted_simplex", "straight_in_box", "straight_on_simplex", "with_barrier", "nearest_in_box", "robust", "bilinear", "on_sphere", "double_well_latent", "decoder", "decoder_bounded",
     "decoder_plus_linear",
 ]  # fmt: skip
 
@@ -136,6 +136,27 @@ def test_as_low_as_scipy(name: str) -> None:
     for i in range(3):
         wanted = descend_scipy(c, net, c.values(net, y, at=i), starts)
         assert float(found.energy[i]) <= wanted + 1e-6 * max(1.0, abs(wanted)), c.guarantee
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_finite_and_continuous_latents(name: str) -> None:
+    """The lowest of the minima at every value of the finite latents."""
+    c, net, y, found = inferred(name)
+    for i in range(3):
+        v = {s.name: np.asarray(x) for s, x in c.values(net, y, at=i).items()}
+        wanted = np.inf
+        if name == "mixed_factors":
+            for k in range(2):
+                a, r = v["A"][k], v["y"] - v["μ"][k]
+                z = np.linalg.solve(a.T @ a + 0.3 * np.eye(2), a.T @ r)
+                wanted = min(wanted, ((r - a @ z) ** 2).sum() + 0.3 * z @ z + 0.1 * (v["A"] ** 2).sum())
+        else:
+            for sign in (-1, 1):
+                r, z = v["y"] - sign * v["b"], np.zeros(7)
+                for _ in range(20000):
+                    z = soft(z - 0.2 * v["A"].T @ (v["A"] @ z - r), 0.3 * 0.1)
+                wanted = min(wanted, ((r - v["A"] @ z) ** 2).sum() + 0.3 * np.abs(z).sum())
+        assert float(found.energy[i]) == pytest.approx(wanted, rel=1e-8)
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -234,6 +255,12 @@ BY_HAND: dict[str, tuple[str, Gradient, Prox]] = {
         lambda x, t, v: soft_groups(x[None], 0.4 * t)[0],
     ),
     "denoise_entrywise": ("z", lambda z, v: z - v["y"], lambda x, t, v: soft(x, 0.3 * t)),
+    "denoise_masked": ("z", lambda z, v: 2 * v["m"] * (z - v["y"]), lambda x, t, v: soft(x, 0.3 * t)),
+    "huber_code": (
+        "z",
+        lambda z, v: v["W"].T @ np.clip(v["W"] @ z - v["y"], -1, 1),
+        lambda x, t, v: soft(x, 0.1 * t),
+    ),
     "weighted_group_denoise": (
         "z",
         lambda z, v: 2 * np.arange(1, 3) * (z - v["y"]),
@@ -322,7 +349,7 @@ def test_start_and_limits(name: str) -> None:
     assert torch.all(short.energy >= found.energy - 1e-9)
 
 
-@pytest.mark.parametrize("name", [*CLOSED, *PROXIMAL, *FINITE])
+@pytest.mark.parametrize("name", [*CLOSED, *PROXIMAL, *FINITE, *MIXED])
 def test_samples_do_not_touch_each_other(name: str) -> None:
     """A sample's answer is the same alone as in company."""
     c, net, y, found = inferred(name)

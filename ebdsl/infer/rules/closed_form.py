@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ebdsl.facts.convexity import curvature
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.model.ir import ZERO
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
@@ -34,6 +35,8 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal(
             name, f"the energy is not known to be convex in {z.name}: a stationary point need not be a minimum"
         )
+    if form.matrix == ZERO:
+        return Refusal(name, f"the energy is linear in {z.name}: there is no curvature to solve with")
     if form.diagonal:
         how, cost = "divide entry by entry", "one pass"
     elif form.shared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ebdsl.facts.convexity import curvature
 from ebdsl.facts.normal import through_module
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.infer.penalties import Penalty
@@ -36,6 +37,9 @@ def consider(problem: Problem) -> Decision | Refusal:
     for s in problem.latents:
         if s.domain.row.finite:
             return Refusal(NAME, f"{s.name} is discrete")
+    endless = problem.falls_forever()
+    if endless:
+        return Refusal(NAME, endless)
     analysed = analyse(problem)
     facts = []
     if isinstance(analysed, str):
@@ -54,8 +58,13 @@ def consider(problem: Problem) -> Decision | Refusal:
     starts = {1: 32, 2: 64}.get(size or 0, 8)
     keep = min(starts, 4 if grid else 8)
     place = f"the lowest {keep} of a grid of {starts}" if grid else f"{starts} starts drawn at random"
+    straight = curvature(problem.energy, frozenset(problem.latents)) in ("convex", "affine")
+    convex = straight and not isinstance(analysed, str) and all(s.domain.row.convex for s in problem.latents)
+    if convex:
+        facts.append(f"the energy is convex in {problem.names}: a local minimum is a global one")
+    guarantee = "global" if convex else "local"
     return Decision(
-        NAME, f"min over {problem.names}", f"proximal gradient descent from {place}, the best kept", "local",
+        NAME, f"min over {problem.names}", f"proximal gradient descent from {place}, the best kept", guarantee,
         f"{keep} descents", tuple(facts), (),
         Descent(problem.latents, smooth, tuple((s, tuple(p)) for s, p in penalties.items()), starts, keep, grid),
     )  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ebdsl.facts.convexity import curvature
-from ebdsl.facts.normal import is_smooth, parts, through_module
+from ebdsl.facts.convexity import curvature, sign
+from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.infer.penalties import Penalty, combine, match
@@ -53,6 +53,8 @@ def analyse(problem: Problem) -> tuple[Node, dict[Symbol, list[Penalty]]] | str:
         found = match(a, z)
         if isinstance(found, str):
             return f"a term that is not smooth in {z.name} cannot be handled: {found}"
+        if any(s.per_sample for s in found.weight.symbols):
+            return f"the weight of the penalty on {z.name} differs from sample to sample"
         penalties[z].append(found)
     for z, found_ in penalties.items():
         why = combine(z, found_)
@@ -67,6 +69,9 @@ def consider(problem: Problem) -> Decision | Refusal:
     for s in problem.latents:
         if s.domain.row.finite:
             return Refusal(NAME, f"{s.name} is discrete")
+    endless = problem.falls_forever()
+    if endless:
+        return Refusal(NAME, endless)
     analysed = analyse(problem)
     if isinstance(analysed, str):
         return Refusal(NAME, analysed)
@@ -74,6 +79,10 @@ def consider(problem: Problem) -> Decision | Refusal:
     latents = frozenset(problem.latents)
     if through_module(smooth, latents):
         return Refusal(NAME, f"{problem.names} goes through a learned function: no bound on the curvature")
+    if not defined_everywhere(smooth, latents):
+        return Refusal(
+            NAME, f"the energy is only defined for some values of {problem.names}: momentum could leave them"
+        )
     form = quadratic(smooth, problem.latents[0]) if len(problem.latents) == 1 else None
     whole_quadratic = form is not None or _degree_two(smooth, latents)
     shape = curvature(smooth, latents)
@@ -84,9 +93,8 @@ def consider(problem: Problem) -> Decision | Refusal:
     for s in problem.latents:
         if not s.domain.row.convex:
             return Refusal(NAME, f"{s.domain} is not convex: one start could end in a poor minimum")
-    one_step = (
-        form is not None and form.diagonal and len(problem.latents) == 1 and not _tied(problem.latents[0], penalties)
-    )
+    one_step = form is not None and form.diagonal and not _tied(problem.latents[0], penalties)
+    one_step = one_step and form is not None and sign(form.matrix) == "positive"
     size = problem.elements()
     gram = form is not None and form.shared and len(form.coupled) == 1 and not form.varies
     if gram and form is not None and (size or 0) > GRAM_LIMIT:

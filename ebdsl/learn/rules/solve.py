@@ -9,6 +9,7 @@ from ebdsl.facts.convexity import curvature
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
+from ebdsl.model.ir import ZERO
 
 if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
@@ -27,6 +28,8 @@ def _form(block: Block, name: str) -> Quadratic | Refusal:
         return Refusal(name, f"the energy is not quadratic in {block.symbol.name}")
     if curvature(block.energy, frozenset({block.symbol})) not in ("convex", "affine", "constant"):
         return Refusal(name, f"the energy is not known to be convex in {block.symbol.name}")
+    if form.matrix == ZERO:
+        return Refusal(name, f"the energy is linear in {block.symbol.name}: there is no curvature to solve with")
     return form
 
 
