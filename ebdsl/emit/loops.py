@@ -6,6 +6,7 @@ from ebdsl.emit.body import Body
 from ebdsl.emit.context import called
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
+from ebdsl.emit.values import number
 from ebdsl.model.algebra import transform, with_batch
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import BATCH, Apply, Get, Lit, Node, Size, Sum, Symbol
@@ -50,7 +51,7 @@ class LoopBody(Body):
             options = f"dtype={self.like}.dtype, device={self.like}.device"
             n = self.context.dim(s.shape[-1]) if s.shape else "1"
             centre = row.centre.format(
-                *(f"{a:g}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape)
+                *(f"{number(a)}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape)
             )
             self.context.runtime |= called(centre)
             self.line(f'{name} = (start or {{}}).get("{name}")')

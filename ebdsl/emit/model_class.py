@@ -6,6 +6,7 @@ from ebdsl.emit.context import Context, called
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.text import quoted, tuple_text
+from ebdsl.emit.values import number
 from ebdsl.facts.normal import normal
 from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.enumeration import Enumeration
@@ -93,7 +94,9 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
         options = 'dtype=dtype, device="cpu", generator=generator'
         row = s.domain.row
         n = c.dim(s.shape[-1], "self").removeprefix("self.") if s.shape else "1"
-        text = row.draw.format(*(f"{a:g}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape))
+        text = row.draw.format(
+            *(f"{number(a)}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape)
+        )
         c.runtime |= called(text)
         lines.append(f"        self.{c.name(s)} = nn.Parameter({text})")
     if c.plan.modules or model.modules:

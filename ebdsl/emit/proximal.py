@@ -6,8 +6,8 @@ from ebdsl.emit.context import called
 from ebdsl.emit.loops import LoopBody
 from ebdsl.emit.systems import symmetric_code
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import Value, aligned, is_tight
-from ebdsl.infer.penalties import Penalty, merged
+from ebdsl.emit.values import Value, aligned, is_tight, number
+from ebdsl.facts.penalties import Penalty, merged
 from ebdsl.infer.rules.proximal_gradient import Proximal
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.build import mul, neg, power
@@ -74,7 +74,10 @@ class ProximalBody(LoopBody):
             text = domain.row.torch
             assert text is not None
             code = text.format(
-                *(f"{a:g}" for a in domain.args), x=code, ndim=rank, n=self.context.dim(s.shape[-1]) if s.shape else "1"
+                *(f"{number(a)}" for a in domain.args),
+                x=code,
+                ndim=rank,
+                n=self.context.dim(s.shape[-1]) if s.shape else "1",
             )
             self.context.runtime |= called(text)
         return code

@@ -8,6 +8,7 @@ from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
+from ebdsl.emit.values import number
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import Get, Symbol
@@ -37,7 +38,7 @@ class LearnBody:
             return x
         self.context.runtime |= called(text)
         n = self.context.dim(symbol.shape[-1], "model") if symbol.shape else "1"
-        return text.format(*(f"{a:g}" for a in symbol.domain.args), x=x, ndim=len(symbol.shape), n=n)
+        return text.format(*(f"{number(a)}" for a in symbol.domain.args), x=x, ndim=len(symbol.shape), n=n)
 
     def _copy(self, symbol: Symbol, code: str) -> None:
         self.lines.append(f"model.{self.context.name(symbol)}.copy_({code})")

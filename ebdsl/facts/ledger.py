@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from ebdsl.facts.normal import normal, split
-from ebdsl.infer.penalties import Penalty, match
+from ebdsl.facts.penalties import Penalty, match
 from ebdsl.model.algebra import addends
 from ebdsl.model.ir import Get, Lit, Mul, Node, Pow, Symbol
 from ebdsl.model.model import Model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import normal, split
-from ebdsl.infer.penalties import match
+from ebdsl.facts.penalties import match
 from ebdsl.learn.finding import Finding
 from ebdsl.model.algebra import addends, degree, modules_in
 from ebdsl.model.ir import Add, Apply, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol, Tensor
@@ -106,7 +106,6 @@ def _through_own_code(model: Model, term: Term, rest: list[Node], y: Symbol) -> 
         term, None,
         (f"the code has {code} numbers and {y.name} has {width}: nothing is lost on the way",
          "make the code narrower than the data (strategy 1), or penalise it, + λ|Enc(y)|, with a bounded decoder (7)",
-         "or train it as a denoiser: strategy denoising in the train block (6)",
          "or use a sparse latent variable: E(y, z) = ||y - W z||^2 + λ|z| with unit columns (7)"),
     )  # fmt: skip
 
@@ -140,7 +139,7 @@ def _through_latents(
     loose = next(s for s in free if s not in regular)
     return 7, f"{loose.name} is neither small nor penalised", Finding(
         "EB0510",
-        f"this energy is flat: {loose.name} is as large as {y.name} and nothing limits it, so every {y.name} is reached",
+        f"this energy is flat: {loose.name} is as large as {y.name} and nothing limits it: it reaches every {y.name}",
         term, None,
         (f"penalise it: + λ|{loose.name}| or + λ||{loose.name}||^2 (strategy 7)",
          f"or make it smaller than {y.name}, or discrete: {loose.name} : onehot[K] (strategy 1)"),

@@ -86,8 +86,8 @@ def volume_of_low_energy(model: Model, energy: Node) -> Volume:
                 Finding(
                     "EB0511", "nothing keeps this energy high off the data: training would only push it down",
                     alone[0], None,
-                    ("choose a strategy in the train block: contrastive, score_matching, maximum_likelihood, denoising",
-                     "or compare y with a reconstruction through a small code: ||y - Dec(Enc(y))||^2"),
+                    ("compare what is observed with a reconstruction through a small code: ||y - Dec(Enc(y))||^2",
+                     "or with a prediction from what is given: ||y - Pred(x)||^2"),
                 )
             )  # fmt: skip
     return Volume(strategy, tuple(dict.fromkeys(reasons)), tuple(findings))
