@@ -47,7 +47,7 @@ class Problem:
         return total
 
     def falls_forever(self) -> str | None:
-        """Why there is no minimum: along some latent the energy is straight, or bends down, and nothing bounds either."""
+        """Why there is no minimum: along some latent the energy is straight, or bends down, without end."""
         for z in self.latents:
             held = add(*(a for a in addends(self.energy) if z in a.symbols))
             open_ended = not (z.domain.row.finite or z.domain.row.bounded)

@@ -1,4 +1,4 @@
-"""Inference against independent oracles: closed forms, enumeration, first-order methods in numpy, scipy from many starts."""
+"""Inference against independent oracles: closed forms, enumeration, plain first-order methods, scipy from many starts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_converged(name: str) -> None:
 
 
 def descend_scipy(c: Compiled, net: Any, values: dict, starts: int = 6) -> float:
-    """The lowest energy that scipy finds from many starts, for smooth energies on R, boxes, simplices, balls, spheres."""
+    """The lowest smooth energy that scipy finds from many starts, on R, boxes, simplices, balls and spheres."""
     from scipy.optimize import minimize
 
     latents = c.model.role("latent")
@@ -122,15 +122,17 @@ def descend_scipy(c: Compiled, net: Any, values: dict, starts: int = 6) -> float
 
 
 SMOOTH = [
-    *CLOSED, "nonnegative_sum", "nonnegative", "factorisation", "archetypes", "mixed_proportions", "in_ball", "nearest_in_simplex",
-    "weighted_simplex", "straight_in_box", "straight_on_simplex", "with_barrier", "nearest_in_box", "robust", "bilinear", "on_sphere", "double_well_latent", "decoder", "decoder_bounded",
+    *CLOSED,
+    "nonnegative_sum", "nonnegative", "factorisation", "archetypes", "mixed_proportions", "in_ball",
+    "nearest_in_simplex", "weighted_simplex", "straight_in_box", "straight_on_simplex", "with_barrier",
+    "nearest_in_box", "robust", "bilinear", "on_sphere", "double_well_latent", "decoder", "decoder_bounded",
     "decoder_plus_linear",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_as_low_as_scipy(name: str) -> None:
-    """As low as the best of several runs of scipy; where only a local minimum is promised, no more than a little above."""
+    """As low as the best of several runs of scipy."""
     c, net, y, found = inferred(name)
     starts = 6 if c.guarantee == "local" else 1
     for i in range(3):

@@ -84,7 +84,7 @@ def test_responsibilities(name: str) -> None:
     for i in range(2):
         values = c.values(net, y, at=i)
         beta = reference.evaluate(beta_node, values, sizes=dict(c.sizes)) if beta_node is not None else 1.0
-        total, mean = 0.0, {s: 0.0 for s in latents}
+        total, mean = 0.0, dict.fromkeys(latents, 0.0)
         for state in itertools.product(*points):
             weight = np.exp(-beta * c.energy(net, {**values, **dict(zip(latents, state, strict=True))}))
             total += weight
