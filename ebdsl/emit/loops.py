@@ -51,7 +51,7 @@ class LoopBody(Body):
             options = f"dtype={self.like}.dtype, device={self.like}.device"
             n = self.context.dim(s.shape[-1]) if s.shape else "1"
             centre = row.centre.format(
-                *(f"{number(a)}" for a in s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape)
+                *map(number, s.domain.args), shape=shape, options=options, n=n, ndim=len(s.shape)
             )
             self.context.runtime |= called(centre)
             self.line(f'{name} = (start or {{}}).get("{name}")')

@@ -38,7 +38,7 @@ class LearnBody:
             return x
         self.context.runtime |= called(text)
         n = self.context.dim(symbol.shape[-1], "model") if symbol.shape else "1"
-        return text.format(*(f"{number(a)}" for a in symbol.domain.args), x=x, ndim=len(symbol.shape), n=n)
+        return text.format(*map(number, symbol.domain.args), x=x, ndim=len(symbol.shape), n=n)
 
     def _copy(self, symbol: Symbol, code: str) -> None:
         self.lines.append(f"model.{self.context.name(symbol)}.copy_({code})")

@@ -162,7 +162,8 @@ def _bottleneck(model: Model, rest: list[Node], y: Symbol) -> tuple[int | None, 
         if y not in n.symbols:
             return
         if isinstance(n, Apply) and isinstance(n.function, Module):
-            note(n.function.output)
+            if n not in tops:  # the reconstruction itself is no code
+                note(n.function.output)
             for width in _inner_widths(n.function):
                 widths.append(width)
         if isinstance(n, Sum | Tensor) and isinstance(n, Sum):
@@ -171,6 +172,7 @@ def _bottleneck(model: Model, rest: list[Node], y: Symbol) -> tuple[int | None, 
         for c in n.children:
             go(c)
 
+    tops = {f for t in rest for f in (t.factors if isinstance(t, Mul) else (t,))}
     for t in rest:
         go(t)
     if widths:

@@ -2,29 +2,69 @@
 
 from ebdsl.diagnostics.catalogue import register
 
-register("EB0501", "error", "no rule of inference applies", """
-Every latent variable has to leave the energy: by a minimum or by an average over its values. For this one no rule
-applies; each rule says why not. Usual ways out: make a penalty one that has a proximal operator (|z|, a norm over a group),
+register(
+    "EB0501",
+    "error",
+    "no rule of inference applies",
+    """
+Every latent variable has to leave the energy: by a minimum or by an average over its values. For this one no
+rule
+applies; each rule says why not. Usual ways out: make a penalty one that has a proximal operator (|z|, a norm
+over a group),
 drop a constraint, make the variable finite (onehot[K]) or smaller.
-""")
-register("EB0502", "error", "nested eliminations", """
-A minimum inside a softmin (or the other way round) is not planned for yet. One min over all latents, or one softmin over finite ones, is.
-""")
-register("EB0510", "error", "the energy is flat", """
-Learning pushes the energy down at the data. If the model can reconstruct every point, for example by the identity function, the energy is
-low everywhere and says nothing. The talk names seven strategies against this. The usual ones are: a code narrower than the data
-(strategy 1), a penalised code with a bounded decoder (7), training as a denoiser (6), or pushing up at chosen places (3).
+""",
+)
+register(
+    "EB0502",
+    "error",
+    "nested eliminations",
+    """
+A minimum inside a softmin (or the other way round) is not planned for yet. One min over all latents, or one
+softmin over finite ones, is.
+""",
+)
+register(
+    "EB0510",
+    "error",
+    "the energy is flat",
+    """
+Learning pushes the energy down at the data. If the model can reconstruct every point, for example by the
+identity function, the energy is
+low everywhere and says nothing. The talk names seven strategies against this. The usual ones are: a code
+narrower than the data
+(strategy 1), a penalised code with a bounded decoder (7), training as a denoiser (6), or pushing up at chosen
+places (3).
 --allow-flat trains all the same, to see the collapse.
-""")
-register("EB0511", "error", "nothing pushes the energy up", """
-The energy is a learned function of the data and training would only lower it at the data, which a constant does as well. A strategy that pushes up
+""",
+)
+register(
+    "EB0511",
+    "error",
+    "nothing pushes the energy up",
+    """
+The energy is a learned function of the data and training would only lower it at the data, which a constant
+does as well. A strategy that pushes up
 elsewhere, or shapes the energy around the data, is needed.
-""")
-register("EB0512", "error", "a scale symmetry voids the penalty", """
-If a dictionary may grow while the code shrinks, their product stays the same and the penalty on the code goes to zero: the energy collapses. Measured
-on random points, scaling W by 10, 100 and 1000 brings the energy down in the same proportion. Bound the columns of the dictionary, or penalise it.
-""")
-register("EB0513", "error", "a log-determinant is missing", """
-A precision that multiplies the squared distance lowers the energy everywhere by shrinking to zero. The log-determinant of the Gaussian's
+""",
+)
+register(
+    "EB0512",
+    "error",
+    "a scale symmetry voids the penalty",
+    """
+If a dictionary may grow while the code shrinks, their product stays the same and the penalty on the code goes
+to zero: the energy collapses. Measured
+on random points, scaling W by 10, 100 and 1000 brings the energy down in the same proportion. Bound the
+columns of the dictionary, or penalise it.
+""",
+)
+register(
+    "EB0513",
+    "error",
+    "a log-determinant is missing",
+    """
+A precision that multiplies the squared distance lowers the energy everywhere by shrinking to zero. The log-
+determinant of the Gaussian's
 normaliser pays for it: ½ (y-μ)'Λ(y-μ) - ½ log det Λ.
-""")
+""",
+)
