@@ -8,7 +8,7 @@ from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import number
+from ebdsl.emit.values import Value, number
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import Get, Symbol
@@ -113,6 +113,8 @@ class LearnBody:
         name = self.context.name(b.symbol)
         own = b.at[: len(b.at) - 2] if b.matrix else b.at
         count = scope.tensor(b.count, own)
+        if not own and not scope.is_tensor(b.count):  # the number of samples
+            count = Value(scope.constant(count))
         if b.symbol.domain.kind == "simplex":
             held = scope.assign("count", count)
             self.lines += scope.lines

@@ -1,4 +1,4 @@
-"""Inference against independent oracles: closed forms, enumeration, plain first-order methods, scipy from many starts."""
+"""Inference against independent oracles: closed forms, enumeration, plain loops in numpy, scipy from many starts."""
 
 from __future__ import annotations
 

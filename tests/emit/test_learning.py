@@ -1,0 +1,167 @@
+"""Learning steps: exact blocks never raise the energy, written-out gradients are those of the free energy, steps resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.emit.compiled import Compiled, case
+from tests.emit.corpus import CORPUS
+
+LEARNED = [n for n, text in CORPUS.items() if "param " in text or "module " in text]
+
+
+def ready(name: str, count: int = 12) -> tuple[Compiled, Any, Any, dict[str, torch.Tensor]]:
+    """A model with random parameters, its learner and some data."""
+    c = case(name)
+    net = c.randomise(c.build(), seed=1)
+    return c, net, c.module.Learner(net, seed=3), c.observed(count, seed=4)
+
+
+def free_energy(c: Compiled, net: Any, data: dict[str, torch.Tensor]) -> float:
+    """The mean over the samples, latents found to full accuracy."""
+    args = [data[c.python(s)] for s in c.model.role("observed")]
+    return float(net.infer(*args, tolerance=1e-12, max_steps=20000).energy.mean())
+
+
+def domains_hold(c: Compiled, net: Any) -> None:
+    for s in c.model.role("param"):
+        value = getattr(net, c.python(s)).detach().numpy()
+        contains = s.domain.row.contains
+        assert np.isfinite(value).all()
+        assert contains is None or contains(value, s.domain.args, 1e-8), s.name
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_exact_learning_lowers_the_energy(name: str) -> None:
+    """Ten steps on all data: monotone where every block is exact, and always within the parameters' domains."""
+    c, net, learner, data = ready(name)
+    if c.plan.schedule != "full":
+        assert not learner.full_batch
+        for _ in range(3):
+            learner.step(data)
+            domains_hold(c, net)
+        return
+    assert learner.full_batch
+    random = free_energy(c, net, data)
+    learner.start(data)
+    energies = []
+    for _ in range(10):
+        before = free_energy(c, net, data)
+        metrics = learner.step(data)
+        assert float(metrics["energy"]) == pytest.approx(before, rel=1e-7, abs=1e-7)
+        energies.append(before)
+        domains_hold(c, net)
+    energies.append(free_energy(c, net, data))
+    rises = np.diff(energies)
+    assert (rises <= 1e-8 * np.maximum(1, np.abs(energies[:-1]))).all(), energies
+    assert energies[-1] < random - 1e-6
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_first_exact_step_on_a_batch(name: str) -> None:
+    """Where all blocks are exact and go by batches, the first step is an exact one on its batch."""
+    c, net, learner, data = ready(name)
+    if (
+        c.plan.schedule != "batches"
+        or c.plan.modules
+        or any(d.rule == "stochastic gradient" for _, d in c.plan.learning)
+    ):
+        return
+    before = free_energy(c, net, data)
+    learner.step(data)
+    assert free_energy(c, net, data) <= before + 2e-3 * max(1.0, abs(before))
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_gradients(name: str) -> None:
+    """What the optimiser is given is the derivative of the mean free energy: differences agree (envelope theorem)."""
+    c, net, learner, data = ready(name, count=5)
+    by_gradient = [s for s, d in c.plan.learning if d.rule == "stochastic gradient"]
+    if not by_gradient and not c.plan.modules:
+        return
+    infer = net.infer
+    net.infer = lambda *args, **options: infer(*args, **options | {"tolerance": 1e-12, "max_steps": 20000})
+    initial = {k: v.clone() for k, v in net.state_dict().items()}
+    learner.step(data)
+    found = {n: p.grad.clone() for n, p in net.named_parameters() if p.grad is not None}
+    net.load_state_dict(initial)
+    wanted = {c.python(s) for s in by_gradient}
+    wanted |= {n for n, _ in net.named_parameters() if any(n.startswith(f"{c.python(m)}.") for m in c.plan.modules)}
+    assert wanted == set(found)
+    rng = np.random.default_rng(6)
+    for n, p in net.named_parameters():
+        if n not in found:
+            continue
+        direction = torch.as_tensor(rng.standard_normal(tuple(p.shape)))
+        if p.ndim >= 2 and any(c.python(s) == n and s.domain.row.definite for s in c.model.role("param")):
+            direction = direction + direction.mT
+        h, sides = 1e-5, []
+        for sign in (-1, 1):
+            with torch.no_grad():
+                p.copy_(initial[n] + sign * h * direction)
+            sides.append(free_energy(c, net, data))
+        with torch.no_grad():
+            p.copy_(initial[n])
+        slope = (sides[1] - sides[0]) / (2 * h)
+        said = float((found[n] * direction).sum())
+        assert said == pytest.approx(slope, rel=1e-4, abs=1e-6), n
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_steps_resume_to_the_bit(name: str) -> None:
+    """A learner made anew from its state takes the same steps."""
+    c, net, learner, data = ready(name)
+    batches = [c.observed(6, seed=s) for s in range(6)]
+    if learner.full_batch:
+        batches = [data] * 6
+        learner.start(data)
+    for b in batches[:3]:
+        learner.step(b)
+    weights = {k: v.clone() for k, v in net.state_dict().items()}
+    state = {k: v.clone() for k, v in learner.state_dict().items()}
+    assert all(isinstance(v, torch.Tensor) for v in state.values())
+    straight = [learner.step(b) for b in batches[3:]]
+    end = {k: v.clone() for k, v in net.state_dict().items()}
+    other = c.build(seed=9)
+    other.load_state_dict(weights)
+    again = c.module.Learner(other, seed=3)
+    again.load_state_dict(state)
+    resumed = [again.step(b) for b in batches[3:]]
+    for one, two in zip(straight, resumed, strict=True):
+        assert list(one) == list(two)
+        assert all(torch.equal(one[k], two[k]) for k in one)
+    assert all(torch.equal(v, other.state_dict()[k]) for k, v in end.items())
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_metrics(name: str) -> None:
+    """The energy first, then every term; numbers without axes or gradients; terms add up under a minimum."""
+    c, net, learner, data = ready(name)
+    metrics = learner.step(data)
+    assert next(iter(metrics)) == "energy"
+    assert all(v.ndim == 0 and not v.requires_grad for v in metrics.values())
+    terms = [float(v) for k, v in metrics.items() if k.startswith("energy/")]
+    soft = c.model.eliminations and c.model.eliminations[0].kind == "softmin"
+    if not soft:
+        assert float(metrics["energy"]) == pytest.approx(sum(terms), rel=1e-9)
+        assert {k.removeprefix("energy/") for k in metrics} - {"energy"} == {t.text for t in c.model.terms}
+
+
+@pytest.mark.parametrize("name", ["lasso", "prototypes_rows", "bottleneck", "ridge_code", "scalar_mixture", "decoder"])
+def test_fit(name: str) -> None:
+    """The loop of the generated file alone: seeded, reports once an epoch, and learns."""
+    c = case(name)
+    data = {k: v.float() for k, v in c.observed(30, seed=4).items()}
+    free = {c.python(d): c.sizes[d] for d, size in c.model.dims.items() if size is None}
+    results, said = [], []
+    for _ in range(2):
+        net = c.module.build(**free, seed=2)
+        said = []
+        c.module.fit(net, data, epochs=3, batch=8, seed=5, report=said.append)
+        results.append({k: v.clone() for k, v in net.state_dict().items()})
+    assert 1 <= len(said) <= 3
+    assert all(torch.equal(v, results[1][k]) for k, v in results[0].items())
