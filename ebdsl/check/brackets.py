@@ -16,7 +16,8 @@ def pick(value: Value, chosen: dict[int, Bound], span: Span) -> Value:
     """The entries at the chosen positions; the other axes stay whole."""
     body = algebra.rename(value.body, {value.axes[p]: b.at for p, b in chosen.items()})
     kept = [p for p in range(value.rank) if p not in chosen]
-    return Value(body, tuple(value.axes[p] for p in kept), span, False, tuple(value.origin(p) for p in kept))
+    origins = tuple(value.origin(p) for p in kept)
+    return Value(body, tuple(value.axes[p] for p in kept), span, False, origins, value.rank == 2 and kept == [1])
 
 
 def subscript(base: Value, names: tuple[str, ...], e: ast.Name, env: Env) -> Value | None:

@@ -130,6 +130,8 @@ def beside(left: Value, right: Value, env: Env, dot: bool = False) -> Value | No
         if dot and left.row == right.row:
             return contract(replace(left, row=True), right, env, False)
         fit = same(ctx, left.dims[0], right.dims[0])
+        if left.line and fit and not right.row:
+            return contract(replace(left, row=True), right, env, False)
         ctx.report.add(
             "EB0207",
             f"{a} {b} is a vector next to a vector",

@@ -25,6 +25,8 @@ class Origin:
 class Value:
     """A typed expression: ``body`` with ``axes`` bound in order. ``row``: a transposed vector.
 
+    ``line``: a row picked out of a matrix, ``W[k]`` or ``w_k``: a vector, but ``w_k y`` is its dot product with y.
+
     A number has no axes. ``origins`` tells for each axis where its dimension was declared.
     """
 
@@ -33,6 +35,7 @@ class Value:
     span: Span
     row: bool = False
     origins: tuple[Origin | None, ...] = ()
+    line: bool = False
 
     @property
     def rank(self) -> int:
