@@ -17,7 +17,7 @@ class Expr:
 
 @dataclass(frozen=True)
 class Number(Expr):
-    """``2``, ``0.5``, ``1e-3``, ``½``; ``text`` is the spelling."""
+    """``2``, ``0.5``, ``1e-3``; ``text`` is the spelling. ``½`` is the product ``1/2``."""
 
     value: float
     text: str
@@ -32,7 +32,11 @@ class Text(Expr):
 
 @dataclass(frozen=True)
 class Name(Expr):
-    """An identifier, Unicode as typed. ``W_k`` is one name; the checker may split it."""
+    """An identifier in its one spelling: ``lambda``, ``Wₖ`` and ``y_hat`` are ``λ``, ``W_k`` and ``ŷ``.
+
+    ``W_k`` is one name; the checker may split it. Words of the language (settings, keywords of a call)
+    are ASCII. ``∞`` is the name ``inf``.
+    """
 
     id: str
 

@@ -69,7 +69,7 @@ def broken_characters(text: str, tokens: Sequence[Token]) -> list[Diagnostic]:
 
 
 def _junk(text: str, run: list[Token]) -> Diagnostic:
-    first = str(run[0])
+    first = run[0][0]
     where = Span(start(run[0]), end(run[-1]))
     if first == '"':
         return Diagnostic(
@@ -84,11 +84,11 @@ def _junk(text: str, run: list[Token]) -> Diagnostic:
         )
     help_: tuple[str, ...] = ()
     fix = None
-    meant = "".join(_LOOKALIKES.get(str(t)) or _plain(str(t)) for t in run)
+    meant = "".join(_LOOKALIKES.get(c) or _plain(c) for c in "".join(run))
     if meant:
         help_ = (f"{_code(first)} is not `{meant[0]}`; write `{meant}`",)
         fix = Fix(where, meant)
-    elif first in _FOREIGN and len(run) == 1:
+    elif first in _FOREIGN and sum(map(len, run)) == 1:
         hint, instead = _FOREIGN[first]
         help_ = (hint,) if hint else ()
         fix = Fix(where, instead) if instead is not None else None
@@ -96,9 +96,10 @@ def _junk(text: str, run: list[Token]) -> Diagnostic:
 
 
 def _describe(run: list[Token]) -> str:
-    first = str(run[0])
-    if len(run) > 1:
-        return f"what starts with {_code(first)} and is {len(run)} characters long"
+    first = run[0][0]
+    length = sum(map(len, run))
+    if length > 1:
+        return f"what starts with {_code(first)} and is {length} characters long"
     return f"`{first}`" if first.isprintable() else f"the invisible character {_code(first)}"
 
 

@@ -12,6 +12,7 @@ from lark import Token
 from ebdsl.diagnostics import Checked, Source
 from ebdsl.diagnostics.render import width
 from ebdsl.syntax import ast, bars, words
+from ebdsl.syntax.declared import declared
 from ebdsl.syntax.layout import Layout, Line, layout
 from ebdsl.syntax.parser import blocks, parse
 from ebdsl.syntax.printing import Piece, Style, joined, pieces
@@ -48,7 +49,7 @@ def lay_out(text: str, style: Style) -> str:
     """The formatted text of a spec that parses."""
     found = layout(text, lex(text))
     lines = _Lines(text)
-    names = words.declared(found.lines)
+    names = declared(found.lines)
     rows: list[Row] = []
     for line, depth, setting in _statements(found):
         tokens = words.retype(line, names, setting=setting)

@@ -11,6 +11,7 @@ from lark.exceptions import UnexpectedInput
 from ebdsl.diagnostics import Checked, Diagnostic, Label, Source, Span
 from ebdsl.syntax import ast, bars, words
 from ebdsl.syntax.characters import broken_characters
+from ebdsl.syntax.declared import Declared, declared
 from ebdsl.syntax.layout import Layout, Line, layout, opens_statement
 from ebdsl.syntax.slips import slips
 from ebdsl.syntax.tokens import CLOSERS, OPENERS, end, grammar, lex, make, span, start
@@ -62,7 +63,7 @@ def _many(problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def _statements(text: str, found: Layout, problems: list[Diagnostic]) -> list[ast.Statement]:
-    names = words.declared(found.lines)
+    names = declared(found.lines)
     out: list[ast.Statement] = []
     base = min((line.indent for line in found.lines if not line.joined), default=0)
     for line, settings in blocks(found.lines):
@@ -103,7 +104,7 @@ def blocks(lines: list[Line]) -> Iterator[tuple[Line, list[Line] | None]]:
         yield line, settings
 
 
-def _nest(text: str, lines: list[Line], names: words.Declared, problems: list[Diagnostic]) -> tuple[ast.Setting, ...]:
+def _nest(text: str, lines: list[Line], names: Declared, problems: list[Diagnostic]) -> tuple[ast.Setting, ...]:
     """Settings with those indented under them as children."""
     out: list[ast.Setting] = []
     at = 0
@@ -136,9 +137,7 @@ def _stray(line: Line) -> Diagnostic:
 # ------------------------------------------------------------------ one statement
 
 
-def _read(
-    text: str, line: Line, names: words.Declared, problems: list[Diagnostic], *, setting: bool
-) -> list[ast.Statement]:
+def _read(text: str, line: Line, names: Declared, problems: list[Diagnostic], *, setting: bool) -> list[ast.Statement]:
     """The statements of one line (``latent x, z : R`` is two); none, and a problem, where it is wrong."""
     if line.broken:
         return []

@@ -19,7 +19,7 @@ def read(path: str | os.PathLike[str]) -> Checked[Source]:
     """
     name = os.fspath(path)
     shown = "standard input" if name == "-" else name
-    data = sys.stdin.buffer.read(MAX_BYTES + 1) if name == "-" else _bytes(name)
+    data = _standard_input() if name == "-" else _bytes(name)
     if isinstance(data, Diagnostic):
         return Checked(None, (data,))
     if len(data) > MAX_BYTES:
@@ -33,6 +33,12 @@ def read(path: str | os.PathLike[str]) -> Checked[Source]:
     if "\0" in text:
         return Checked(None, (_not_text(f"{shown} is not text: it holds zero bytes"),))
     return Checked(Source(shown, text))
+
+
+def _standard_input() -> bytes | Diagnostic:
+    if sys.stdin is None:
+        return Diagnostic("EB0125", "there is no standard input")
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
 
 
 def _bytes(name: str) -> bytes | Diagnostic:

@@ -9,6 +9,7 @@ from lark import Lark, Token
 
 from ebdsl.diagnostics import Span
 from ebdsl.resources import folder
+from ebdsl.syntax.spellings import canonical
 
 OPENERS = {"LPAR": "RPAR", "LSQ": "RSQ", "LBRACE": "RBRACE", "SUBBRACE": "RBRACE"}
 CLOSERS = frozenset(OPENERS.values())
@@ -52,7 +53,11 @@ def lex(text: str) -> list[Token]:
     from ebdsl.syntax.latex import plain
 
     machine = grammar().parse_interactive(text)
-    return plain(list(machine.lexer_thread.lex(machine.parser_state)))
+    tokens = list(machine.lexer_thread.lex(machine.parser_state))
+    for token in tokens:
+        if token.type == "NAME" and not token.isascii() and not canonical(token)[0].isalpha():
+            token.type = "JUNK"  # ① counts as a letter for regular expressions, and is a number
+    return plain(tokens)
 
 
 def start(token: Token) -> int:

@@ -6,12 +6,10 @@ line declares it and a product where none does, and ``W (y - z)`` is a product w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from lark import Token
 
-from ebdsl.syntax.layout import DECLARATIONS, Line, opens_statement
+from ebdsl.syntax.declared import AFTER_NAME, Declared, heads, is_head
+from ebdsl.syntax.layout import Line, opens_statement
 from ebdsl.syntax.rewrite import Words, declaration_tokens, fraction, index_tokens, integrals, without_list_dots
 from ebdsl.syntax.spellings import canonical
 from ebdsl.syntax.tokens import CLOSERS, OPENERS, closing, end, kind_at, make, start
@@ -50,85 +48,6 @@ _OPERANDS = frozenset(
 
 _BARE = _OPERANDS - {"LPAR", "STRING"}
 
-_TYPED = frozenset({"COLON", "EQUAL", "TILDE", "ELEMENT"})
-"""What comes after the name of a declaration."""
-
-
-@dataclass(frozen=True)
-class Declared:
-    """Names of a file, in canonical spelling: those of declarations, of ``f(x) = …`` and modules, of ``S = …``."""
-
-    values: frozenset[str]
-    functions: frozenset[str]
-    definitions: frozenset[str]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.values or name in self.functions or name in self.definitions
-
-
-def declared(lines: Iterable[Line]) -> Declared:
-    """What the heads of all statements declare."""
-    values: set[str] = set()
-    functions: set[str] = set()
-    definitions: set[str] = set()
-    for line in lines:
-        tokens = line.tokens
-        kind = opens_statement(tokens, 0)
-        if kind is None:
-            if tokens[0].type == "NAME":
-                if kind_at(tokens, 1) == "EQUAL":
-                    definitions.add(canonical(tokens[0]))
-                elif is_head(tokens):
-                    functions.add(canonical(tokens[0]))
-        elif tokens[0] in DECLARATIONS:
-            into = functions if kind == "MODULE" else values
-            into.update(canonical(tokens[at]) for at in heads(tokens))
-    return Declared(frozenset(values), frozenset(functions), frozenset(definitions))
-
-
-def is_head(tokens: list[Token]) -> bool:
-    """``E(y, z) =``"""
-    if kind_at(tokens, 1) != "LPAR":
-        return False
-    for at in range(2, len(tokens) - 1):
-        if tokens[at].type == "RPAR":
-            return tokens[at + 1].type == "EQUAL"
-        if tokens[at].type not in ("NAME", "COMMA"):
-            return False
-    return False
-
-
-def heads(tokens: list[Token]) -> list[int]:
-    """Where the names stand that a declaration's line declares."""
-    found: list[int] = []
-    depth = 0
-    typed = False
-    for at in range(1, len(tokens)):
-        token = tokens[at]
-        if token.type in OPENERS:
-            depth += 1
-        elif token.type in CLOSERS:
-            depth -= 1
-        elif depth:
-            continue
-        elif token.type == "NAME" and token != "in" and (at == 1 or tokens[at - 1].type == "COMMA"):
-            after = at + 1
-            if kind_at(tokens, after) in OPENERS:
-                after = closing(tokens, after) + 1
-            follower = kind_at(tokens, after)
-            if (
-                not typed
-                or tokens[0] == "dim"
-                or follower in ("COLON", "ELEMENT", "EQUAL")
-                or (follower == "NAME" and tokens[after] == "in")
-            ):
-                found.append(at)
-                typed = False
-        elif token.type in _TYPED or token == "in":
-            typed = True
-    return found
-
-
 # ------------------------------------------------------------------ one statement
 
 
@@ -162,7 +81,7 @@ def retype(line: Line, names: Declared, *, setting: bool = False) -> list[Token]
 
 def _part(tokens: list[Token], kind: str) -> None:
     """The commas that part declarations: ``const a = 1, b = 2`` is two, ``latent x, z : R`` one of two names."""
-    typed = next((at for at, t in enumerate(tokens) if t.type in _TYPED or t == "in"), len(tokens))
+    typed = next((at for at, t in enumerate(tokens) if t.type in AFTER_NAME or t == "in"), len(tokens))
     for at in heads(tokens)[1:]:
         if kind == "DIM" or at > typed:
             tokens[at - 1].type = "NEXT"
