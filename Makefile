@@ -23,7 +23,7 @@ demo: $(READY) ## install all, then train sparse coding on natural image patches
 	$(BIN)/ebdsl train specs/sparse_coding.ebm
 
 test: lint ## format, lint, types and the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -35,7 +35,7 @@ format: $(READY) ## rewrite the sources in the one format
 	$(BIN)/ruff check --fix .
 
 quick: $(READY) ## the tests that take no more than a few seconds each
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 bench: $(READY) ## measure side by side with peers
 	$(BIN)/python -m bench
