@@ -21,6 +21,7 @@ from ebdsl.diagnostics import Diagnostic, Source, SpecError
 if TYPE_CHECKING:
     from ebdsl.model.model import Model
     from ebdsl.run.observations import Observations
+    from ebdsl.run.prepare import Ready
     from ebdsl.run.session import Session
     from ebdsl.run.trained import Trained
 
@@ -112,7 +113,7 @@ class Spec:
     ) -> None:
         self._model, self._trained = model, _trained
         self._session: Session | None = None
-        self._seen: Observations | None = None
+        self._ready: Ready | None = None
         self._allow_python = allow_python
         self.warnings = warnings
         self.history: list[dict[str, Any]] = []
@@ -213,7 +214,9 @@ class Spec:
         """
         from ebdsl.run import train
         from ebdsl.run.metrics import History
+        from ebdsl.run.prepare import ready
         from ebdsl.run.progress import progress as bar
+        from ebdsl.run.report import Report
         from ebdsl.run.trained import Trained
 
         given = {
@@ -223,16 +226,17 @@ class Spec:
         with _rendered(self._model.source):
             seen = self._observations(Y, given)
             history = History()
-            report = train.Report(progress=lambda *about: history.beside(bar(*about) if progress else None))
-            live = train.prepared(self._model, seen, given, [], report, allow_flat=allow_flat)
+            report = Report(progress=lambda *about: history.beside(bar(*about) if progress else None))
+            word = Y if isinstance(Y, str) else None
+            prepared = ready(self._model, seen, given, [], data=word, allow_flat=allow_flat)
             if out is None:
-                outcome = train.go(live, None, report, fresh=True)
+                outcome = train.go(train.session_of(prepared, report), None, report, fresh=True)
             else:
-                word = Y if isinstance(Y, str) else None
-                outcome = train.into_folder(live, seen, os.fspath(out), force=force, data=word, report=report)
+                outcome = train.train(prepared, os.fspath(out), force=force, report=report)
+        live = outcome.session
         live.network.eval()
         self.history = history.rows
-        self._session, self._seen = live, seen
+        self._session, self._ready = live, prepared
         self._trained = Trained(live.program, live.network, live.options, live.data.device, outcome.folder)
         return self
 
@@ -246,12 +250,12 @@ class Spec:
         from ebdsl.run.metrics import to_lines
 
         with _rendered(self._model.source):
-            if self._session is None or self._seen is None:
+            if self._session is None or self._ready is None:
                 what = "was loaded from a folder: copy that" if self._trained else "is not trained yet: fit it first"
                 raise refuse("EB0718", f"{self.name} {what}")
             live = self._session
             new, _ = folder.fresh(os.fspath(path), folder.folder_name(self.name), force=force)
-            train.found_folder(new, live, self._seen, None, None)
+            train.found_folder(new, live, self._ready)
             rows = to_lines(self.history)
             write_atomically(new.metrics, rows)
             facts = {**session.facts(live), "metrics": len(rows.encode())}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ebdsl
-from ebdsl.diagnostics import Diagnostic, Source, SpecError
+from ebdsl.diagnostics import Source, SpecError
 from ebdsl.model.model import Model
 from ebdsl.run import checkpoint as checkpoints
 from ebdsl.run import folder as folders
@@ -23,22 +23,11 @@ from ebdsl.run.interrupt import Interrupt
 from ebdsl.run.metrics import Lines
 from ebdsl.run.observations import Observations, observations
 from ebdsl.run.options import FIXED, Options, merged, options
+from ebdsl.run.prepare import Ready
 from ebdsl.run.program import Program, checked_model, parsed, program
-from ebdsl.run.progress import Progress
+from ebdsl.run.report import Report
 from ebdsl.run.session import Session, begin, facts, resume, session, tensors
 from ebdsl.run.use import using
-
-
-@dataclass(frozen=True)
-class Report:
-    """How a run talks: each a function that may do nothing.
-
-    ``progress(total, done, epochs)`` gives a :class:`~ebdsl.run.progress.Progress`, or None.
-    """
-
-    say: Callable[[str], None] = lambda text: None
-    warn: Callable[[Iterable[Diagnostic], Source], None] = lambda found, source: None
-    progress: Callable[[int, int, int], Progress | None] = lambda total, done, epochs: None
 
 
 @dataclass(frozen=True)
@@ -52,63 +41,28 @@ class Outcome:
     pictures: tuple[Path, ...] = ()
 
 
-def train(
-    source: Source,
-    *,
-    data: str | None = None,
-    settings: Mapping[str, str] | None = None,
-    out: str | None = None,
-    force: bool = False,
-    given: Mapping[str, Any] | None = None,
-    report: Report | None = None,
-    allow_python: bool = False,
-    allow_flat: bool = False,
-) -> Outcome:
-    """Compile ``source``, train it and leave a run folder. ``given`` are :class:`Options` that were asked for.
+def train(ready: Ready, out: str | None = None, *, force: bool = False, report: Report | None = None) -> Outcome:
+    """Train in a fresh run folder: ``out``, or the next of ``runs/NAME``. ``force`` replaces a run that is there.
 
-    Raises :class:`SpecError` for all that can be wrong with spec, data, options and output folder.
+    Raises :class:`SpecError`.
     """
-    report, given = report or Report(), given or {}
-    model, found = checked_model(source, settings, allow_python=allow_python)
-    seen = observations(model, data, options(model, {}, given).seed)
-    live = prepared(model, seen, given, found, report, allow_flat=allow_flat)
-    return into_folder(live, seen, out, force=force, data=data, settings=settings, report=report)
-
-
-def prepared(
-    model: Model,
-    seen: Observations,
-    given: Mapping[str, Any],
-    found: list[Diagnostic],
-    report: Report,
-    *,
-    allow_flat: bool = False,
-) -> Session:
-    """Plan, write out and build a model for its data. Raises :class:`SpecError`."""
-    built = program(model, seen.sizes, [*found, *seen.warnings], allow_flat=allow_flat)
-    report.warn(built.warnings, built.source)
-    return live_session(built, seen, options(model, built.namespace.DEFAULTS, given))
-
-
-def into_folder(
-    live: Session,
-    seen: Observations,
-    out: str | None,
-    *,
-    force: bool = False,
-    data: str | None = None,
-    settings: Mapping[str, str] | None = None,
-    report: Report,
-) -> Outcome:
-    """Train a fresh session in a fresh folder. Raises :class:`SpecError`."""
+    report = report or Report()
+    live = session_of(ready, report)
     name = live.program.model.name
     folder, unfinished = folders.fresh(out, folders.folder_name(name), force=force)
     if unfinished is not None:
         report.say(f"{unfinished} was not finished: ebdsl train {unfinished} --resume goes on with it")
     with folder.lock():
-        found_folder(folder, live, seen, data, settings)
-        introduce(live, seen, folder, report)
-        return with_pictures(go(live, folder, report, fresh=True), seen, report)
+        found_folder(folder, live, ready)
+        introduce(live, ready.seen, folder, report)
+        return with_pictures(go(live, folder, report, fresh=True), ready.seen, report)
+
+
+def session_of(ready: Ready, report: Report) -> Session:
+    """Build what was compiled. Raises :class:`SpecError`, also for what PyTorch says to it."""
+    built = ready.program
+    report.warn(built.warnings, built.source)
+    return live_session(built, ready.seen, options(built.model, built.namespace.DEFAULTS, ready.given))
 
 
 @dataclass(frozen=True)
@@ -133,20 +87,18 @@ def with_pictures(outcome: Outcome, seen: Observations, report: Report) -> Outco
     return replace(outcome, pictures=tuple(drawn))
 
 
-def found_folder(
-    folder: Folder, live: Session, seen: Observations, data: str | None, settings: Mapping[str, str] | None
-) -> None:
+def found_folder(folder: Folder, live: Session, ready: Ready) -> None:
     """Write all that stays as it is while a run goes on."""
-    built = live.program
+    built, seen = live.program, ready.seen
     about = {
         "name": built.model.name,
         "status": "training",
         "version": ebdsl.__version__,
         "began": now(),
         "spec": where(built.source.name),
-        "data": where(data),
+        "data": where(ready.data),
         "samples": seen.about,
-        "settings": dict(settings or {}),
+        "settings": dict(ready.settings),
         "options": live.options.to_json(),
         "sizes": dict(built.model.dims),
         "image_shapes": {name: list(shape) for name, shape in seen.image_shapes.items()},

@@ -315,6 +315,28 @@ def test_completion(cli, shell) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["train", "nothing.ebm"],
+        ["train", "sparse_coding", "--set", "λ=|"],
+        ["train", "kmeans", "--data", "nothing.npy"],
+        ["train", "ae_identity"],
+        ["train", "kmeans", "--epochs", "0"],
+        ["train", "kmeans", "--resume"],
+        ["train", "nowhere", "--resume"],
+        ["eval", "nowhere"],
+        ["infer", "nowhere", "-o", "z.npz"],
+        ["plot", "nowhere"],
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_trained_is_told_before_torch_is_imported(tmp_path, arguments) -> None:
+    code, modules, said = in_a_process(arguments, tmp_path)
+    assert code == "1" and "error[EB" in said and "[EB0799]" not in said
+    assert "torch" not in modules
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
         ["check", "sparse_coding", "psd", "gmm"],
         ["fmt", "sparse_coding"],
         ["explain", "psd"],
@@ -329,11 +351,17 @@ def test_completion(cli, shell) -> None:
     ids=" ".join,
 )
 def test_what_answers_quickly_never_imports_torch(tmp_path, arguments) -> None:
+    code, modules, said = in_a_process(arguments, tmp_path)
+    assert code == "0", said
+    assert not {"torch", "safetensors", "matplotlib", "rich", "pandas", "sklearn"} & modules
+
+
+def in_a_process(arguments, folder) -> tuple[str, set[str], str]:
+    """Exit code, the modules that were imported, and standard error."""
     code = f"import sys, ebdsl.commands as c; code = c.run({arguments!r}); print(code, *sys.modules, file=sys.stderr)"
     environment = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=folder, check=True
     )
     answer, *modules = done.stderr.splitlines()[-1].split()
-    assert answer == "0", done.stderr
-    assert not {"torch", "safetensors", "matplotlib", "rich", "pandas", "sklearn"} & set(modules)
+    return answer, set(modules), done.stderr

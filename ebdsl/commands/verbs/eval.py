@@ -23,16 +23,18 @@ def command(
     run: str, data: str | None, output: str | None, device: str | None, form: str, allow_python: bool
 ) -> None:  # fmt: skip
     """Print the free energy of --data (the run's own data without it), and the energy term by term."""
-    from ebdsl.run.evaluate import evaluate
-    from ebdsl.run.infer import SIZE
-    from ebdsl.run.trained import trained
-    from ebdsl.run.use import using
+    from ebdsl.run.files import refuse
+    from ebdsl.run.folder import Folder
 
     with answering(form):
+        Folder(Path(run)).facts()  # what is no run is told before torch is imported
         if output is not None and Path(output).suffix.lower() != ".npy":
-            from ebdsl.run.files import refuse
-
             raise refuse("EB0809", f"{output} names no format that energies are written in", "the format is .npy")
+        from ebdsl.run.evaluate import evaluate
+        from ebdsl.run.infer import SIZE
+        from ebdsl.run.trained import trained
+        from ebdsl.run.use import using
+
         model = trained(Path(run), on=device, allow_python=allow_python)
         shown.diagnostics(model.warnings, model.program.source)
         seen = model.samples(data)

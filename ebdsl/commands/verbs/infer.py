@@ -30,13 +30,16 @@ def command(
     Data that does not fit in memory is read, and codes are written, a batch at a time.
     """
     from ebdsl.run.files import refuse
-    from ebdsl.run.infer import infer, require_latents
-    from ebdsl.run.trained import trained
-    from ebdsl.run.use import using
+    from ebdsl.run.folder import Folder
 
     with answering(form):
+        Folder(Path(run)).facts()  # what is no run is told before torch is imported
         if data is not None and Path(data).exists() and Path(output).exists() and Path(data).samefile(output):
             raise refuse("EB0817", f"{output} is the data itself", "write to another file")
+        from ebdsl.run.infer import infer, require_latents
+        from ebdsl.run.trained import trained
+        from ebdsl.run.use import using
+
         model = trained(Path(run), on=device, allow_python=allow_python)
         shown.diagnostics(model.warnings, model.program.source)
         require_latents(model.program)

@@ -11,7 +11,8 @@ from ebdsl.commands import shown
 from ebdsl.commands.options import chain, data_option, device_option, flat_option, python_option, set_option
 
 if TYPE_CHECKING:
-    from ebdsl.run.train import Outcome, Report
+    from ebdsl.run.report import Report
+    from ebdsl.run.train import Outcome
 
 ORDER = 6
 
@@ -50,38 +51,38 @@ def command(
     """
     from ebdsl.run.files import read_source, refuse
     from ebdsl.run.folder import is_run
-    from ebdsl.run.train import take_up, train
+    from ebdsl.run.prepare import prepare
 
     if resume and force:
         raise click.UsageError("--resume goes on with a run and --force replaces it: say one of them")
     report = reporter(quiet)
-    common: dict[str, Any] = {
-        "data": data,
-        "settings": settings,
-        "given": given,
-        "report": report,
-        "allow_python": allow_python,
-    }
+    if resume:
+        source = None if is_run(Path(spec)) else read_source(spec)
+        path = Path(spec) if source is None else run_to_resume(source, out)
+        from ebdsl.run.train import take_up
+
+        outcome = take_up(
+            path, source=source, data=data, settings=settings, given=given, report=report, allow_python=allow_python
+        )
+        return conclude(outcome, quiet)
     if is_run(Path(spec)):
-        if not resume:
-            help = f"ebdsl train {spec} --resume goes on with it"
-            raise refuse("EB0802", f"{spec} is a run and not a spec", help)
-        outcome = take_up(Path(spec), **common)
-    elif resume:
-        source = read_source(spec)
-        outcome = take_up(run_to_resume(source, out), source=source, **common)
-    else:
-        outcome = train(read_source(spec), out=out, force=force, allow_flat=allow_flat, **common)
-    return conclude(outcome, quiet)
+        raise refuse("EB0802", f"{spec} is a run and not a spec", f"ebdsl train {spec} --resume goes on with it")
+    ready = prepare(
+        read_source(spec), data=data, settings=settings, given=given, allow_python=allow_python, allow_flat=allow_flat
+    )
+    from ebdsl.run.train import train  # torch, and seconds, only for what can be trained
+
+    return conclude(train(ready, out, force=force, report=report), quiet)
 
 
 def run_to_resume(source: Any, out: str | None) -> Path:
     """``--out``, or the last run of this model under ``runs/``."""
     from ebdsl.run.files import refuse
-    from ebdsl.run.folder import folder_name, latest
+    from ebdsl.run.folder import Folder, folder_name, latest
     from ebdsl.run.program import parsed
 
     if out is not None:
+        Folder(Path(out)).facts()
         return Path(out)
     spec, _, _ = parsed(source)
     name = folder_name(spec.name or Path(source.name).stem)
@@ -93,7 +94,7 @@ def run_to_resume(source: Any, out: str | None) -> Path:
 
 def reporter(quiet: bool) -> Report:
     from ebdsl.run.progress import progress
-    from ebdsl.run.train import Report
+    from ebdsl.run.report import Report
 
     if quiet:
         return Report(warn=shown.diagnostics)
