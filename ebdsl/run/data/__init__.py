@@ -5,6 +5,6 @@ connection, unpickles or runs anything of a user's.
 """
 
 from ebdsl.run.data.core import SOURCES, Data, Keyword, Raw, Request, Source, register
-from ebdsl.run.data.load import load
+from ebdsl.run.data.loading import load
 
 __all__ = ["SOURCES", "Data", "Keyword", "Raw", "Request", "Source", "load", "register"]

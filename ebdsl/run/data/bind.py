@@ -1,4 +1,4 @@
-"""Arrays meet declarations: which array is which symbol, in which shape, and whether it lies in the domain."""
+"""Arrays meet declarations: which array is which symbol, and in which shape."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from math import isqrt, prod
 import numpy as np
 
 from ebdsl.diagnostics import Checked, Diagnostic, Label
-from ebdsl.model.domains import DomainKind
 from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model
+from ebdsl.run.data import values
 from ebdsl.run.data.core import Arrays, Raw, Trouble
 
 Shape = tuple[int | None, ...]
-CHUNK = 1 << 22
-"""Entries that are looked at at a time."""
-MOST = 1 << 29
-"""Entries of a memory-mapped file that are looked at; of a larger one, evenly spaced blocks."""
 
 
 @dataclass
@@ -74,7 +70,7 @@ def bind(raw: Raw, model: Model, place: tuple[Label, ...] = (), sized: bool = Fa
             fitted.image_shapes[symbol.name] = shape
         if arranged.shape != x.shape and len(symbol.shape) > 1:
             fitted.said.append(f"{symbol.name} folded from {_times(x.shape[1:])} to {_times(arranged.shape[1:])}")
-        found += _not_finite(symbol, arranged, place)
+        found += values.not_finite(symbol, arranged, place)
         fitted.arrays[symbol.name] = arranged
     return Checked(None if found else fitted, tuple(found))
 
@@ -87,7 +83,9 @@ def columns_of(name: str, columns: Sequence[str]) -> list[int]:
     if name in columns:
         return [columns.index(name)]
     spelt = re.compile(re.escape(name) + r"(?:_?\d+|\[\s*\d+(?:\s*,\s*\d+)*\s*\])")
-    return [i for i, c in enumerate(columns) if spelt.fullmatch(c)]
+    found = [i for i, c in enumerate(columns) if spelt.fullmatch(c)]
+    rest = len(name)
+    return sorted(found, key=lambda i: [int(k) for k in re.findall(r"\d+", columns[i][rest:])])
 
 
 def _match(raw: Raw, model: Model, fitted: Fitted) -> dict[str, tuple[str, np.ndarray]]:
@@ -180,16 +178,15 @@ def _cut(observed: tuple[Symbol, ...], part: str, x: np.ndarray, model: Model) -
 def arrange(x: np.ndarray, target: Shape, picture: bool = False) -> np.ndarray | None:
     """``x`` with samples in the shape ``target`` (None: free), entries in the same order; None if it cannot be.
 
-    Colour pictures ``(h, w, 3)`` go to ``(3, h, w)`` where the declaration says so.
+    Colour pictures ``(h, w, 3)`` go to ``(3, h, w)`` where the declaration says so; it has to say one or the other.
     """
     n, sample = len(x), x.shape[1:]
-    if (
-        picture
-        and len(sample) == len(target) == 3
-        and target[2] != sample[2]
-        and _agrees((sample[2], *sample[:2]), target)
-    ):
-        return np.moveaxis(x, -1, 1)
+    if picture and len(sample) == len(target) == 3:
+        last, first = _agrees(sample, target), _agrees((sample[2], *sample[:2]), target)
+        if last and first:
+            return None  # nothing says which axis is the colour
+        if first:
+            return np.moveaxis(x, -1, 1)
     if _agrees(sample, target):
         return x
     entries = prod(sample)
@@ -246,7 +243,9 @@ def _misfit(
     entries, wanted = prod(x.shape[1:]), prod(t for t in target if t is not None)
     help_: list[str] = [f"{why[d]}" for d in named if d in why]
     fixed = [d for d in named if d not in why]
-    if len(target) == 1:
+    if len(target) == 3 and x.ndim == 4 and None in target:
+        help_.append(f"say which axis is the colour: {symbol.name} : R[3, …, …] or R[…, …, 3]")
+    elif len(target) == 1:
         if fixed:
             help_.append(f"leave out the size of {fixed[0]} and the data tells it, or set {fixed[0]} = {entries}")
         elif isinstance(symbol.shape[0], int):
@@ -267,112 +266,3 @@ def _misfit(
         *(Label(p.span, f"{_times(x.shape)}") for p in place),
     )
     return Diagnostic("EB0601", message, labels, tuple(help_))
-
-
-# --------------------------------------------------------------------------- which values
-
-
-def chunks(x: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Blocks of rows with their first row: all of them, or of a very large file, evenly spaced ones."""
-    per = max(1, CHUNK // max(1, prod(x.shape[1:])))
-    starts = np.arange(0, len(x), per)
-    if isinstance(x, np.memmap) and x.size > MOST:
-        starts = starts[np.unique(np.linspace(0, len(starts) - 1, MOST // CHUNK).astype(int))]
-    return [(int(s), x[s : s + per]) for s in starts]
-
-
-def _not_finite(symbol: Symbol, x: np.ndarray, place: tuple[Label, ...]) -> list[Diagnostic]:
-    if x.dtype.kind in "biu":
-        return []
-    rows: list[int] = []
-    first = None
-    for start, block in chunks(x):
-        bad = ~np.isfinite(block)
-        if bad.any():
-            if first is None:
-                at = np.argwhere(bad)[0]
-                first = (start + int(at[0]), tuple(int(i) for i in at[1:]), block[tuple(at)])
-            rows += [start + int(r) for r in np.flatnonzero(bad.reshape(len(block), -1).any(axis=1))]
-    if first is None:
-        return []
-    row, entry, value = first
-    also = f", and so are entries of {len(rows) - 1} more sample{'s' * (len(rows) > 2)}" if len(rows) > 1 else ""
-    message = f"{symbol.name}: sample {row}{_entry(entry)} is {_word(value)}{also}"
-    labels = place or ((Label(symbol.span),) if symbol.span else ())
-    return [Diagnostic("EB0605", message, labels, ("samples are counted from 0; drop these, or fill them in",))]
-
-
-def _word(value: float) -> str:
-    return "NaN" if np.isnan(value) else "infinite"
-
-
-def _entry(entry: tuple[int, ...]) -> str:
-    if not entry:
-        return ""
-    return f", entry {entry[0] if len(entry) == 1 else entry},"
-
-
-_ADVICE = {
-    "binary": "threshold = 0.5  makes grey values 0 or 1",
-    "spin": "threshold = 0.5  and  {0,1}  instead of  {-1,1}",
-    "box": "scale = unit  brings the values into [0, 1]",
-    "nonnegative": "scale = unit  brings the values into [0, 1]",
-    "positive": "leave out  > 0, or shift the data",
-    "simplex": "divide each sample by its sum",
-    "sphere": "divide each sample by its norm",
-    "ball": "divide the samples by the largest norm",
-}
-
-
-def outside(arrays: Arrays, model: Model, place: tuple[Label, ...]) -> tuple[Diagnostic, ...]:
-    """EB0608 for each symbol that has a sample outside its domain."""
-    found = []
-    for name, x in arrays.items():
-        symbol = model.symbol(name)
-        bad = _first_outside(symbol, x)
-        if bad is None:
-            continue
-        row, shown = bad
-        help_ = [
-            f"declare  {name} : R[{', '.join(map(str, symbol.shape))}]" if symbol.shape else f"declare  {name} : R"
-        ]
-        if symbol.domain.kind in _ADVICE:
-            help_.insert(0, _ADVICE[symbol.domain.kind])
-        labels = (*((Label(symbol.span, str(symbol.domain)),) if symbol.span else ()), *place)
-        message = (
-            f"{name} lies in {symbol.domain.row.spellings[0]}: "
-            f"{symbol.domain.row.doc}; sample {row} of the data {shown}"
-        )
-        found.append(Diagnostic("EB0608", message, labels, tuple(help_)))
-    return tuple(found)
-
-
-def _first_outside(symbol: Symbol, x: np.ndarray) -> tuple[int, str] | None:
-    row = symbol.domain.row
-    if row.contains is None or symbol.domain.kind == "real":
-        return None
-    args, tolerance = symbol.domain.args, 1e-4 if row.whole else 1e-6
-    for start, block in chunks(x):
-        wide = np.asarray(block, np.float64)
-        if row.contains(wide, args, tolerance):
-            continue
-        low, high = 0, len(wide)  # the first bad sample lies in [low, high)
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if row.contains(wide[low:middle], args, tolerance) else (low, middle)
-        return start + low, _shown(wide[low], row, args, tolerance)
-    return None
-
-
-def _shown(sample: np.ndarray, row: DomainKind, args: tuple[float, ...], tolerance: float) -> str:
-    if not row.whole and row.contains is not None:
-        for i, value in np.ndenumerate(sample):
-            if not row.contains(np.array([value]), args, tolerance):
-                return f"has {value:.6g}" + (f" at entry {i[0] if len(i) == 1 else i}" if i else "")
-    flat = sample.ravel()
-    return (
-        "is ("
-        + ", ".join(f"{v:.3g}" for v in flat[:4])
-        + (", …)" if flat.size > 4 else ")")
-        + (f", sum {flat.sum():.4g}, norm {np.linalg.norm(flat):.4g}")
-    )

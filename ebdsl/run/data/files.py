@@ -123,8 +123,8 @@ def _numeric(dtype: np.dtype, name: str) -> None:
         raise Trouble(
             "EB0606",
             f"{name} holds Python objects, not numbers",
-            "they could be read only by running code from the file, which is never done; save an array of "
-            "numbers, x.astype(float)",
+            "they could be read only by running code from the file, which is never done; save an array of numbers, "
+            "x.astype(float)",
         )
     if dtype.kind not in "biuf":
         kinds = {

@@ -28,9 +28,8 @@ UNIFORM = (
         "whiten",
         "option",
         False,
-        "`true` (or `zca`) makes the covariance the identity with the least change, `pca` in the order "
-        "of the variances; "
-        "variances below `floor` times their mean are not blown up",
+        "`true` (or `zca`) makes the covariance the identity with the least change, `pca` in the order of the "
+        "variances; variances below `floor` times their mean are not blown up",
         choices=("zca", "pca"),
     ),
     Keyword("floor", "number", 0.01, "added to the variances before whitening, as a share of their mean", low=0),
@@ -38,8 +37,8 @@ UNIFORM = (
         "scale",
         "option",
         False,
-        "a number: the root mean square that the entries are brought to; `unit` brings them from "
-        "smallest to largest into [0, 1]",
+        "a number: the root mean square that the entries are brought to; `unit` brings them from smallest to largest "
+        "into [0, 1]",
         choices=("unit",),
         low=1e-12,
         high=1e12,
@@ -155,7 +154,7 @@ def _whiten(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
 def _scale(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
     if o["scale"] is False:
         return None
-    if o["scale"] in ("unit", True):
+    if o["scale"] == "unit" or o["scale"] is True:
         low, high = float(x.min()), float(x.max())
         width = high - low or 1.0
         return lambda a: np.clip((a - low) / width, 0, 1), f"brought from [{low:.4g}, {high:.4g}] into [0, 1]"

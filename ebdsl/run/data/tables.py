@@ -92,9 +92,9 @@ def _pick(columns: Sequence[str], width: int, request: Request) -> tuple[dict[st
     found = {name: columns_of(name, columns) for name in request.wanted}
     if all(found.values()) and len({i for f in found.values() for i in f}) == sum(map(len, found.values())):
         return found, label
-    return {
-        "y" if len(request.wanted) != 1 else next(iter(request.wanted)): [i for i in range(width) if i != label]
-    }, label
+    index = bool(columns) and (not columns[0] or columns[0].startswith("__index_level_"))  # it numbers the lines
+    part = "y" if len(request.wanted) != 1 else next(iter(request.wanted))
+    return {part: [i for i in range(int(index), width) if i != label]}, label
 
 
 def _first(path: Path) -> str:
@@ -214,8 +214,8 @@ def _careful(path: Path, mark: str, header: bool, used: list[int]) -> np.ndarray
             raise Trouble(
                 "EB0606",
                 f"{path.name}, line {line}, column {bad + 1}: {_cell(row[bad])} is not a number",
-                "fill in or drop the line; a column of names can be left out by naming the others like the "
-                "observed symbols",
+                "fill in or drop the line; a column of names can be left out by naming the others like the observed "
+                "symbols",
             ) from None
     return np.array(out, dtype=np.float64).reshape(len(out), len(used))
 

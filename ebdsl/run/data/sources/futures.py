@@ -72,9 +72,9 @@ def _width(request: Request, which: int, default: int) -> int:
 register(
     Source(
         "ellipse",
-        "pairs with y on an ellipse whose half-axes (1.5 x + 2 (1-x), 2 x + 1.5 (1-x)) exp(2x) depend on x in [0, "
-        "1] (Canziani & LeCun, NYU Deep Learning 2021, "
-        "week 15); a spec that observes y alone gets x = 0, the half-axes 2 and 1.5",
+        "pairs with y on an ellipse whose half-axes (1.5 x + 2 (1-x), 2 x + 1.5 (1-x)) exp(2x) depend on x in [0, 1] "
+        "(Canziani & LeCun, NYU Deep Learning 2021, week 15); a spec that observes y alone gets x = 0, the half-axes "
+        "2 and 1.5",
         ellipse,
         (N, _noise(0.05)),
         ("n",),
@@ -83,11 +83,10 @@ register(
 register(
     Source(
         "bounce",
-        "a ball hits a post and goes on to the left or to the right, each half of the time. x is where "
-        "it was at earlier times, "
-        "y where it is at later ones, up to 1: y_t = u + (v ± 1) t, with u in [-0.5, 0.5] and v in "
-        "[-0.3, 0.3] to be read from x "
-        "(v = 0 where x is one number, u itself). The mean of the two futures, u + v t, never happens",
+        "a ball hits a post and goes on to the left or to the right, each half of the time. x is where it was at "
+        "earlier times, y where it is at later ones, up to 1: y_t = u + (v ± 1) t, with u in [-0.5, 0.5] and v in "
+        "[-0.3, 0.3] to be read from x (v = 0 where x is one number, u itself). The mean of the two futures, u + v "
+        "t, never happens",
         bounce,
         (
             N,

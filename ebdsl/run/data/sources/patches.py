@@ -97,11 +97,9 @@ def load(request: Request) -> Raw:
 register(
     Source(
         "patches",
-        "square patches of pictures, the same number from each, at random places. With the defaults "
-        "their pixels are roughly "
-        "uncorrelated and have a root mean square of 0.5: at this scale `||y - W z||^2 + 0.5 |z|` with "
-        "256 unit atoms for 144 pixels "
-        "leaves about 8 % of the codes non-zero, and the atoms become oriented and localised",
+        "square patches of pictures, the same number from each, at random places. With the defaults their spectrum "
+        "is roughly flat and their root mean square 0.5: at this scale `||y - W z||^2 + 0.5 |z|` with 256 unit atoms "
+        "for 144 pixels leaves about 8 % of the codes non-zero, and the atoms become oriented and localised",
         load,
         keywords=(
             Keyword("of", "text", "natural", "`natural`, `faces`, `digits`, `leaves` (made), or a folder of pictures"),
@@ -118,9 +116,8 @@ register(
                 "whiten",
                 "option",
                 True,
-                "`true` (or `filter`) whitens whole pictures as Olshausen & Field (1997) do, `zca` and `pca` "
-                "whiten patches, "
-                "`false` leaves them",
+                "`true` (or `filter`) whitens whole pictures as Olshausen & Field (1997) do, `zca` and `pca` whiten "
+                "patches, `false` leaves them",
                 choices=("filter", "zca", "pca"),
             ),
             Keyword("colour", "flag", False, "keep red, green and blue"),
@@ -128,7 +125,7 @@ register(
         positional=("of",),
         defaults={"centre": "sample", "scale": 0.5},
         limits="11 photographs from scikit-image (public domain or CC0 by their docstrings; none stated for "
-        "motorcycle) and scikit-learn (china, flower: CC BY 2.0); "
-        "patches overlap, so held-out patches are not independent of the others",
+        "motorcycle) and scikit-learn (china, flower: CC BY 2.0); patches overlap, so held-out patches are not "
+        "independent of the others",
     )
 )

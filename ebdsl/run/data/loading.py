@@ -12,7 +12,7 @@ import numpy as np
 
 from ebdsl.diagnostics import Checked, Diagnostic, Label
 from ebdsl.model.model import Model, Word
-from ebdsl.run.data import bind, files, preprocess
+from ebdsl.run.data import bind, files, preprocess, values
 from ebdsl.run.data.core import Arrays, Data, Raw, Request, Source, Trouble, load_sources
 from ebdsl.run.data.options import close, options
 from ebdsl.run.data.words import as_word
@@ -77,7 +77,7 @@ def _load(
     fitted = bound.value
     train, held, kept, apart, split = _split(fitted.arrays, settings, holdout, np.random.default_rng([seed % 2**63, 1]))
     train, held, done = _preprocess(train, held, settings, fitted, row)
-    found = bind.outside(train, model, place) or bind.outside(held, model, place)
+    found = values.outside(train, model, place) or values.outside(held, model, place)
     if not preprocess.touches(settings):
         found += tuple(_bytes(name, place) for name, x in fitted.arrays.items() if _is_bytes(x))
     labels = fitted.labels
