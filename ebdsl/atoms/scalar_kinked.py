@@ -114,7 +114,7 @@ register(
         spellings=("huber1",),
         doc="½x² where |x| <= 1, else |x| - ½",
         latex=r"\mathrm{{huber}}({0})",
-        torch="F.huber_loss({0}, torch.zeros_like({0}), reduction='none')",
+        torch='F.huber_loss({0}, torch.zeros_like({0}), reduction="none")',
         numpy=lambda x: np.where(np.abs(x) <= 1, 0.5 * np.asarray(x) ** 2, np.abs(x) - 0.5),
         derivative=lambda args: (fn("max", fn("min", args[0], ONE), neg(ONE)),),
         range=(0.0, INF),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ebdsl.emit.body import Body
 from ebdsl.emit.context import called
 from ebdsl.emit.tensors import Scope
-from ebdsl.emit.text import tuple_text
+from ebdsl.emit.text import tuple_text, words
 from ebdsl.emit.values import number
 from ebdsl.model.algebra import transform, with_batch
 from ebdsl.model.domains import REAL
@@ -107,6 +107,7 @@ class LoopBody(Body):
         self.line("")
         self.line(f"def {name}({', '.join(f'{n}: Tensor' for n in ['point', *given])}) -> Tensor:")
         for s, part in zip(latents, self._unpack(latents, "point"), strict=True):
-            self.line(f"    {self.name(s)} = {part}")
+            if self.name(s) in words("\n".join(lines)):
+                self.line(f"    {self.name(s)} = {part}")
         self.lines.extend("    " + x for x in lines)
         self.line("")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from ebdsl.model.ir import (
     Tensor,
 )
 
+ARGUMENT = r"(?:(?<=\()|(?<=, ))\{\d\}(?=[,)])"  # a place in a template that is all of an argument, or in brackets
 GUESS = {"batch": 1024}
 FREE_GUESS = 64
 LONG = 72  # an expression longer than this gets a name: for the reader, and for the line
@@ -154,7 +156,7 @@ class Scope:
                     for v, t in zip(values, texts, strict=True)
                 ]
                 template = SCALARS[atom].torch
-                if not template.startswith("torch."):
+                if len(re.findall(ARGUMENT, template)) < template.count("{"):
                     texts = [bracket(t) for t in texts]
                 code = template.format(*texts)
                 return Value(code, axes, is_tight(code))

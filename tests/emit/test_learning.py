@@ -1,4 +1,4 @@
-"""Learning steps: exact blocks never raise the energy, written-out gradients are those of the free energy, steps resume."""
+"""Learning steps: exact blocks never raise the energy, gradients are those of the free energy, steps resume."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_steps_resume_to_the_bit(name: str) -> None:
 @pytest.mark.parametrize("name", LEARNED)
 def test_metrics(name: str) -> None:
     """The energy first, then every term; numbers without axes or gradients; terms add up under a minimum."""
-    c, net, learner, data = ready(name)
+    c, _, learner, data = ready(name)
     metrics = learner.step(data)
     assert next(iter(metrics)) == "energy"
     assert all(v.ndim == 0 and not v.requires_grad for v in metrics.values())
