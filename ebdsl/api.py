@@ -99,7 +99,7 @@ class Inferred(Mapping[str, Any]):
 class Spec:
     """A checked spec, and after :meth:`fit` its trained model. Made by :func:`ebdsl.load`.
 
-    ``name`` and ``text`` are the spec's; ``warnings`` what its check found; ``history`` the metrics of training, a
+    ``name`` and ``text`` are the spec's; ``warnings`` what its check and its training found; ``history`` the metrics of training, a
     dictionary a step: ``step``, ``epoch``, ``seconds``, ``energy``, ``energy/TERM``.
     """
 
@@ -226,7 +226,11 @@ class Spec:
         with _rendered(self._model.source):
             seen = self._observations(Y, given)
             history = History()
-            report = Report(progress=lambda *about: history.beside(bar(*about) if progress else None))
+            found = list(self.warnings)
+            report = Report(
+                warn=lambda more, source: found.extend(d for d in more if d not in found),
+                progress=lambda *about: history.beside(bar(*about) if progress else None),
+            )
             word = Y if isinstance(Y, str) else None
             prepared = ready(self._model, seen, given, [], data=word, allow_flat=allow_flat)
             if out is None:
@@ -235,7 +239,7 @@ class Spec:
                 outcome = train.train(prepared, os.fspath(out), force=force, report=report)
         live = outcome.session
         live.network.eval()
-        self.history = history.rows
+        self.history, self.warnings = history.rows, tuple(found)
         self._session, self._ready = live, prepared
         self._trained = Trained(live.program, live.network, live.options, live.data.device, outcome.folder)
         return self

@@ -13,7 +13,7 @@ from ebdsl.model.model import Model
 RUNAWAY = 1e6
 """Times the early energy (at least 1) at which training stops: no sane run passes it, 5e144 does."""
 
-EARLY = 20
+EARLY = 5
 """Steps whose largest energy is the measure."""
 
 TERM = "energy/"
@@ -31,9 +31,13 @@ class Record:
 
 @dataclass
 class Watch:
-    """Looks at every step's numbers. ``scale`` goes into the checkpoint, so that a resumed run judges alike."""
+    """Looks at every step's numbers. ``scale`` goes into the checkpoint, so that a resumed run judges alike.
+
+    ``by_gradient``: the learner takes steps of a size that ``--lr`` sets.
+    """
 
     model: Model
+    by_gradient: bool = True
     scale: float = field(default=1.0)
 
     def look(self, record: Record) -> None:
@@ -41,7 +45,7 @@ class Watch:
         values = record.values
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad:
-            raise self.stop("EB0703", record, *self.worst(bad, values))
+            raise self.stop("EB0703", record, *self.worst(bad, values), self.smaller())
         energy = values.get("energy", 0.0)
         if record.step <= EARLY:
             self.scale = max(self.scale, abs(energy))
@@ -50,7 +54,13 @@ class Watch:
             term = max(terms, key=lambda n: abs(terms[n]))
             grew = "grew" if energy > 0 else "fell"
             verb = f"the energy {grew} to {energy:.3g}, from {self.scale:.3g} at the start; most of it is"
-            raise self.stop("EB0704", record, term, f"{verb} {self.name(term)}")
+            bound = ("bound what can go to infinity or to zero: unit columns, >= 0, a penalty, a missing log det",)
+            raise self.stop(
+                "EB0704", record, term, f"{verb} {self.name(term)}", self.smaller() if energy > 0 else bound
+            )
+
+    def smaller(self) -> tuple[str, ...]:
+        return ("try --lr ten times smaller",) if self.by_gradient else ()
 
     def worst(self, bad: list[str], values: Mapping[str, float]) -> tuple[str, str]:
         """The term to blame, and what to say of it."""
@@ -63,12 +73,9 @@ class Watch:
     def name(self, key: str) -> str:
         return f"the term {key.removeprefix(TERM)}" if key.startswith(TERM) else f"the {key}"
 
-    def stop(self, code: str, record: Record, term: str, what: str) -> SpecError:
+    def stop(self, code: str, record: Record, term: str, what: str, advice: tuple[str, ...]) -> SpecError:
         text = term.removeprefix(TERM)
         labels = tuple(Label(t.span, "this term") for t in self.model.terms if t.text == text)[:1]
         message = f"{what}, at step {record.step} of epoch {record.epoch + 1}"
-        advice = (
-            "try --lr ten times smaller",
-            "`ebdsl explain " + code + "` lists the usual causes",
-        )
-        return SpecError([Diagnostic(code, message, labels, advice)], self.model.source)
+        help = (*advice, f"`ebdsl explain {code}` lists the usual causes")
+        return SpecError([Diagnostic(code, message, labels, help)], self.model.source)

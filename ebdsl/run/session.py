@@ -45,13 +45,18 @@ class Session:
         return self._watch
 
     def __post_init__(self) -> None:
-        self._watch = Watch(self.program.model)
+        self._watch = Watch(self.program.model, hasattr(self.learner, "optimizer"))
 
     def measure(self) -> float:
         """Mean free energy of the held-out samples; leaves no trace in the state of any generator."""
         assert self.held_out is not None
-        with torch.random.fork_rng(devices=[self.data.device] if self.data.device.type == "cuda" else []):
-            return mean_energy(self.network, self.held_out, self.options.batch)
+        devices = [self.data.device] if self.data.device.type == "cuda" else []
+        self.network.eval()
+        try:
+            with torch.random.fork_rng(devices=devices):
+                return mean_energy(self.network, self.held_out, self.options.batch)
+        finally:
+            self.network.train()
 
 
 def session(
