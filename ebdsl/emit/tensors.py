@@ -69,10 +69,16 @@ class Scope:
         self.taken.add(new)
         return new
 
-    def assign(self, stem: str, value: Value, comment: str = "") -> Value:
-        """``stem = value`` as a line; the value is then the name."""
+    def assign(self, stem: str, value: Value) -> Value:
+        """``stem = value`` as a line; the value is then the name. What the last line named is only renamed."""
         name = self.name(stem)
-        self.lines.append(f"{name} = {value.code}" + (f"  # {comment}" if comment else ""))
+        if self.lines and self.lines[-1].startswith(f"{value.code} = "):
+            self.lines[-1] = name + self.lines[-1].removeprefix(value.code)
+            for key, (held, order) in self.cache.items():
+                if held == value.code:
+                    self.cache[key] = (name, order)
+        else:
+            self.lines.append(f"{name} = {value.code}")
         return Value(name, value.axes)
 
     def count(self, *nodes: Node) -> None:
