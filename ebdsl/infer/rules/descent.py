@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature
 from ebdsl.facts.normal import through_module
+from ebdsl.facts.penalties import Penalty
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.infer.penalties import Penalty
 from ebdsl.infer.rules.proximal_gradient import analyse
 from ebdsl.model.ir import Node, Symbol
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature, sign
 from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
+from ebdsl.facts.penalties import Penalty, combine, match
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.infer.penalties import Penalty, combine, match
 from ebdsl.model.build import add
 from ebdsl.model.ir import Node, Symbol
 
