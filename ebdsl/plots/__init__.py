@@ -32,13 +32,21 @@ def after_training(
     return draw_all(Path(run_dir), fitted, warn)
 
 
-def plot(run_dir: Path | str, kind: str = "all", out: Path | str | None = None, *, on: str | None = None) -> list[Path]:
+def plot(
+    run_dir: Path | str,
+    kind: str = "all",
+    out: Path | str | None = None,
+    *,
+    on: str | None = None,
+    data: str | None = None,
+    allow_python: bool = False,
+) -> list[Path]:
     """Draw one kind of picture of a run, or ``"all"``; return the files.
 
     ``out`` is a folder, or a file whose ending is the format (.png .svg .pdf); without it, the run's ``pictures``.
-    ``on`` is the device. Raises :class:`~ebdsl.diagnostics.SpecError` (EB0790 to EB0793, and what opening a run
-    raises).
+    ``on`` is the device, ``data`` other samples than those of the training. Raises
+    :class:`~ebdsl.diagnostics.SpecError` (EB0790 to EB0794, and what opening a run raises).
     """
     from ebdsl.plots.draw import draw_run
 
-    return draw_run(Path(run_dir), kind, None if out is None else Path(out), on)
+    return draw_run(Path(run_dir), kind, None if out is None else Path(out), on, data, allow_python)

@@ -40,7 +40,9 @@ def draw_all(run_dir: Path, fitted: Any, warn: Callable[[Diagnostic], None]) -> 
     return written
 
 
-def draw_run(run_dir: Path, name: str, out: Path | None, on: str | None) -> list[Path]:
+def draw_run(
+    run_dir: Path, name: str, out: Path | None, on: str | None, data: str | None = None, allow_python: bool = False
+) -> list[Path]:
     """See :func:`ebdsl.plots.plot`."""
     from ebdsl.run.data.options import close
     from ebdsl.run.trained import trained
@@ -51,9 +53,9 @@ def draw_run(run_dir: Path, name: str, out: Path | None, on: str | None) -> list
     if _missing():
         raise SpecError([Diagnostic("EB0792", MISSING, (), (INSTALL,))])
     folder, suffix, stem = _place(run_dir, out)
-    run = trained(run_dir, on=on)
-    data = run.samples(None)
-    view = View(run.network, run.program.model, data.arrays, data.image_shapes, run_dir)
+    run = trained(run_dir, on=on, allow_python=allow_python)
+    seen = run.samples(data)
+    view = View(run.network, run.program.model, seen.arrays, seen.image_shapes, run_dir)
     written: list[Path] = []
     for kind in known.values() if name == "all" else [known[name]]:
         try:

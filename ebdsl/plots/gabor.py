@@ -47,7 +47,7 @@ def oriented_share(atoms: np.ndarray, side: int) -> tuple[float, Details]:
     x = np.asarray(atoms, np.float64)
     if x.ndim != 2 or x.shape[1] != side * side or side < 4:
         raise ValueError(f"atoms must be (n, {side * side}) with a side of 4 or more, and are {x.shape}")
-    x = x.reshape(-1, side, side)
+    x = x.reshape(len(x), side, side)
     norm = np.sqrt((x**2).sum(axis=(1, 2), keepdims=True))
     alive = norm[:, 0, 0] > 1e-12
     x = x / np.where(alive[:, None, None], norm, 1)
@@ -96,10 +96,10 @@ def _main_peak(power: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np
     A peak is what is connected with its top (on the torus of frequencies) at a quarter of its height and more.
     """
     n = len(power)
-    top = power.reshape(n, -1).argmax(axis=1)
-    high = power >= 0.25 * power.reshape(n, -1)[np.arange(n), top][:, None, None]
+    top = power.reshape(n, frequency.size).argmax(axis=1)
+    high = power >= 0.25 * power.reshape(n, frequency.size)[np.arange(n), top][:, None, None]
     mark = np.zeros_like(high)
-    mark.reshape(n, -1)[np.arange(n), top] = True
+    mark.reshape(n, frequency.size)[np.arange(n), top] = True
     mark |= _mirrored(mark)
     size = -1
     while mark.sum() != size:

@@ -47,6 +47,8 @@ def draw(view: View) -> Iterator[tuple[str, Figure]]:
     if not others and (sweep is None or sweep.colour is None):
         raise NotApplicable("its latent variable has too many entries to be varied, and nothing else is given")
     sizes = view.sizes(target)
+    if not others and prod(sizes) == 1:
+        raise NotApplicable(f"{target.name} is one number: see the surface")
     image = view.image_shapes.get(target.name)
     samples = view.some(2000)
     flat = {n: x.reshape(len(x), -1) for n, x in samples.items()}

@@ -217,7 +217,7 @@ def several_leaves(rng: np.random.Generator, colour: bool = False) -> list[np.nd
     return [np.repeat(x[..., None], 3, axis=2) for x in made] if colour else made
 
 
-def leaves(rng: np.random.Generator, side: int = 256, smallest: float = 1.5) -> np.ndarray:
+def leaves(rng: np.random.Generator, side: int = 256, smallest: float = 3.0) -> np.ndarray:
     """A made picture ``(side, side)``: discs of uniform grey, each covering what lay before, sizes like r^-3.
 
     Such dead leaves share the statistics of photographs that matter here: edges, scale invariance, a 1/f spectrum. Lee,
@@ -226,7 +226,7 @@ def leaves(rng: np.random.Generator, side: int = 256, smallest: float = 1.5) -> 
     """
     x = np.full((side, side), -1.0, np.float32)
     largest = side / 3
-    while (x < 0).any():
+    while (x < 0).mean() > 0.02:
         for _ in range(200):
             u = rng.random()
             r = (smallest**-2 - u * (smallest**-2 - largest**-2)) ** -0.5
@@ -239,4 +239,5 @@ def leaves(rng: np.random.Generator, side: int = 256, smallest: float = 1.5) -> 
             block = x[top:bottom, left:right]
             inside = np.hypot(np.arange(top, bottom)[:, None] - cy, np.arange(left, right)[None] - cx) < r
             block[inside & (block < 0)] = grey
+    x[x < 0] = rng.random()  # one last leaf under all others
     return x
