@@ -99,8 +99,8 @@ class Inferred(Mapping[str, Any]):
 class Spec:
     """A checked spec, and after :meth:`fit` its trained model. Made by :func:`ebdsl.load`.
 
-    ``name`` and ``text`` are the spec's; ``warnings`` what its check and its training found; ``history`` the metrics of training, a
-    dictionary a step: ``step``, ``epoch``, ``seconds``, ``energy``, ``energy/TERM``.
+    ``name`` and ``text`` are the spec's; ``warnings`` what its check and its training found; ``history`` the
+    metrics of training, a dictionary a step: ``step``, ``epoch``, ``seconds``, ``energy``, ``energy/TERM``.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class Spec:
             if out is None:
                 outcome = train.go(train.session_of(prepared, report), None, report, fresh=True)
             else:
-                outcome = train.train(prepared, os.fspath(out), force=force, report=report)
+                outcome = train.train_ready(prepared, os.fspath(out), force=force, report=report)
         live = outcome.session
         live.network.eval()
         self.history, self.warnings = history.rows, tuple(found)

@@ -23,7 +23,7 @@ from ebdsl.run.interrupt import Interrupt
 from ebdsl.run.metrics import Lines
 from ebdsl.run.observations import Observations, observations
 from ebdsl.run.options import FIXED, Options, merged, options
-from ebdsl.run.prepare import Ready
+from ebdsl.run.prepare import Ready, prepare
 from ebdsl.run.program import Program, checked_model, parsed, program
 from ebdsl.run.report import Report
 from ebdsl.run.session import Session, begin, facts, resume, session, tensors
@@ -41,7 +41,14 @@ class Outcome:
     pictures: tuple[Path, ...] = ()
 
 
-def train(ready: Ready, out: str | None = None, *, force: bool = False, report: Report | None = None) -> Outcome:
+def train(
+    source: Source, *, out: str | None = None, force: bool = False, report: Report | None = None, **options: Any
+) -> Outcome:
+    """Compile ``source``, train it and leave a run folder; ``options`` as for :func:`~ebdsl.run.prepare.prepare`."""
+    return train_ready(prepare(source, **options), out, force=force, report=report)
+
+
+def train_ready(ready: Ready, out: str | None = None, *, force: bool = False, report: Report | None = None) -> Outcome:
     """Train in a fresh run folder: ``out``, or the next of ``runs/NAME``. ``force`` replaces a run that is there.
 
     Raises :class:`SpecError`.

@@ -49,7 +49,11 @@ def test_it_runs_only_when_allowed(cli, write) -> None:
     for verb in ("check", "explain", "compile"):
         assert cli(verb, "own.ebm", "--allow-python").code == 0 and not Path("ran").exists()
     assert cli("train", "own.ebm", "--allow-python").code == 0 and Path("ran").exists()
-    for verb in (("eval", "runs/own"), ("train", "runs/own", "--resume", "--epochs", "2")):
+    for verb in (
+        ("eval", "runs/own"),
+        ("plot", "runs/own", "curves"),
+        ("train", "runs/own", "--resume", "--epochs", "2"),
+    ):
         assert cli(*verb).code == 1
         assert cli(*verb, "--allow-python").code == 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ebdsl.commands.options import device_option
+from ebdsl.commands.options import data_option, device_option, python_option
 
 ORDER = 9
 
@@ -30,12 +30,16 @@ def _list(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
 @click.option(
     "--list", "listing", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the kinds."
 )
+@data_option
 @device_option
-def command(run: str, kind: str, output: str | None, device: str | None) -> None:
+@python_option
+def command(
+    run: str, kind: str, output: str | None, data: str | None, device: str | None, allow_python: bool
+) -> None:  # fmt: skip
     """Draw one KIND of picture of RUN, or all that fit, and print the names of the files."""
     from ebdsl.plots import plot
     from ebdsl.run.folder import Folder
 
     Folder(Path(run)).facts()
-    for path in plot(Path(run), kind, output, on=device):
+    for path in plot(Path(run), kind, output, on=device, data=data, allow_python=allow_python):
         click.echo(str(path))

@@ -70,9 +70,9 @@ def command(
     ready = prepare(
         read_source(spec), data=data, settings=settings, given=given, allow_python=allow_python, allow_flat=allow_flat
     )
-    from ebdsl.run.train import train  # torch, and seconds, only for what can be trained
+    from ebdsl.run.train import train_ready  # torch, and seconds, only for what can be trained
 
-    return conclude(train(ready, out, force=force, report=report), quiet)
+    return conclude(train_ready(ready, out, force=force, report=report), quiet)
 
 
 def run_to_resume(source: Any, out: str | None) -> Path:
