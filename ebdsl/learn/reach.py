@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from ebdsl.facts.convexity import sign
+from ebdsl.facts.forms import flatten
 from ebdsl.facts.normal import normal, split
 from ebdsl.facts.penalties import match
+from ebdsl.facts.quadratic import quadratic
 from ebdsl.learn.finding import Finding
 from ebdsl.model.algebra import addends, degree, modules_in
-from ebdsl.model.ir import Add, Apply, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol, Tensor
+from ebdsl.model.build import add
+from ebdsl.model.ir import Add, Apply, Axis, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol
 from ebdsl.model.model import Model, Term
 
 
@@ -38,11 +41,24 @@ def judge_distance(
         return _through_own_code(model, term, through_y, y)
     if held:
         return _through_latents(model, energy, term, held, y)
-    return (
-        1,
-        f"for what is given, {term.text} is a bowl around one prediction: its volume does not depend on the parameters",
-        None,
-    )
+    return _bowl(term)
+
+
+def _bowl(term: Term) -> tuple[int, str, None]:
+    around = "is a bowl around one prediction: its volume does not depend on the parameters"
+    return 1, f"for what is given, {term.text} {around}", None
+
+
+def judge_square(model: Model, energy: Node, y: Symbol) -> tuple[int, str, Finding | None] | None:
+    """The same for a square that was multiplied out: where all terms in y together are ``c ‖y - g‖²`` and a rest."""
+    held = [(t, p) for t in model.terms for p in addends(normal(t.node)) if y in p.symbols]
+    form = quadratic(add(*(p for _, p in held)), y)
+    if form is None or not form.diagonal or sign(form.matrix) != "positive":
+        return None
+    if any(s.role != "const" for s in form.matrix.symbols):
+        return None
+    latents = frozenset(model.role("latent")) & form.linear.symbols
+    return _through_latents(model, energy, held[0][0], latents, y) if latents else _bowl(held[0][0])
 
 
 def _entry(node: Node, y: Symbol) -> bool:
@@ -166,9 +182,11 @@ def _bottleneck(model: Model, rest: list[Node], y: Symbol) -> tuple[int | None, 
                 note(n.function.output)
             for width in _inner_widths(n.function):
                 widths.append(width)
-        if isinstance(n, Sum | Tensor) and isinstance(n, Sum):
+        if isinstance(n, Sum):
             # Σ_e W_ke y_e: one number for each free axis of the sum
             note(tuple(a.dim for a in sorted(n.free, key=lambda a: a.name)))
+            for a in _bridges(n, y):
+                note((a.dim,))
         for c in n.children:
             go(c)
 
@@ -178,6 +196,22 @@ def _bottleneck(model: Model, rest: list[Node], y: Symbol) -> tuple[int | None, 
     if widths:
         return min(widths), None
     return None, names[0] if names else None
+
+
+def _bridges(node: Sum, y: Symbol) -> list[Axis]:
+    """Axes that alone tie y to the result of a product: k in ``Σ_jk W_ki W_kj y_j``, however it is bracketed."""
+    axes, factors = flatten(node)
+    found = []
+    for a in axes:
+        reached = [f for f in factors if y in f.symbols]
+        rest = [f for f in factors if y not in f.symbols]
+        for f in reached:  # grows as factors are reached through axes other than a
+            near = [g for g in rest if (f.free & g.free) - {a}]
+            reached += near
+            rest = [g for g in rest if g not in near]
+        if not any(f.free & node.free for f in reached):
+            found.append(a)
+    return found
 
 
 def _inner_widths(module: Module) -> list[int]:
@@ -196,9 +230,16 @@ def _penalised_codes(model: Model, y: Symbol) -> str | None:
             core = split(piece, frozenset({y})).core
             atom = getattr(core, "atom", "")
             squared = isinstance(core, Pow) and isinstance(core.base, Apply | Sum) and modules_in(core)
-            if squared or (modules_in(piece) and atom == "abs"):
+            if (squared or (modules_in(piece) and atom == "abs")) and not _bare(core, y):
                 return term.text
     return None
+
+
+def _bare(node: Node, y: Symbol) -> bool:
+    """Whether y stands in the node outside learned functions."""
+    if isinstance(node, Apply) and isinstance(node.function, Module):
+        return False
+    return (isinstance(node, Get) and node.symbol == y) or any(_bare(c, y) for c in node.children)
 
 
 def _numel(model: Model, shape: tuple[Dim, ...]) -> int | None:

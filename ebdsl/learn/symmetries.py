@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ebdsl.atoms import OPAQUES
 from ebdsl.facts.normal import normal
 from ebdsl.learn.finding import Finding
 from ebdsl.learn.reach import regularised
@@ -47,6 +48,10 @@ def _multiplies(piece: Node, w: Symbol, z: Symbol) -> bool:
         has_w = [f for f in piece.factors if w in f.symbols]
         has_z = [f for f in piece.factors if z in f.symbols]
         if any(f is not g for f in has_w for g in has_z):
+            return True
+    if isinstance(piece, Apply) and isinstance(piece.function, str):  # a convolution is a product too
+        linear = [a for a, is_linear in zip(piece.args, OPAQUES[piece.function].linear, strict=False) if is_linear]
+        if any(a is not b for a in linear if w in a.symbols for b in linear if z in b.symbols):
             return True
     return any(_multiplies(c, w, z) for c in piece.children)
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ebdsl.diagnostics import Diagnostic, Label
+from ebdsl.facts.convexity import sign
+from ebdsl.facts.identity import dims_in
 from ebdsl.facts.normal import normal
 from ebdsl.learn.finding import Finding
-from ebdsl.learn.reach import judge_distance, judge_wells
+from ebdsl.learn.likelihood import normalised
+from ebdsl.learn.reach import judge_distance, judge_square, judge_wells
 from ebdsl.learn.symmetries import unbounded
-from ebdsl.model.algebra import addends, modules_in
-from ebdsl.model.ir import Node
-from ebdsl.model.model import Model
+from ebdsl.model.algebra import addends, degree, modules_in, zeroed
+from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.model import Model, Term
 
 STRATEGY_WORDS = {
     1: "constant volume of low energy",
@@ -76,21 +79,59 @@ def volume_of_low_energy(model: Model, energy: Node) -> Volume:
                     findings.append(finding)
                 elif strategy is None or number in (1, 7):
                     strategy = number
+    for y in model.role("observed") if not reasons else ():
+        judged = judge_square(model, energy, y)
+        if judged is not None:
+            strategy, reason, finding = judged
+            reasons.append(reason)
+            findings += [finding] if finding is not None else []
+            strategy = strategy if finding is None else None
     if strategy is not None:
         findings = [f for f in findings if f.code != "EB0510"]
     findings += unbounded(model, energy, latents)
     if strategy is None and not findings:
-        alone = [t for t in model.terms if modules_in(t.node) and not latents]
-        if alone:
+        name = normalised(model)
+        if name is not None:
+            strategy = 2
+            reasons.append(f"exp(-F) adds up to one over all values of {name}: the energy is a negative log-likelihood")
+    if strategy is None and not findings:
+        loose = _pushed_down(model, energy)
+        if loose is not None:
             findings.append(
                 Finding(
                     "EB0511", "nothing keeps this energy high off the data: training would only push it down",
-                    alone[0], None,
+                    loose, None,
                     ("compare what is observed with a reconstruction through a small code: ||y - Dec(Enc(y))||^2",
                      "or with a prediction from what is given: ||y - Pred(x)||^2"),
                 )
             )  # fmt: skip
     return Volume(strategy, tuple(dict.fromkeys(reasons)), tuple(findings))
+
+
+def _pushed_down(model: Model, energy: Node) -> Term | None:
+    """A term that training lowers for every y at once: a learned function alone, one that is linear in a free
+    parameter, or one that is never negative and zero where the parameters are.
+    """
+    learned = [t for t in model.terms if modules_in(t.node) and not model.role("latent")]
+    if learned:
+        return learned[0]
+    free = [w for w in model.role("param") if w.domain.kind == "real" and w in energy.symbols]
+    for w in free:
+        if degree(energy, frozenset({w})) == 1:
+            return next(t for t in model.terms if w in t.node.symbols)
+    if free and sign(energy) == "nonnegative" and value_at_zero(energy, free) == 0:
+        return next(t for t in model.terms if free[0] in t.node.symbols)
+    return None
+
+
+def value_at_zero(node: Node, symbols: list[Symbol]) -> float | None:
+    """The number that the node is where the symbols are zero; None where it still depends on something."""
+    from ebdsl.model.reference import evaluate
+
+    fixed = zeroed(node, symbols)
+    if any(s.value is None for s in fixed.symbols) or modules_in(fixed):
+        return None
+    return float(evaluate(fixed, {}, sizes=dict.fromkeys(map(str, dims_in(fixed)), 2)))
 
 
 def _word(value: object) -> str:
