@@ -8,7 +8,7 @@ from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import Value, number
+from ebdsl.emit.values import Value, is_product, number
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import Get, Symbol
@@ -57,6 +57,7 @@ class LearnBody:
             code = symmetric_code(scope, node, (axes[0], axes[1])) if square else scope.tensor(node, axes).code
             shape = tuple_text([self.context.dim(a.dim, "model") for a in axes])
             self.statistics.append((held, f"torch.zeros({shape}, dtype=dtype, device=device)"))
+            code = code if is_product(code.removeprefix("-")) else f"({code})"
             scope.lines.append(f'self.statistics["{held}"].lerp_({code} / samples, rate)')
             symbol = Symbol(held, "const", tuple(a.dim for a in axes), REAL)
             replaced.append(Get(symbol, axes))
@@ -126,7 +127,7 @@ class LearnBody:
             moment = scope.tensor(b.linear, b.at)
             self.lines += scope.lines
             lift = "[..., None, None]" if own else ""
-            self.lines.append(f"moment = {moment.code} / {held.code}{lift}.clamp_min(1e-12)")
+            self.lines.append(f"moment = {moment.atom} / {held.code}{lift}.clamp_min(1e-12)")
             self._copy(b.symbol, f"torch.where({held.code}{lift} > 0, symmetric_inverse(moment), model.{name})")
             return
         slope = scope.assign("slope", scope.tensor(b.linear, b.at))

@@ -1,25 +1,62 @@
-"""The form in which facts are read: roots and squares as powers, addends apart, weights in front."""
+"""The form in which facts are read: roots as powers, logarithms of factors apart, weights in front."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ebdsl.model.algebra import addends, contract, multiply, transform
-from ebdsl.model.build import mul, power
+from ebdsl.model.build import add, mul, power
 from ebdsl.model.ir import ONE, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Sum, Symbol
 
 _POWERS = {"sqrt": 0.5, "square": 2.0, "reciprocal": -1.0}
 
 
 def normal(node: Node) -> Node:
-    """``sqrt`` and its like written as powers, so that one form stands for all spellings."""
+    """One form for all spellings: ``sqrt`` and its like as powers, ``log(a b²)`` as ``log a + 2 log b``,
+    ``√(λ² x)`` as ``λ √x``, ``√x²`` as ``|x|``, each where it holds.
+    """
 
     def leaf(n: Node) -> Node | None:
         if isinstance(n, Fn) and n.atom in _POWERS:
-            return power(normal(n.args[0]), _POWERS[n.atom])
+            return _root(normal(n.args[0]), _POWERS[n.atom])
+        if isinstance(n, Fn) and n.atom == "log":
+            return _logarithm(normal(n.args[0]))
+        if isinstance(n, Pow) and isinstance(n.exponent, Lit) and not n.exponent.value.is_integer():
+            return _root(normal(n.base), n.exponent.value)
         return None
 
     return transform(node, leaf)
+
+
+def _root(base: Node, exponent: float) -> Node:
+    """``base ** exponent`` with what is never negative pulled out, and even powers inside undone."""
+    if exponent.is_integer():
+        return power(base, exponent)
+    if isinstance(base, Mul):
+        apart = [f for f in base.factors if _never_negative(f)]
+        rest = mul(*(f for f in base.factors if f not in apart))
+        return mul(*(_root(f, exponent) for f in apart), *([power(rest, exponent)] if rest != ONE else []))
+    if isinstance(base, Pow) and isinstance(base.exponent, Lit) and base.exponent.value > 0:
+        inner, whole = base.base, base.exponent.value
+        if whole % 2 == 0 and not _never_negative(inner):
+            inner = Fn("abs", (inner,))
+        return power(inner, whole * exponent)
+    return power(base, exponent)
+
+
+def _logarithm(inside: Node) -> Node:
+    """``log`` with the positive factors and powers inside apart."""
+    if isinstance(inside, Mul) and all(_never_negative(f) for f in inside.factors):
+        return add(*(_logarithm(f) for f in inside.factors))
+    if isinstance(inside, Pow) and isinstance(inside.exponent, Lit) and _never_negative(inside.base):
+        return mul(inside.exponent, _logarithm(inside.base))
+    return Fn("log", (inside,))
+
+
+def _never_negative(node: Node) -> bool:
+    from ebdsl.facts.convexity import sign
+
+    return sign(node) in ("nonnegative", "positive")
 
 
 @dataclass(frozen=True)

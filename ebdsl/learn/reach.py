@@ -51,7 +51,7 @@ def _bowl(term: Term) -> tuple[int, str, None]:
 
 def judge_square(model: Model, energy: Node, y: Symbol) -> tuple[int, str, Finding | None] | None:
     """The same for a square that was multiplied out: where all terms in y together are ``c ‖y - g‖²`` and a rest."""
-    held = [(t, p) for t in model.terms for p in addends(normal(t.node)) if y in p.symbols]
+    held = [(t, p) for t in model.terms for p in addends(normal(t.node)) if _bare(p, y)]
     form = quadratic(add(*(p for _, p in held)), y)
     if form is None or not form.diagonal or sign(form.matrix) != "positive":
         return None
