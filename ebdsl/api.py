@@ -241,7 +241,7 @@ class Spec:
         live.network.eval()
         self.history, self.warnings = history.rows, tuple(found)
         self._session, self._ready = live, prepared
-        self._trained = Trained(live.program, live.network, live.options, live.data.device, outcome.folder)
+        self._trained = Trained(self._model, live.program, live.network, live.options, live.data.device, outcome.folder)
         return self
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
@@ -281,7 +281,9 @@ class Spec:
 
         with self._answering("inference") as model:
             require_latents(model.program)
-            join, data = back(Y), model.batches(self._arrays(Y))
+            join, arrays = back(Y), self._arrays(Y)
+            model = model.fit(arrays)
+            data = model.batches(arrays)
             parts = [found for _, found in inferences(model.network, data, SIZE, max_steps=steps, tolerance=tolerance)]
             latents = {name: join([p.latents[python] for p in parts]) for name, python in model.program.latent.items()}
             about = [join([getattr(p, k) for p in parts]) for k in ("energy", "residual", "iterations", "converged")]
@@ -294,7 +296,9 @@ class Spec:
         from ebdsl.run.infer import SIZE
 
         with self._answering("evaluation") as model:
-            return back(Y)(list(free_energies(model.network, model.batches(self._arrays(Y)), SIZE)))
+            arrays = self._arrays(Y)
+            model = model.fit(arrays)
+            return back(Y)(list(free_energies(model.network, model.batches(arrays), SIZE)))
 
     def energy(self, *values: Any, **by_name: Any) -> Any:
         """The energy of each sample, (n,), at given latents: ``energy(Y, Z)`` in the spec's order, or by name."""
@@ -305,21 +309,21 @@ class Spec:
         """The energy term by term: the spec's text of each -> (n,). Arguments as for :meth:`energy`."""
         import torch
 
-        from ebdsl.run.arrays import array, back, named, shown, unfit
-        from ebdsl.run.batches import native
+        from ebdsl.run.arrays import as_tensor, back, named, shown, unfit
 
         with self._answering("evaluation") as model:
-            program = model.program
-            order = {**program.observed, **program.latent}
+            order = {**model.program.observed, **model.program.latent}
             given = named(order, values, by_name)
             dtype = getattr(torch, model.options.dtype)
+            raw = {name: as_tensor(name, value) for name, value in given.items()}
+            model = model.fit({name: raw[name] for name in model.program.observed})
             tensors = {}
-            for symbol, value in given.items():
-                tensor = value if isinstance(value, torch.Tensor) else torch.from_numpy(native(array(symbol, value)))
-                wanted = (len(tensor) if tensor.ndim else 0, *program.model.shape(program.model.symbol(symbol)))
+            for name, tensor in raw.items():
+                shape = model.program.model.shape(model.program.model.symbol(name))
+                wanted = (len(tensor) if tensor.ndim else 0, *shape)
                 if tuple(tensor.shape) != wanted:
-                    raise unfit(f"{symbol} is {shown(tensor)}, and has to be {shown(wanted)}: samples are rows")
-                tensors[order[symbol]] = tensor.to(model.where, dtype)
+                    raise unfit(f"{name} is {shown(tensor)}, and has to be {shown(wanted)}: samples are rows")
+                tensors[order[name]] = tensor.to(model.where, dtype)
             lengths = {len(t) for t in tensors.values()}
             if len(lengths) > 1:
                 raise unfit(f"the variables have different numbers of samples: {sorted(lengths)}")

@@ -55,6 +55,7 @@ def draw_run(
     folder, suffix, stem = _place(run_dir, out)
     run = trained(run_dir, on=on, allow_python=allow_python)
     seen = run.samples(data)
+    run = run.fit(seen.arrays)
     view = View(run.network, run.program.model, seen.arrays, seen.image_shapes, run_dir)
     written: list[Path] = []
     for kind in known.values() if name == "all" else [known[name]]:

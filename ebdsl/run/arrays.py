@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ebdsl.diagnostics import SpecError
+from ebdsl.run.batches import native
 from ebdsl.run.files import refuse
 
 
@@ -42,6 +43,14 @@ def array(name: str, value: Any) -> np.ndarray:
     if numbers.dtype.kind not in "fiub":
         raise unfit(f"{name} has to be an array of numbers, and is {kind(value)}")
     return numbers
+
+
+def as_tensor(name: str, value: Any) -> torch.Tensor:
+    """torch's view of numbers, with an axis of samples. Raises :class:`SpecError` (EB0724)."""
+    tensor = value if isinstance(value, torch.Tensor) else torch.from_numpy(native(array(name, value)))
+    if not tensor.ndim:
+        raise unfit(f"{name} is a number: samples are rows")
+    return tensor
 
 
 def back(like: Any) -> Callable[[list[Any]], Any]:

@@ -105,7 +105,7 @@ def write_atomically(path: Path, write: Callable[[Path], None] | bytes | str, *,
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         part.replace(path)
-        if durable:
+        if durable and os.name != "nt":  # where a folder is no file
             sync(path.parent)
     except (OSError, ValueError) as error:
         raise unwritable(error, path) from None

@@ -61,7 +61,7 @@ def sizes(model: Model, arrays: Mapping[str, np.ndarray], *, trained: bool = Fal
     for symbol in model.role("observed"):
         if symbol.name not in arrays:
             raise refuse("EB0719", f"the data has nothing for {symbol.name}", source=model.source, span=symbol.span)
-        shape = arrays[symbol.name].shape[1:]
+        shape = tuple(arrays[symbol.name].shape[1:])
         wanted = f"{symbol.name} : R[{', '.join(map(str, symbol.shape))}]"
         if len(shape) != len(symbol.shape):
             message = f"a sample of the data has shape {list(shape)}, and the spec says {wanted}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from ebdsl.diagnostics import Diagnostic, Source
+from ebdsl.model.model import Model
 from ebdsl.run import checkpoint as checkpoints
 from ebdsl.run.batches import Batches, batches
 from ebdsl.run.checkpoint import Checkpoint, restore
@@ -25,8 +27,12 @@ from ebdsl.run.use import using
 
 @dataclass(frozen=True)
 class Trained:
-    """``network`` is the generated ``nn.Module`` with the parameters of ``checkpoint``, on ``where``."""
+    """``network`` is the generated ``nn.Module`` with the parameters of ``checkpoint``, on ``where``.
 
+    ``spec`` is the checked spec, before any data gave its dimensions a size.
+    """
+
+    spec: Model
     program: Program
     network: Any
     options: Options
@@ -35,6 +41,25 @@ class Trained:
     checkpoint: Checkpoint | None = None
     data: Any = None
     warnings: tuple[Diagnostic, ...] = ()
+
+    @cached_property
+    def loose(self) -> Model:
+        """The model with the dimensions that no parameter has left open: an image may be of any size."""
+        fixed = {d for s in self.spec.role("param") for d in s.shape}
+        fixed |= {d for m in self.spec.modules for shape in (*m.inputs, m.output) for d in shape}
+        bound = self.program.model.dims
+        return self.spec.bind({d: n for d, n in bound.items() if n is not None and d in fixed})
+
+    def fit(self, arrays: Mapping[str, Any]) -> Trained:
+        """The same parameters, for samples of the shapes of ``arrays``. Raises :class:`SpecError` (EB0719)."""
+        found = sizes(self.loose, arrays, trained=True)
+        if all(self.program.model.dims[d] == n for d, n in found.items()):
+            return self
+        built = program(self.loose, found, allow_flat=True)
+        network = network_of(built, self.options, self.where)
+        network.load_state_dict(self.network.state_dict())
+        network.eval()
+        return replace(self, program=built, network=network)
 
     def batches(self, arrays: Mapping[str, np.ndarray]) -> Batches:
         """Samples (n, *shape) by the spec's names, in their order. Raises :class:`SpecError` (EB0719)."""
@@ -45,7 +70,7 @@ class Trained:
 
     def samples(self, word: str | None) -> Observations:
         """Data for this model: ``word``, or what it was trained on. Raises :class:`SpecError`."""
-        return observations(self.program.model, word if word is not None else self.data, self.options.seed)
+        return observations(self.loose, word if word is not None else self.data, self.options.seed)
 
 
 def trained(path: Path, *, on: str | None = None, allow_python: bool = False) -> Trained:
@@ -70,7 +95,7 @@ def trained(path: Path, *, on: str | None = None, allow_python: bool = False) ->
     restore(state, network.state_dict(), saved.path, "model")
     network.load_state_dict(state)
     network.eval()
-    return Trained(built, network, options, where, folder, saved, about.get("data"), (*found, *edited))
+    return Trained(model, built, network, options, where, folder, saved, about.get("data"), (*found, *edited))
 
 
 def network_of(built: Program, options: Options, where: torch.device) -> Any:

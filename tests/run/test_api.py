@@ -200,3 +200,24 @@ def test_a_progress_bar_on_demand(y, capsys) -> None:
     assert capsys.readouterr().err == ""
     ebdsl.load(SPARSE).fit(y, epochs=2, device="cpu", progress=True)
     assert "epoch 2/2" in capsys.readouterr().err
+
+
+def test_dimensions_that_no_parameter_has_may_be_of_another_size() -> None:
+    spec = ebdsl.load(
+        """model conv
+observed y : R[H, W]
+latent   z : R[K, H, W]
+param    D : R[K, 3, 3], unit filters
+dim      K = 2
+E(y, z) = ||y - Σ_k D[k] * z[k]||^2 + 0.1 Σ_k |z[k]|
+F(y)    = min_z E(y, z)
+"""
+    )
+    rng = np.random.default_rng(0)
+    small, large = rng.normal(size=(6, 5, 5)), rng.normal(size=(3, 7, 9))
+    spec.fit(small, epochs=1, device="cpu", dtype="float64")
+    codes = spec.infer(large)
+    assert codes["z"].shape == (3, 2, 7, 9)
+    assert np.allclose(spec.energy(large, codes["z"]), spec.free_energy(large))
+    with pytest.raises(SpecError, match="EB0719"):
+        spec.infer(rng.normal(size=(3, 7, 2, 2)))

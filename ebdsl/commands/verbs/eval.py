@@ -39,6 +39,7 @@ def command(
         shown.diagnostics(model.warnings, model.program.source)
         seen = model.samples(data)
         shown.diagnostics(seen.warnings, model.program.source)
+        model = model.fit(seen.arrays)
         with using(model.program.model, "during evaluation"):
             result = evaluate(model.network, model.batches(seen.arrays), SIZE)
         if output is not None:

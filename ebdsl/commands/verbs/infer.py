@@ -45,6 +45,7 @@ def command(
         require_latents(model.program)
         seen = model.samples(data)
         shown.diagnostics(seen.warnings, model.program.source)
+        model = model.fit(seen.arrays)
         with using(model.program.model, "during inference"):
             tally = infer(
                 model.program,
