@@ -40,7 +40,7 @@ def mosaic(cells: np.ndarray, across: int | None = None, gap: int = 2) -> np.nda
     n, h, w = cells.shape[:3]
     across = across or columns(n)
     rows = ceil(n / across)
-    zoom = max(1, min(WIDTH // (across * w + 1), 1020 // (rows * h + 1), 14))
+    zoom = max(1, min(WIDTH // (across * w + 1), 1020 // (rows * h + 1), 24))
     cells = cells.repeat(zoom, axis=1).repeat(zoom, axis=2)
     h, w = h * zoom + gap, w * zoom + gap
     out = np.ones((rows * h + gap, across * w + gap, *cells.shape[3:]), np.float32)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ebdsl.emit.names import python_name
 from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model
 
@@ -45,11 +46,13 @@ class View:
         names = zip((s.name for s in self.spec.role("param")), self.network.PARAMS, strict=True)
         return {name: _numpy(getattr(self.network, python)) for name, python in names}
 
-    def layers(self) -> Arrays:
-        """Matrices inside modules, by their path."""
-        own = set(self.network.PARAMS)
-        found = ((n, p) for n, p in self.network.named_parameters() if n.split(".")[0] not in own)
-        return {name: _numpy(p) for name, p in found if p.ndim == 2}
+    def layers(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Matrices ``(outputs, inputs)`` inside modules, each with its module's name in the spec."""
+        names = {python_name(m.name): m.name for m in self.spec.modules}
+        for path, x in self.network.named_parameters():
+            owner = path.split(".")[0]
+            if owner in names and x.ndim == 2:
+                yield names[owner], _numpy(x)
 
     def sizes(self, symbol: Symbol) -> tuple[int, ...]:
         """A symbol's shape in numbers: the data's for what is observed."""

@@ -41,6 +41,11 @@ SPECS = {
         "observed y : R[D]\nparam W : R[K, D]\ndim K = 3\nF(y) = ||W' W y - y||^2\ntrain\n    data lowrank(100, 7)\n",
         {"curves", "reconstructions"},
     ),
+    "auto": (
+        "observed y : R[M]\nmodule λ : R[M] -> R[5] = linear\nmodule Dec : R[5] -> R[M] = linear\n"
+        "F(y) = ||y - Dec(λ(y))||^2\ntrain\n    data patches(leaves, size = 8, count = 300)\n",
+        {"atoms", "curves", "reconstructions"},
+    ),
     "line": (
         "observed y : R[1]\nlatent z : onehot[3]\nparam W : R[1, 3]\nE(y, z) = ||y - W z||^2\nF(y) = min_z E(y, z)\n"
         "train\n    data blobs(100, 3)\n",
@@ -92,6 +97,13 @@ def test_pictures_are_not_blank_and_not_huge(run: tuple[str, Path, set[str]]) ->
         x = np.asarray(image.open(path).convert("L"))
         assert 250 <= x.shape[0] <= 1400 or "reconstructions" in path.name, path.name
         assert 500 <= x.shape[1] <= 1400 and len(np.unique(x)) > 20
+
+
+def test_layers_carry_the_names_of_the_spec(run: tuple[str, Path, set[str]]) -> None:
+    name, folder, _ = run
+    if name == "auto":
+        drawn = {p.name for p in (folder / "pictures").iterdir()}
+        assert {"atoms-first_layer_of_λ.png", "atoms-last_layer_of_Dec.png"} <= drawn
 
 
 @pytest.fixture(scope="module")

@@ -54,10 +54,11 @@ def find(view: View) -> Iterator[Atoms]:
             rest = tuple(d for i, d in enumerate(param.shape) if not at <= i < at + len(sizes))
             pictures = as_pictures(np.moveaxis(x, range(at, at + len(sizes)), range(-len(sizes), 0)), sizes, image)
             yield Atoms(param.name, pictures, use.get(rest), signed=signed)
-        for name, x in view.layers().items():
-            if (x.shape[0] == prod(sizes)) != (x.shape[1] == prod(sizes)):
-                rows = x if x.shape[1] == prod(sizes) else x.T
-                yield Atoms(name, as_pictures(rows, sizes, image), signed=signed)
+        for module, x in view.layers():
+            outputs, inputs = (side == prod(sizes) for side in x.shape)
+            if outputs != inputs:
+                name = f"{'last' if outputs else 'first'} layer of {module}"
+                yield Atoms(name, as_pictures(x.T if outputs else x, sizes, image), signed=signed)
     for param in view.spec.role("param"):
         x = view.params[param.name]
         if (

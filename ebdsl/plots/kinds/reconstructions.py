@@ -50,7 +50,7 @@ def pictures(title: str, note: str, x: np.ndarray, answers: np.ndarray) -> Figur
         top = np.where(top > 0, top, 1)
         rows, scale = (
             (x / top, answers / top, 0.5 + 0.5 * (x - answers) / top),
-            "black is zero, in the last row grey is",
+            "black is zero (grey in the last row)",
         )
     else:
         top = np.abs(x).max(axis=axes, keepdims=True)
