@@ -267,7 +267,7 @@ def _parquet_columns(path: Path) -> dict[str, np.ndarray]:
 
 def _pandas_columns(path: Path) -> dict[str, np.ndarray]:
     missing = Trouble(
-        "EB0610", f"reading {path.name} needs pyarrow", "pip install pyarrow, or save the table as .csv or .npy"
+        "EB0610", f"reading {path.name} needs pyarrow", 'pip install "ebdsl[data]", or save the table as .csv or .npy'
     )
     try:
         import pandas

@@ -69,6 +69,8 @@ def _size(request: Request) -> int:
 def load(request: Request) -> Raw:
     images, what, said = _pictures(request)
     size, count, whiten = _size(request), request["count"], request["whiten"]
+    if count < len(images):
+        images = [images[i] for i in np.sort(request.rng.choice(len(images), count, replace=False))]
     smallest = min(min(x.shape[:2]) for x in images)
     if smallest < size:
         raise Trouble(
