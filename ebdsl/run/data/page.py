@@ -72,7 +72,7 @@ READ_AS = {
     "`.npz`": "one array for each key; the key `labels` is the labels. 4 GiB unpacked at most",
     "`.csv`, `.tsv`": "a table of numbers, separated by commas, semicolons or tabs; a first line "
     "without a number in it is a header",
-    "`.parquet`": "columns of numbers, or of lists of one length; needs `pip install "ebdsl[data]"`",
+    "`.parquet`": 'columns of numbers, or of lists of one length; needs `pip install "ebdsl[data]"`',
     "a folder": "pictures (`.png .jpg .bmp .gif .tif .pgm .ppm .webp`), grey values 0 to 1, colour "
     "where the variable is declared with three channels. Their size is that of the declaration, else of the first: "
     "others are cut to their middle and averaged down. Sub-folders are classes",
