@@ -62,11 +62,10 @@ class ProximalBody(LoopBody):
             self.context.runtime.add(name)
             code = f"{name}({code}, {weight})"
         if groups:
-            (group,) = groups
             if domain.kind == "nonnegative" and l1 is None:
                 code = f"({code}).clamp_min(0)"
             self.context.runtime.add("group_soft_threshold")
-            dims = ", ".join(str(k - rank) for k in group.within)
+            dims = ", ".join(str(k - rank) for k in groups[0].within)
             whole = merged(groups, "group", at)
             assert whole is not None
             code = f"group_soft_threshold({code}, {self._weight(whole, at, t)}, ({dims},))"

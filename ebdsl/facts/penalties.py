@@ -105,8 +105,8 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
     kinds = sorted(p.kind for p in penalties)
     groups = [p for p in penalties if p.kind == "group"]
     domain = symbol.domain.kind
-    if len(groups) > 1:
-        return f"two group penalties on {symbol.name} at once"
+    if len({p.within for p in groups}) > 1:
+        return f"penalties on two kinds of groups of {symbol.name} at once"
     simple = {"real", "nonnegative", "box"}
     if domain in {"real", "nonnegative"}:
         return None

@@ -75,7 +75,7 @@ LETTERS += [
     "Z",
     "code",
     "data_",
-    "alpha1",
+    "fooBar",
     "Θ",
     "Γ",
 ]
