@@ -9,19 +9,29 @@ from torch import Tensor
 
 
 def largest_eigenvalue(matrix: Tensor) -> Tensor:
-    """An upper bound of the largest eigenvalue of a symmetric ``(n, n)`` matrix, never below it.
+    """An upper bound of the largest eigenvalue of a positive semidefinite ``(n, n)`` matrix, close above it.
 
-    Exact up to rounding for n <= 1024; else ``‖A^32‖_F^(1/32)``, within a factor n^(1/64).
+    Ten steps of Lanczos guess the eigenvalue; ``bound - matrix`` has a Cholesky factor, which proves the bound. Cheaper
+    than all eigenvalues. A guess that was too low is raised.
     """
-    if matrix.shape[-1] <= 1024:
-        return torch.linalg.eigvalsh(matrix)[..., -1].clamp_min(1e-12) * (1 + 8 * torch.finfo(matrix.dtype).eps)
-    scale = torch.linalg.matrix_norm(matrix).clamp_min(1e-12)
-    power = matrix / scale
-    for k in range(1, 6):
-        power = power @ power
-        norm = torch.linalg.matrix_norm(power)
-        power, scale = power / norm, scale * norm ** (0.5**k)
-    return scale * (1 + 1e-5)
+    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    v = torch.arange(1, matrix.shape[-1] + 1, dtype=matrix.dtype, device=matrix.device).sin()
+    v = v / torch.linalg.vector_norm(v)
+    w = matrix @ v
+    diagonal, beside = [], []
+    for _ in range(10):
+        diagonal.append(v @ w)
+        w = torch.addcmul(w, diagonal[-1], v, value=-1)
+        beside.append(torch.linalg.vector_norm(w))
+        v, before = w / beside[-1].clamp_min(torch.finfo(w.dtype).tiny), v
+        w = torch.addcmul(matrix @ v, beside[-1], before, value=-1)
+    small = torch.diag(torch.stack(diagonal)) + torch.diag(torch.stack(beside[:-1]), -1)
+    guess = torch.linalg.eigvalsh(small.nan_to_num())[-1].clamp_min(1e-12)  # reads the lower triangle
+    for k in range(6):
+        bound = guess * (1 + 0.002 * 4**k)
+        if not bool(torch.linalg.cholesky_ex(bound * identity - matrix).info):
+            return bound
+    return matrix.abs().sum(0).max()
 
 
 def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
@@ -38,9 +48,61 @@ def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
     return vectors @ (inverse[..., None] * (vectors.mT @ right))
 
 
+def quadratic_proximal_gradient(
+    gradient: Callable[..., Tensor],
+    prox: Callable[[Tensor, float], Tensor],
+    start: Tensor,
+    lipschitz: Tensor,
+    given: tuple[Tensor, ...],
+    tolerance: float,
+    max_steps: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """:func:`proximal_gradient` for a quadratic ``S`` whose curvature is at most ``lipschitz``.
+
+    ``x - ∇S(x) / lipschitz`` is affine, so that it is extrapolated with the point: one product a step. The momentum
+    is ``k / (k + 3)``, ``k`` steps after the restart (Tseng 2008; Chambolle & Dossal 2015).
+    """
+    step = 1 / float(lipschitz)
+    rows = torch.arange(start.shape[0], device=start.device)
+    answer, x, move = start.clone(), start.clone(), torch.zeros_like(start)
+    residuals = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
+    steps = torch.full((start.shape[0],), max_steps, device=start.device)
+    since = momentum = torch.zeros_like(start[:, :1])
+    down = torch.sub(start, gradient(start, *given), alpha=step)
+    down_ahead = down.clone()
+    for count in range(1, max_steps + 1):  # what is read no more is written over: fewer tensors fit the cache
+        new = prox(down_ahead, step)
+        slope = gradient(new, *given)
+        down_new = torch.sub(new, slope, alpha=step, out=slope)
+        check = count % 5 == 0 or count == max_steps
+        if check:
+            residual = (down_ahead - down_new).abs_().amax(-1).div_(step)
+        move, before = torch.sub(new, x, out=x), move
+        uphill = torch.addcmul(move, momentum, before, value=-1, out=before).mul_(move).sum(-1, keepdim=True) < 0
+        since = since.masked_fill(uphill, 0)
+        momentum = since / (since + 3)
+        since = since + 1
+        down_ahead = torch.lerp(down, down_new, 1 + momentum, out=down)
+        x, down = new, down_new
+        if check:
+            busy = (residual > tolerance).nonzero()[:, 0]
+            last = not len(busy) or count == max_steps
+            if last or len(busy) <= len(rows) - max(1, len(rows) // 8):
+                answer.index_copy_(0, rows, x)
+                residuals.index_copy_(0, rows, residual)
+                steps.index_fill_(0, rows, count)
+                if last:
+                    break
+                rows, x, move, since, momentum, down, down_ahead, *others = (
+                    a.index_select(0, busy) for a in (rows, x, move, since, momentum, down, down_ahead, *given)
+                )
+                given = tuple(others)
+    return answer, residuals, steps
+
+
 def proximal_gradient(
     gradient: Callable[..., Tensor],
-    prox: Callable[[Tensor, Tensor], Tensor],
+    prox: Callable[..., Tensor],
     start: Tensor,
     lipschitz: Tensor | None,
     given: tuple[Tensor, ...],
@@ -52,32 +114,33 @@ def proximal_gradient(
 
     Accelerated proximal gradient (Beck & Teboulle 2009) with gradient restart for each row (O'Donoghue &
     Candes 2015). ``gradient(x, *given)`` is that of ``S``, whose rows go with those of ``given``; ``prox(v, t)`` is
-    ``argmin_x t R(x) + ½‖x - v‖²``, ``t`` of shape ``(B, 1)`` or a number. ``lipschitz`` bounds the curvature of ``S``; None:
-    found by backtracking. The residual is the largest entry of an element of ``∂(S + R)(x)``, so it
-    certifies the answer; rows that have reached ``tolerance`` leave the batch.
+    ``argmin_x t R(x) + ½‖x - v‖²``, ``t`` of shape ``(B, 1)`` or a number. ``lipschitz`` bounds the curvature of a
+    quadratic ``S``; None: found by backtracking. The residual is the largest entry of an element of
+    ``∂(S + R)(x)``, so it certifies the answer; rows that have reached ``tolerance`` leave the batch.
     """
+    if lipschitz is not None:
+        return quadratic_proximal_gradient(gradient, prox, start, lipschitz, given, tolerance, max_steps)
     rows = torch.arange(start.shape[0], device=start.device)
     answer = start.clone()
     residuals = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
     steps = torch.full((start.shape[0],), max_steps, device=start.device)
     x, v, t = start, start, torch.ones_like(start[:, :1])
     g = gv = gradient(x, *given)
-    curvature = torch.ones_like(t) if lipschitz is None else lipschitz.expand(t.shape) if lipschitz.ndim else lipschitz
+    curvature = torch.ones_like(t)
     every = 10
     for step in range(1, max_steps + 1):
         new = prox(v - gv / curvature, 1 / curvature)
         g_new = gradient(new, *given)
-        if lipschitz is None:
-            for _ in range(60):
-                move = new - v
-                short = (move * (g_new - gv)).sum(-1, keepdim=True) > curvature * move.square().sum(
-                    -1, keepdim=True
-                ) * (1.0 if affine else 0.5) + 1e-12
-                if not bool(short.any()):
-                    break
-                curvature = torch.where(short, 2 * curvature, curvature)
-                new = prox(v - gv / curvature, 1 / curvature)
-                g_new = gradient(new, *given)
+        for _ in range(60):
+            move = new - v
+            short = (move * (g_new - gv)).sum(-1, keepdim=True) > curvature * move.square().sum(-1, keepdim=True) * (
+                1.0 if affine else 0.5
+            ) + 1e-12
+            if not bool(short.any()):
+                break
+            curvature = torch.where(short, 2 * curvature, curvature)
+            new = prox(v - gv / curvature, 1 / curvature)
+            g_new = gradient(new, *given)
         check = step % every == 0 or step == max_steps
         if check:
             residual = (curvature * (v - new) + g_new - gv).abs().amax(-1)
@@ -100,7 +163,7 @@ def proximal_gradient(
                 keep = ~done
                 rows, x, v, g, gv, t = rows[keep], x[keep], v[keep], g[keep], gv[keep], t[keep]
                 given = tuple(a[keep] for a in given)
-                curvature = curvature[keep] if curvature.ndim else curvature
+                curvature = curvature[keep]
     return answer, residuals, steps
 
 

@@ -67,8 +67,8 @@ def project_ball(x: Tensor, radius: float = 1.0) -> Tensor:
 
 def normalise_columns(x: Tensor) -> Tensor:
     """Norm 1 for each column of ``(..., m, n)``; a zero column goes to equal entries."""
-    norm = torch.linalg.vector_norm(x, dim=-2, keepdim=True)
-    return torch.where(norm > 0, x / norm, x.shape[-2] ** -0.5)
+    x = x + torch.finfo(x.dtype).tiny ** 0.5  # nothing to a column that is not zero
+    return x / torch.linalg.vector_norm(x, dim=-2, keepdim=True)
 
 
 def project_ball_columns(x: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor
 NEEDS: dict[str, tuple[str, ...]] = {"prox_norm_inf": ("project_l1_ball",)}
 
 
-def soft_threshold(v: Tensor, t: Tensor) -> Tensor:
+def soft_threshold(v: Tensor, t: Tensor | float) -> Tensor:
     """Prox of ``Σ|x|``: each entry moved towards 0 by ``t`` (``t >= 0``, broadcast), and 0 where it is smaller."""
-    return v - v.clamp(-t, t)
+    return v - v.clamp(-t, t) if isinstance(t, Tensor) else torch.nn.functional.softshrink(v, t)
 
 
 def nonnegative_soft_threshold(v: Tensor, t: Tensor | float) -> Tensor:
