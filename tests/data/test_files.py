@@ -367,7 +367,7 @@ def test_paths_that_lead_nowhere(here: Path) -> None:
     if hasattr(os, "mkfifo"):
         os.mkfifo("pipe.npy")
         assert "a pipe" in refused("pipe.npy")[1]
-    for name in ("", "\0", "x" * 5000 + ".npy", "/dev/null", "no/such/folder/x.npy"):
+    for name in ("", "\0", "x" * 5000 + ".npy", "/dev/null", "~nobody-of-that-name/x.npy", "no/such/folder/x.npy"):
         assert refused(Word("file", (name,)))[0] == "EB0604"
 
 

@@ -7,6 +7,7 @@ for what announces more than is safe to unpack.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -28,7 +29,9 @@ def find(name: str, folder: str | None = None) -> Path:
     if not name or "\0" in name or len(name) > 4096 or any(len(part) > 255 for part in Path(name).parts):
         shown = name if len(name) < 60 else name[:57] + "…"
         raise Trouble("EB0604", f"{shown!r} is not the name of a file", 'write  file("x.npy")')
-    path = Path(name).expanduser()
+    path = Path(name)
+    with contextlib.suppress(RuntimeError):  # no such user
+        path = path.expanduser()
     if not there(path) and folder is not None and not path.is_absolute() and there(Path(folder) / path):
         path = Path(folder) / path
     try:
