@@ -293,6 +293,7 @@ BROKEN: dict[str, tuple[str, bytes, str, tuple[str, ...]]] = {
     "nothing": ("a.npy", b"", "EB0607", ("empty",)),
     "NaN": ("a.npy", npy_of(WITH_NAN), "EB0605", ("sample 7", "entry 3", "NaN")),
     "inf": ("a.npy", npy_of(WITH_INF), "EB0605", ("sample 1", "infinite")),
+    "too large": ("a.csv", b"1,2\n3,-9e99\n", "EB0605", ("sample 1", "entry 1", "too large")),
     "both": ("a.npy", npy_of(np.where(np.isnan(WITH_NAN), np.nan, WITH_INF)), "EB0605", ("1 more sample",)),
     "zip cut short": ("a.npz", npz_of(y=X)[:300], "EB0604", ("cut short",)),
     "zip of noise": ("a.npz", bytes(range(256)), "EB0604", ("not an .npz",)),

@@ -14,6 +14,7 @@ from ebdsl.run.data.core import Arrays
 
 CHUNK = 1 << 22
 """Entries that are looked at at a time."""
+LARGEST = float(np.finfo(np.float32).max)
 MOST = 1 << 29
 """Entries of a memory-mapped file that are looked at; of a larger one, evenly spaced blocks."""
 
@@ -28,13 +29,14 @@ def chunks(x: np.ndarray) -> list[tuple[int, np.ndarray]]:
 
 
 def not_finite(symbol: Symbol, x: np.ndarray, place: tuple[Label, ...]) -> list[Diagnostic]:
-    """EB0605 with the first entry that is NaN or infinite, if one is."""
+    """EB0605 with the first entry that is NaN or infinite, if one is; and so what float32 cannot hold."""
     if x.dtype.kind in "biu":
         return []
     rows: list[int] = []
     first = None
     for start, block in chunks(x):
-        bad = ~np.isfinite(block)
+        with np.errstate(invalid="ignore"):
+            bad = ~(np.abs(block) <= LARGEST)
         if bad.any():
             if first is None:
                 at = np.argwhere(bad)[0]
@@ -50,7 +52,7 @@ def not_finite(symbol: Symbol, x: np.ndarray, place: tuple[Label, ...]) -> list[
 
 
 def _word(value: float) -> str:
-    return "NaN" if np.isnan(value) else "infinite"
+    return "NaN" if np.isnan(value) else "infinite" if np.isinf(value) else f"{value:.3g}, too large to compute with"
 
 
 def _entry(entry: tuple[int, ...]) -> str:
