@@ -20,7 +20,7 @@ def minimise_slices(
     What one slice after the other gives, 64 at a time, is also where repeated updates of all 64 from the newest
     earlier and the old later ones come to rest: after 64 of them at most, of which few are needed.
     """
-    x = x.detach().movedim(dim, 0).clone()
+    x = x.detach().movedim(dim, 0).clone(memory_format=torch.contiguous_format)
     curvature = matrix.diagonal()
     used = curvature > curvature.max() * 1e-6
     scale = torch.where(used, -1 / curvature, 0)[:, None]
@@ -71,7 +71,10 @@ def draw_far_points(distance: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def symmetric_inverse(matrix: Tensor, floor: float = 1e-6) -> Tensor:
-    """Inverse of symmetric ``(..., n, n)`` with eigenvalues kept above ``floor`` times their mean."""
+    """Inverse of symmetric ``(..., n, n)`` with eigenvalues kept above ``floor`` times the mean of the largest matrix.
+
+    A matrix of zeros among others, the spread of a single sample, is so given the smallest spread that there can be.
+    """
     values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
-    bound = floor * values.abs().mean(-1, keepdim=True).clamp_min(torch.finfo(matrix.dtype).tiny)
-    return (vectors / values.clamp_min(0).maximum(bound)[..., None, :]) @ vectors.mT
+    bound = floor * values.abs().mean(-1).amax().clamp_min(floor * torch.finfo(matrix.dtype).eps)
+    return (vectors / values.maximum(bound)[..., None, :]) @ vectors.mT
