@@ -1,0 +1,45 @@
+"""``python -m bench [ITEM ...] [--quick] [--threads 2]``: measure side by side, print ratios, keep them as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from bench import report
+
+ITEMS = {
+    "training_step": "the steady step of generated files against PyTorch by hand; cold and warm start",
+    "compile_time": "check, plan and emit for 10 to 1,000 terms",
+    "startup": "check, fmt, explain, draw and compile against importing lark, networkx, sympy",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    listed = "\n".join(f"  {name:15} {what}" for name, what in ITEMS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=f"Items:\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("items", nargs="*", metavar="ITEM", help="all, where none is named")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run? The numbers mean nothing")
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch, 2 where not given")
+    parser.add_argument("--out", type=Path, help="folder of the results, bench/results where not given (--quick: none)")
+    given = parser.parse_args(arguments)
+    unknown = [i for i in given.items if i not in ITEMS]
+    if unknown:
+        parser.error(f"there is no item {', '.join(unknown)}; there are {', '.join(ITEMS)}")
+    folder = given.out or (None if given.quick else report.RESULTS)
+    for item in given.items or ITEMS:
+        rows, more = importlib.import_module(f"bench.items.{item}").run(given.quick, given.threads)
+        print(report.table(f"{item}: {ITEMS[item]}", rows))
+        for name, value in more.items():
+            print(f"  {name}: {value}")
+        print(flush=True)
+        if folder is not None:
+            report.write(item, rows, given.threads, more, folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One file each: ``run(quick, threads)`` gives rows and further facts."""

@@ -1,0 +1,1 @@
+"""What an expert would write by hand in eager PyTorch, as fast as we could make it."""
