@@ -235,7 +235,7 @@ Learner(network(({m}, 256, 32, 256, {m}))).step(torch.rand({batch}, {m}))
 
 def starts(quick: bool, threads: int) -> list[Row]:
     """Whole processes, from nothing to the end of the first step."""
-    source, m, _ = sparse_source(quick)
+    source, m, n = sparse_source(quick)
     wide = 64 if quick else 784
     written = Source("autoencoder.ebm", AUTOENCODER.format(m=wide))
     rounds = 1 if quick else 7

@@ -49,31 +49,30 @@ def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
 
 
 def quadratic_proximal_gradient(
-    gradient: Callable[..., Tensor],
+    forward: Callable[..., Tensor],
     prox: Callable[[Tensor, float], Tensor],
     start: Tensor,
-    lipschitz: Tensor,
+    step: float,
     given: tuple[Tensor, ...],
     tolerance: float,
     max_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`proximal_gradient` for a quadratic ``S`` whose curvature is at most ``lipschitz``.
+    """:func:`proximal_gradient` for a quadratic ``S`` whose curvature is at most ``1 / step``.
 
-    ``x - ∇S(x) / lipschitz`` is affine, so that it is extrapolated with the point: one product a step. The momentum
-    is ``k / (k + 3)``, ``k`` steps after the restart (Tseng 2008; Chambolle & Dossal 2015).
+    ``forward(x, *given)`` is ``x - step ∇S(x)``, a new tensor. It is affine, so that it is extrapolated with the point:
+    one product a step. The momentum is ``k / (k + 3)``, ``k`` steps after the restart (Tseng 2008; Chambolle &
+    Dossal 2015).
     """
-    step = 1 / float(lipschitz)
     rows = torch.arange(start.shape[0], device=start.device)
     answer, x, move = start.clone(), start.clone(), torch.zeros_like(start)
     residuals = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
     steps = torch.full((start.shape[0],), max_steps, device=start.device)
     since = momentum = torch.zeros_like(start[:, :1])
-    down = torch.sub(start, gradient(start, *given), alpha=step)
+    down = forward(x, *given)
     down_ahead = down.clone()
     for count in range(1, max_steps + 1):  # what is read no more is written over: fewer tensors fit the cache
         new = prox(down_ahead, step)
-        slope = gradient(new, *given)
-        down_new = torch.sub(new, slope, alpha=step, out=slope)
+        down_new = forward(new, *given)
         check = count % 5 == 0 or count == max_steps
         if check:
             residual = (down_ahead - down_new).abs_().amax(-1).div_(step)
@@ -119,7 +118,13 @@ def proximal_gradient(
     ``∂(S + R)(x)``, so it certifies the answer; rows that have reached ``tolerance`` leave the batch.
     """
     if lipschitz is not None:
-        return quadratic_proximal_gradient(gradient, prox, start, lipschitz, given, tolerance, max_steps)
+        length = 1 / float(lipschitz)
+
+        def forward(x: Tensor, *given: Tensor) -> Tensor:
+            slope = gradient(x, *given)
+            return torch.sub(x, slope, alpha=length, out=slope)
+
+        return quadratic_proximal_gradient(forward, prox, start, length, given, tolerance, max_steps)
     rows = torch.arange(start.shape[0], device=start.device)
     answer = start.clone()
     residuals = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
