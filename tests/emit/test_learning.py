@@ -165,3 +165,27 @@ def test_fit(name: str) -> None:
         results.append({k: v.clone() for k, v in net.state_dict().items()})
     assert 1 <= len(said) <= 3
     assert all(torch.equal(v, results[1][k]) for k, v in results[0].items())
+
+
+def test_a_state_with_one_sample() -> None:
+    """A component that holds a single sample, or none, stays finite, in float32 as well."""
+    from tests.emit.compiled import compile_spec
+
+    c = compile_spec("""
+        observed y : R[D]
+        latent z : onehot[K]
+        param μ : R[K, D]
+        param Λ : R[K, D, D], positive definite
+        param π : simplex[K]
+        E(y, z) = Σ_k z_k (½ (y - μ[k])' Λ[k] (y - μ[k]) - ½ log det Λ[k] - log π_k)
+        F(y) = softmin_z[1] E(y, z)
+    """)
+    y = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    y = torch.cat([y, torch.full((1, 3), 40.0)])
+    net = c.module.build(D=3, K=3)
+    with torch.no_grad():
+        net.mu.copy_(torch.tensor([[0.0, 0, 0], [40, 40, 40], [-400, 0, 0]]))
+    learner = c.module.Learner(net)
+    for _ in range(20):
+        assert torch.isfinite(learner.step({"y": y})["energy"])
+    assert all(torch.isfinite(p).all() for p in net.parameters())
