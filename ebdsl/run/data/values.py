@@ -34,9 +34,10 @@ def not_finite(symbol: Symbol, x: np.ndarray, place: tuple[Label, ...]) -> list[
         return []
     rows: list[int] = []
     first = None
+    largest = min(LARGEST, float(np.finfo(x.dtype).max))
     for start, block in chunks(x):
         with np.errstate(invalid="ignore"):
-            bad = ~(np.abs(block) <= LARGEST)
+            bad = ~(np.abs(block) <= largest)
         if bad.any():
             if first is None:
                 at = np.argwhere(bad)[0]
