@@ -109,7 +109,7 @@ class Learner:
         self.steps += 1
         squared = (y - z @ self.W.T).square_().sum() / len(y)
         sparse = z.abs().sum() * (self.lam / len(y))
-        rate = max(1 / self.steps, 0.01)
+        rate = max(self.steps**-0.6, 0.02)
         self.second.addmm_(z.T, z, beta=1 - rate, alpha=rate / len(y))
         self.first.addmm_(z.T, y, beta=1 - rate, alpha=rate / len(y))
         update_columns(self.W, self.second, self.first)

@@ -117,7 +117,7 @@ def _step(c: Context, body: LearnBody, with_optimizer: bool) -> list[str]:
         lines.append("with torch.no_grad():")
         lines += ["    " + x for x in step.clear]
         if body.statistics:
-            lines.append("    rate = max(1 / self.steps, 0.01)")
+            lines.append("    rate = max(self.steps**-0.6, 0.02)")
     backward = (
         [f"loss = ({' + '.join(step.loss)}).mean()" if len(step.loss) > 1 else f"loss = {step.loss[0]}.mean()"]
         if step.loss
