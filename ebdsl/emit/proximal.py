@@ -93,52 +93,55 @@ class ProximalBody(LoopBody):
         if p.kind == "once":
             self._proximal_once(p)
             return
-        self.context.runtime |= {"proximal_gradient"}
         start = self._start(latents)
-        form = p.form
-        if p.gram and form is not None:
-            self.context.runtime.add("largest_eigenvalue")
-            (k,) = form.coupled
-            gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, (form.at[k], form.twin[k]))))
-            linear = self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
-            z = latents[0]
-            if len(z.shape) > 1:
-                self.line(f"linear = {linear.code}.reshape(-1, {self._numel(z)})")
-            self.line("")
-            self.line("def gradient(point: Tensor, linear: Tensor) -> Tensor:")
-            if len(z.shape) == 1:
-                self.line(f"    return torch.addmm(linear, point, {gram.code})")
-            else:
-                sizes = ", ".join(self.context.dim(d) for d in z.shape)
-                product = f"torch.tensordot(point.reshape(-1, {sizes}), {gram.code}, dims=([{k + 1}], [0]))"
-                if k != len(z.shape) - 1:
-                    product = f"{product}.movedim(-1, {k + 1})"
-                self.line(f"    return {product}.reshape(-1, {self._numel(z)}) + linear")
-            self.line("")
-            given, lipschitz = "linear", f"largest_eigenvalue({gram.code})"
-            scale = "linear"
-        else:
-            given_names = self._written_gradient(p)
-            given, lipschitz, scale = ", ".join(given_names), "None", ""
-        prox = self._prox_lines(p.penalties, latents)
-        affine = "" if p.quadratic else ", affine=False"
-        where = tuple_text(given.split(", ") if given else [])
+        call = "quadratic_proximal_gradient" if p.gram else "proximal_gradient"
+        self.context.runtime.add(call)
+        given = [] if p.gram else self._written_gradient(p)
+        scale = self._folded_gradient(p) if p.gram else f"gradient({', '.join(['begin', *given])})"
+        prox = self._prox_lines(p.penalties, latents) or "lambda point, step: point"
         self.line(f"begin = {start}")
-        size = (
-            f"max(1.0, float({scale}.abs().max()))"
-            if scale
-            else f"max(1.0, float(gradient(begin{', ' + given if given else ''}).abs().max()))"
-        )
-        self.line(f"goal = tolerance * {size} if {self.like}.numel() else tolerance")
-        self.line("point, residual, iterations = proximal_gradient(")
-        self.line(
-            f"    gradient, {prox or 'lambda point, step: point'}, begin, {lipschitz}, {where}, goal, max_steps{affine}"
-        )
+        self.line(f"goal = tolerance * max(1.0, float({scale}.abs().max())) if {self.like}.numel() else tolerance")
+        self.line(f"point, residual, iterations = {call}(")
+        if p.gram:
+            self.line(f"    forward, {prox}, begin, step, shift, goal, max_steps")
+        else:
+            affine = "" if p.quadratic else ", affine=False"
+            self.line(f"    gradient, {prox}, begin, {tuple_text(given)}, goal, max_steps{affine}")
         self.line(")")
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.answer(s, text)
         entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
         self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
+
+    def _folded_gradient(self, p: Proximal) -> str:
+        """Define ``forward``, the whole step down a quadratic: the point times one matrix, plus each sample's ``shift``.
+
+        Gives the slope at zero.
+        """
+        form = p.form
+        assert form is not None
+        self.context.runtime.add("largest_eigenvalue")
+        (z,) = p.latents
+        (k,) = form.coupled
+        gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, (form.at[k], form.twin[k]))))
+        linear = self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
+        flat = "" if len(z.shape) == 1 else f".reshape(-1, {self._numel(z)})"
+        self.line(f"step = 1 / float(largest_eigenvalue({gram.code}))")
+        self.line(f"matrix = -step * {gram.code}")
+        self.line("matrix.diagonal().add_(1)")
+        self.line(f"shift = -step * {linear.atom}{flat}")
+        self.line("")
+        self.line("def forward(point: Tensor, shift: Tensor) -> Tensor:")
+        if not flat:
+            self.line("    return torch.addmm(shift, point, matrix)")
+        else:
+            sizes = ", ".join(self.context.dim(d) for d in z.shape)
+            product = f"torch.tensordot(point.reshape(-1, {sizes}), matrix, dims=([{k + 1}], [0]))"
+            if k != len(z.shape) - 1:
+                product = f"{product}.movedim(-1, {k + 1})"
+            self.line(f"    return {product}{flat} + shift")
+        self.line("")
+        return linear.atom
 
     def _written_gradient(self, p: Proximal) -> list[str]:
         """Define ``gradient`` of the smooth part from its derivative, or through autograd where there is none.

@@ -53,14 +53,14 @@ def quadratic_proximal_gradient(
     prox: Callable[[Tensor, float], Tensor],
     start: Tensor,
     step: float,
-    given: tuple[Tensor, ...],
+    shift: Tensor,
     tolerance: float,
     max_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`proximal_gradient` for a quadratic ``S`` whose curvature is at most ``1 / step``.
+    """:func:`proximal_gradient` for a quadratic ``S`` whose curvature is at most ``1 / step``; ``t`` is a number.
 
-    ``forward(x, *given)`` is ``x - step ∇S(x)``, a new tensor. It is affine, so that it is extrapolated with the point:
-    one product a step. The momentum is ``k / (k + 3)``, ``k`` steps after the restart (Tseng 2008; Chambolle &
+    ``forward(x, shift)`` is ``x - step ∇S(x)``, a new tensor; ``shift`` is its value at 0. It is affine, so that it is
+    extrapolated with the point: one product a step. The momentum is ``k / (k + 3)``, ``k`` steps after the restart (Tseng 2008; Chambolle &
     Dossal 2015).
     """
     rows = torch.arange(start.shape[0], device=start.device)
@@ -68,11 +68,11 @@ def quadratic_proximal_gradient(
     residuals = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
     steps = torch.full((start.shape[0],), max_steps, device=start.device)
     since = momentum = torch.zeros_like(start[:, :1])
-    down = forward(x, *given)
+    down = forward(x, shift) if bool(start.any()) else shift.clone()
     down_ahead = down.clone()
     for count in range(1, max_steps + 1):  # what is read no more is written over: fewer tensors fit the cache
         new = prox(down_ahead, step)
-        down_new = forward(new, *given)
+        down_new = forward(new, shift)
         check = count % 5 == 0 or count == max_steps
         if check:
             residual = (down_ahead - down_new).abs_().amax(-1).div_(step)
@@ -92,10 +92,9 @@ def quadratic_proximal_gradient(
                 steps.index_fill_(0, rows, count)
                 if last:
                     break
-                rows, x, move, since, momentum, down, down_ahead, *others = (
-                    a.index_select(0, busy) for a in (rows, x, move, since, momentum, down, down_ahead, *given)
+                rows, x, move, since, momentum, down, down_ahead, shift = (
+                    a.index_select(0, busy) for a in (rows, x, move, since, momentum, down, down_ahead, shift)
                 )
-                given = tuple(others)
     return answer, residuals, steps
 
 
@@ -103,7 +102,6 @@ def proximal_gradient(
     gradient: Callable[..., Tensor],
     prox: Callable[..., Tensor],
     start: Tensor,
-    lipschitz: Tensor | None,
     given: tuple[Tensor, ...],
     tolerance: float,
     max_steps: int,
@@ -112,19 +110,11 @@ def proximal_gradient(
     """Minimise ``S(x) + R(x)`` for each row of ``start`` ``(B, n)``: the minimiser, residual and steps.
 
     Accelerated proximal gradient (Beck & Teboulle 2009) with gradient restart for each row (O'Donoghue &
-    Candes 2015). ``gradient(x, *given)`` is that of ``S``, whose rows go with those of ``given``; ``prox(v, t)`` is
-    ``argmin_x t R(x) + ½‖x - v‖²``, ``t`` of shape ``(B, 1)`` or a number. ``lipschitz`` bounds the curvature of a
-    quadratic ``S``; None: found by backtracking. The residual is the largest entry of an element of
-    ``∂(S + R)(x)``, so it certifies the answer; rows that have reached ``tolerance`` leave the batch.
+    Candes 2015) and a step found by backtracking. ``gradient(x, *given)`` is that of ``S``, whose rows go with those
+    of ``given``; ``prox(v, t)`` is ``argmin_x t R(x) + ½‖x - v‖²``, ``t`` of shape ``(B, 1)``. The residual is the
+    largest entry of an element of ``∂(S + R)(x)``, so it certifies the answer; rows that have reached ``tolerance``
+    leave the batch.
     """
-    if lipschitz is not None:
-        length = 1 / float(lipschitz)
-
-        def forward(x: Tensor, *given: Tensor) -> Tensor:
-            slope = gradient(x, *given)
-            return torch.sub(x, slope, alpha=length, out=slope)
-
-        return quadratic_proximal_gradient(forward, prox, start, length, given, tolerance, max_steps)
     rows = torch.arange(start.shape[0], device=start.device)
     answer = start.clone()
     residuals = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)

@@ -345,7 +345,7 @@ def test_infer_in_several_batches_is_infer_at_once(cli, run, data, tmp_path, mon
     monkeypatch.setattr("ebdsl.run.batches.free_memory", lambda device: 0)
     cli("infer", run, "--data", data, "-o", "often.npz")
     once, often = np.load(tmp_path / "once.npz"), np.load(tmp_path / "often.npz")
-    assert np.allclose(once["z"], often["z"], atol=1e-4) and np.allclose(once["energy"], often["energy"], rtol=1e-5)
+    assert np.allclose(once["z"], often["z"], atol=5e-3) and np.allclose(once["energy"], often["energy"], rtol=1e-4)
 
 
 def test_infer_as_json(cli, run) -> None:
