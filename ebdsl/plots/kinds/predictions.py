@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,13 @@ def sweep_of(view: View, most: int = 61) -> Sweep | None:
                 f"entry of {symbol.name} that is 1",
                 False,
             )
+        points = symbol.domain.row.points
+        if points is not None and symbol.domain.row.whole == 0 and 2**size <= 32:
+            values = points(())
+            states = np.array(list(product(values, repeat=size)), dtype=np.float32)
+            label = symbol.name if size == 1 else f"state of {symbol.name}"
+            colour = states[:, 0] if size == 1 else np.arange(1, len(states) + 1)
+            return Sweep({symbol.name: states.reshape(shape)}, colour, label, False)
         if size == 1:
             low, high = np.quantile(codes[symbol.name], [0.005, 0.995])
             z = np.linspace(low, high if high > low else low + 1e-3, most)
