@@ -114,7 +114,7 @@ class ProximalBody(LoopBody):
         self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
 
     def _folded_gradient(self, p: Proximal) -> str:
-        """Define ``forward``, the whole step down a quadratic: the point times one matrix, plus each sample's ``shift``.
+        """Define ``forward``, a whole step down a quadratic: the point times one matrix, plus each sample's ``shift``.
 
         Gives the slope at zero.
         """

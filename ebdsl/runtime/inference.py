@@ -60,8 +60,8 @@ def quadratic_proximal_gradient(
     """:func:`proximal_gradient` for a quadratic ``S`` whose curvature is at most ``1 / step``; ``t`` is a number.
 
     ``forward(x, shift)`` is ``x - step ∇S(x)``, a new tensor; ``shift`` is its value at 0. It is affine, so that it is
-    extrapolated with the point: one product a step. The momentum is ``k / (k + 3)``, ``k`` steps after the restart (Tseng 2008; Chambolle &
-    Dossal 2015).
+    extrapolated with the point: one product a step. The momentum is ``k / (k + 3)``, ``k`` steps after the restart
+    (Tseng 2008; Chambolle & Dossal 2015).
     """
     rows = torch.arange(start.shape[0], device=start.device)
     answer, x, move = start.clone(), start.clone(), torch.zeros_like(start)
@@ -209,7 +209,7 @@ def descend(
         slope = torch.where(good, new_slope, slope)
         value = torch.where(good, new_value, value)
         longer = torch.where(bend > 0, square / bend, 4 * step).clamp(step / 10, 10 * step)
-        step = torch.where(good, longer, 0.5 * step)
+        step = torch.where(good, longer, 0.5 * step).clamp_max(1e6)  # else steps without a curvature grow to infinity
         active = residual > tolerance
         count = torch.where(active, k + 1, count)
         if k % 10 == 9 and not bool((active & (step > 1e-15)).any()):

@@ -56,6 +56,8 @@ def project_simplex(x: Tensor, radius: float = 1.0) -> Tensor:
 
 def project_sphere(x: Tensor) -> Tensor:
     """Norm 1 along the last axis; a zero vector, to which all points are equally near, goes to equal entries."""
+    largest = x.abs().amax(-1, keepdim=True)
+    x = x / largest.clamp_min(torch.finfo(x.dtype).tiny)  # no square overflows, nor falls to zero
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return torch.where(norm > 0, x / norm, x.shape[-1] ** -0.5)
 

@@ -217,6 +217,11 @@ def test_lv_predictor_goes_round_the_ellipse() -> None:
             spec.free_energy({"x": x.numpy(), "y": (c * ellipse).numpy()}).mean() for c in (1.0, 0.5, 1.5)
         )
         assert on < 0.1 * min(inside, outside)
+        # F is the least over all z, far from the ellipse too
+        far = (6 * size * z).to(x.dtype)
+        least = torch.cdist(far, traced).square().amin(1)
+        found = torch.as_tensor(spec.free_energy({"x": x.numpy(), "y": far.numpy()}))
+        assert bool((found <= 1.001 * least + 1e-3).all()) and bool((found > 0.97 * least - 1e-2).all())
 
 
 @pytest.mark.slow
