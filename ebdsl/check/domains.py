@@ -9,7 +9,7 @@ from ebdsl.check import numbers
 from ebdsl.check.sizes import dimension
 from ebdsl.check.walk import everything
 from ebdsl.check.words import count, key, listed, nearest
-from ebdsl.model.domains import DOMAINS, Domain, DomainKind
+from ebdsl.model.domains import DOMAINS, Domain, DomainKind, meet
 from ebdsl.model.ir import Dim
 from ebdsl.syntax import ast
 
@@ -49,19 +49,23 @@ def domain_and_shape(
             good = False
     if not good or shape is None:
         return None
-    if len(domains) > 1:
-        a, b = domains[0][1], domains[1][1]
-        ctx.report.add(
-            "EB0206",
-            f"{s.name.id} has two constraints; one at a time in this version",
-            (b.span, "a second constraint"),
-            (a.span, "the first"),
-            help="keep the one that matters; the other can stand in the energy as a penalty",
-        )
-        return None
     if not domains:
         return Domain("real"), shape
+    if not all(_suits(domain, s, t, shape, ctx) for domain, t in domains):
+        return None
     domain, t = domains[0]
+    for other, u in domains[1:]:
+        both = meet(domain, other)
+        if both is None:
+            ctx.report.add(
+                "EB0206",
+                f"{s.name.id} cannot be kept {domain} and {other}: the nearest point of both is not known",
+                (u.span, "a further constraint"),
+                (t.span, "beside this one"),
+                help="keep the one that matters; the other can stand in the energy as a penalty",
+            )
+            return None
+        domain = both
     return (domain, shape) if _suits(domain, s, t, shape, ctx) else None
 
 

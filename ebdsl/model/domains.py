@@ -39,7 +39,10 @@ class DomainKind:
     ``dtype=…, device=…``, for ``draw`` also ``generator=…``; their functions are in ``runtime/starts.py``.
 
     A finite kind lists the values of one ``whole`` in ``points(shape of the whole)``, an array ``(count, *shape of
-    the whole)``, and in ``points_torch`` over ``{n}`` and ``{options}``. ``latex`` is a format string over ``{dims}``
+    the whole)``, and in ``points_torch`` over ``{n}`` and ``{options}``.
+
+    ``within``: the kinds, with their defaults, that every such domain lies in; ``joins``: the two whose intersection
+    it is, with the numbers of the second. ``latex`` is a format string over ``{dims}``
     and the numbers.
     """
 
@@ -67,6 +70,8 @@ class DomainKind:
     draw: str = "draw_normal({shape}, {options})"
     points: Callable[[tuple[int, ...]], np.ndarray] | None = None
     points_torch: str | None = None
+    within: tuple[str, ...] = ()
+    joins: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,32 @@ def register(kind: DomainKind) -> DomainKind:
 
 
 REAL = Domain("real")
+
+
+def meet(a: Domain, b: Domain) -> Domain | None:
+    """The domain of what lies in both, None where there is none whose projection is known."""
+    if a == b:
+        return a
+    for one, other in ((a, b), (b, a)):
+        if other.kind in one.row.within and other.args == other.row.defaults:
+            return one
+    for row in DOMAINS.values():
+        if row.joins is not None and set(row.joins) == {a.kind, b.kind}:
+            return Domain(row.name, (a if a.kind == row.joins[1] else b).args)
+    if a.kind == b.kind == "ball":
+        return min(a, b, key=lambda d: d.args)
+    return _interval(a, b)
+
+
+def _interval(a: Domain, b: Domain) -> Domain | None:
+    """The common interval of two that bind each entry alone."""
+    if any(d.row.whole or d.row.finite or not d.row.convex for d in (a, b)):
+        return None
+    (low_a, high_a), (low_b, high_b) = (d.row.bounds(d.args) for d in (a, b))
+    low, high = max(low_a, low_b), min(high_a, high_b)
+    if any(d.row.strict and d.row.bounds(d.args)[0] == low for d in (a, b)):
+        return None  # an open end
+    return Domain("box", (low, high))
 
 
 def _load() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {}
+NEEDS: dict[str, tuple[str, ...]] = {"nonnegative_filters": ("nonnegative_unit",)}
 
 
 def project_nonnegative(x: Tensor) -> Tensor:
@@ -83,6 +83,22 @@ def normalise_filters(x: Tensor, ndim: int) -> Tensor:
     axes = tuple(range(1 - ndim, 0))
     norm = torch.linalg.vector_norm(x, dim=axes, keepdim=True)
     return torch.where(norm > 0, x / norm, x[(0,) * (x.ndim - ndim + 1)].numel() ** -0.5)
+
+
+def nonnegative_unit(x: Tensor, dim: int) -> Tensor:
+    """Entries at least 0 and norm 1 along ``dim``: clamped, then normalised.
+
+    What has no positive entry goes to the axis of its greatest one.
+    """
+    largest, place = x.max(dim, keepdim=True)
+    corner = torch.zeros_like(x).scatter_(dim, place, 1.0)
+    x = torch.where(largest > 0, x.clamp_min(0) / largest.clamp_min(torch.finfo(x.dtype).tiny), corner)
+    return x / torch.linalg.vector_norm(x, dim=dim, keepdim=True)
+
+
+def nonnegative_filters(x: Tensor, ndim: int) -> Tensor:
+    """Entries at least 0 and norm 1 over the last ``ndim - 1`` axes, as :func:`nonnegative_unit`."""
+    return nonnegative_unit(x.flatten(1 - ndim), -1).view(x.shape)
 
 
 def project_orthonormal(x: Tensor) -> Tensor:

@@ -59,6 +59,7 @@ register(
         strict=True,
         centre="torch.ones({shape}, {options})",
         draw="draw_positive({shape}, {options})",
+        within=("nonnegative",),
     )
 )
 

@@ -37,6 +37,7 @@ register(
         draw="draw_onehot({shape}, {options})",
         points=lambda shape: np.eye(shape[-1]),
         points_torch="torch.eye({n}, {options})",
+        within=("nonnegative", "simplex", "sphere", "binary"),
     )
 )
 
@@ -57,6 +58,7 @@ register(
         draw="draw_binary({shape}, {options})",
         points=lambda shape: np.array([0.0, 1.0]),
         points_torch="torch.tensor([0.0, 1.0], {options})",
+        within=("nonnegative",),
     )
 )
 

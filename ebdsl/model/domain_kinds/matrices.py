@@ -76,6 +76,7 @@ register(
         bounds=lambda args: (-1.0, 1.0),
         centre="identity({shape}, {options})",
         draw="draw_orthonormal({shape}, {options})",
+        within=("orthonormal", "unit columns", "ball columns"),
     )
 )
 
@@ -97,6 +98,7 @@ register(
         bounds=lambda args: (-1.0, 1.0),
         centre="identity({shape}, {options})",
         draw="draw_orthonormal({shape}, {options})",
+        within=("orthonormal", "unit rows"),
     )
 )
 

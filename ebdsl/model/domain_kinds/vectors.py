@@ -35,6 +35,7 @@ register(
         bounds=lambda args: (0.0, 1.0),
         centre="torch.full({shape}, 1.0 / {n}, {options})",
         draw="draw_simplex({shape}, {options})",
+        within=("nonnegative", "ball"),
     )
 )
 
@@ -61,6 +62,7 @@ register(
         bounds=lambda args: (-1.0, 1.0),
         centre="torch.full({shape}, {n}**-0.5, {options})",
         draw="draw_sphere({shape}, {options})",
+        within=("ball",),
     )
 )
 
@@ -110,6 +112,7 @@ register(
         bounds=lambda args: (-1.0, 1.0),
         centre="torch.full({shape}, {n}**-0.5, {options})",
         draw="draw_sphere({shape}, {options})",
+        within=("ball", "sphere"),
     )
 )
 
@@ -131,6 +134,7 @@ register(
         bounds=lambda args: (-1.0, 1.0),
         centre="torch.full({shape}, {n}**-0.5, {options})",
         draw="draw_unit_columns({shape}, {options})",
+        within=("ball columns",),
     )
 )
 
