@@ -1,6 +1,7 @@
 """The command line. ``main`` is the entry point; each verb is a file of ``verbs``, found by itself.
 
-Exit codes: 0 fine, 1 the spec, the data or a file is wrong, 2 the command line is wrong, 130 interrupted
+Exit codes: 0 fine, 1 the spec, the data or a file is wrong, 2 the command line is wrong,
+3 answers that `infer --check` verified do not hold, 130 interrupted
 by Ctrl-C (143 by a polite kill).
 """
 

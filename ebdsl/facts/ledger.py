@@ -1,74 +1,216 @@
-"""The convention ledger: the factor on the data term and what λ is called elsewhere.
+"""The convention ledger: what the energy's factors are called elsewhere.
 
-The same λ means different things with and without a ½; papers and packages differ (MODELS of the talk, E1 and E5).
+The same λ means different things with and without a ½ in front of the squared distance, and papers and packages differ.
+All numbers come from second derivatives, so it does not matter how the energy was written.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from ebdsl.facts.normal import normal, split
-from ebdsl.facts.penalties import Penalty, match
-from ebdsl.model.algebra import addends
-from ebdsl.model.ir import Get, Lit, Mul, Node, Pow, Symbol
-from ebdsl.model.model import Model
+from ebdsl.facts.forms import flatten
+from ebdsl.facts.normal import normal, through_module
+from ebdsl.facts.penalties import Penalty, match, merged
+from ebdsl.facts.quadratic import quadratic
+from ebdsl.model.algebra import addends, expand, zeroed
+from ebdsl.model.build import add
+from ebdsl.model.ir import ZERO, Add, Get, Lit, Mul, Node, Pow, Size, Symbol
+from ebdsl.model.model import Elimination, Model
+
+
+@dataclass(frozen=True)
+class Penalised:
+    """``c‖y - …‖² + λ|z| + γ Σ‖z_g‖ + μ‖z‖²``, each factor as written, 0 where there is no such term.
+
+    ``entries`` is the number of entries of y, None while the data has to tell. ``whole``: no other term holds z.
+    """
+
+    y: Symbol
+    z: Symbol
+    c: float
+    l1: float
+    group: float
+    square: float
+    entries: int | None
+    whole: bool
+
+    @property
+    def half(self) -> float:
+        """λ beside ½‖·‖²: in most papers, and ``lambda1`` in SPAMS."""
+        return self.l1 / (2 * self.c)
+
+    @property
+    def half_square(self) -> float:
+        """μ where papers write ½‖·‖² + (μ/2)‖z‖²: ``lambda2`` in SPAMS, and ``alpha`` of scikit-learn's ``Ridge``."""
+        return self.square / self.c
+
+    @property
+    def elastic(self) -> tuple[float, float] | None:
+        """``alpha`` and ``l1_ratio`` of scikit-learn's ``ElasticNet``; ``l1_ratio`` 1 is its ``Lasso``.
+
+        It minimises ``1/(2n) ‖y - W z‖² + alpha l1_ratio |z| + ½ alpha (1 - l1_ratio) ‖z‖²``, n the entries of y.
+        """
+        total = self.half + self.half_square
+        if self.entries is None or total == 0:
+            return None
+        return total / self.entries, self.half / total
+
+
+def penalised(model: Model) -> list[Penalised]:
+    """One row for each latent with a penalty of constant weight beside a squared distance of constant factor."""
+    pieces = [p for t in model.terms for p in addends(normal(t.node))]
+    return [row for z in model.role("latent") if (row := _penalised(model, z, pieces)) is not None]
+
+
+def _penalised(model: Model, z: Symbol, pieces: list[Node]) -> Penalised | None:
+    found = [p for a in pieces if z in a.symbols and isinstance(p := match(a, z), Penalty)]
+    alone = [p for p in pieces if z in p.symbols and not any(s.per_sample and s != z for s in p.symbols)]
+    own = [p for p in alone if not isinstance(match(p, z), Penalty)]
+    weights = {kind: _weight([p for p in found if p.kind == kind], z, kind) for kind in ("l1", "group")}
+    square = 0.0
+    if own:
+        form = quadratic(add(*own), z)
+        half = _value(form.matrix, model) if form is not None and form.diagonal and form.linear == ZERO else None
+        square = half / 2 if half is not None else math.nan
+    if math.isnan(square) or None in weights.values() or not (found or square):
+        return None
+    for y in model.role("observed"):
+        plain = [p for p in pieces if y in p.symbols and not through_module(p, frozenset({y}))]
+        form = quadratic(add(*plain), y) if any(z in p.symbols for p in plain) else None
+        if form is None or not form.diagonal:
+            continue
+        factor = _value(form.matrix, model)
+        if factor is None or factor <= 0 or zeroed(form.linear, [z]) == form.linear:
+            continue
+        sizes = model.shape(y)
+        entries = None if None in sizes else math.prod(n for n in sizes if n is not None)
+        count = len([p for p in plain if z in p.symbols]) + len(found) + len(own)
+        whole = count == len([p for p in pieces if z in p.symbols])
+        l1, group = weights["l1"] or 0.0, weights["group"] or 0.0
+        return Penalised(y, z, factor / 2, l1, group, square, entries, whole)
+    return None
+
+
+def _weight(found: list[Penalty], z: Symbol, kind: str) -> float | None:
+    """The weights of one kind of penalty added up; None where they are no constant."""
+    if not found:
+        return 0.0
+    if any(p.weight.free for p in found) or len({p.within for p in found}) > 1:
+        return None
+    total = merged(found, kind, found[0].at)
+    return None if total is None else _value(total)
 
 
 def ledger(model: Model) -> list[str]:
-    """Sentences, one for each penalised latent next to a squared distance."""
-    pieces = [p for t in model.terms for p in addends(normal(t.node))]
+    """Sentences, for each penalised latent and each mixture."""
     lines: list[str] = []
-    for z in model.role("latent"):
-        factors: list[tuple[float | None, Symbol]] = []
-        penalties: list[tuple[Penalty, float | None]] = []
-        for p in pieces:
-            if z not in p.symbols:
-                continue
-            part = split(p, frozenset({z}))
-            observed = [s for s in p.symbols if s.role == "observed"]
-            if isinstance(part.core, Pow) and part.core.exponent == Lit(2.0) and observed and not part.weight.free:
-                factors.append((_value(part.weight), observed[0]))
-            found = match(p, z)
-            if isinstance(found, Penalty) and not found.weight.free:
-                penalties.append((found, _value(found.weight)))
-        if len(factors) != 1 or not penalties:
-            continue
-        c, y = factors[0]
-        if c is None:
-            continue
-        lines.append(f"the squared distance has the factor {c:g}, as written; λ is never rescaled")
-        for penalty, weight in penalties:
-            if weight is not None and penalty.kind == "l1":
-                lines += _elsewhere(model, z.name, y, weight, c)
+    for row in penalised(model):
+        lines += _sentences(row)
+    for e in model.eliminations:
+        lines += _mixture(model, e)
     return lines
 
 
-def _elsewhere(model: Model, z: str, y: Symbol, weight: float, c: float) -> list[str]:
-    """The same weight in other conventions."""
-    half = weight / (2 * c)
-    lines = [f"the weight {weight:g} on |{z}| is {half:g} where the distance has the factor ½ (papers, SPAMS)"]
-    sizes = [model.size(d) for d in y.shape]
-    if None not in sizes:
-        alpha = half / math.prod(n for n in sizes if n is not None)
-        lines.append(f"and alpha = {alpha:.6g} in scikit-learn's Lasso, which divides by 2·dim {y.name}")
+def _sentences(r: Penalised) -> list[str]:
+    y, z = r.y.name, r.z.name
+    named = [(r.l1, f"|{z}|"), (r.group, f"the norms of {z}'s groups"), (r.square, f"‖{z}‖²")]
+    written = " and ".join(f"{weight:g} on {what}" for weight, what in named if weight)
+    lines = [f"the squared distance has the factor {r.c:g}, as written, with {written}: nothing is rescaled"]
+    halves = [(r.half, f"{r.half:g} |{z}|"), (r.group, f"{r.group / (2 * r.c):g} Σ‖{z}_g‖")]
+    halves.append((r.square, f"½ {r.half_square:g} ‖{z}‖²"))
+    rest = "" if r.whole else f" + {1 / (2 * r.c):g} (the other terms)"
+    lines.append(f"papers: ½‖{y} - …‖² + " + " + ".join(text for weight, text in halves if weight) + rest)
+    sign = r.z.domain.kind == "nonnegative"
+    if not r.whole or r.group or r.z.domain.kind not in ("real", "nonnegative"):
+        return lines
+    second = f", lambda2 = {r.half_square:.6g}" if r.square else ""
+    lines.append(f"SPAMS: lasso(mode = 2, lambda1 = {r.half:.6g}{second}{', pos = True' if sign else ''})")
+    positive = ", positive=True" if sign else ""
+    if r.l1 and not r.square:
+        lines.append(f"scikit-learn: sparse_encode(algorithm='lasso_cd', alpha={r.half:.6g}{positive})")
+    if not r.l1:
+        lines.append(f"scikit-learn: Ridge(alpha={r.half_square:.6g}, fit_intercept=False{positive})")
+    elif r.elastic is not None:
+        alpha, ratio = r.elastic
+        name = f"ElasticNet(alpha={alpha:.6g}, l1_ratio={ratio:.6g}" if r.square else f"Lasso(alpha={alpha:.6g}"
+        lines.append(
+            f"scikit-learn: {name}, fit_intercept=False{positive}), which divides the distance by 2·{r.entries}"
+        )
     return lines
 
 
-def _value(node: Node) -> float | None:
+def _mixture(model: Model, step: Elimination) -> list[str]:
+    """What a softmin over finite latents says of Gaussians: β, and the covariance of the data around a state."""
+    if step.kind != "softmin" or not all(s.domain.row.finite for s in step.latents):
+        return []
+    energy = add(*(normal(t.node) for t in model.terms))
+    beta = 1.0 if step.beta is None else _value(step.beta, model)
+    lines = []
+    for y in model.role("observed"):
+        if y not in energy.symbols or through_module(energy, frozenset({y})):
+            continue
+        form = quadratic(energy, y)
+        found = _curvature(form.matrix, model) if form is not None else None
+        if found is None or beta is None:
+            continue
+        factor, precision = found
+        if precision is None:
+            variance = 1 / (beta * factor)
+            lines.append(
+                f"exp(-β E) with β = {beta:g} is a Gaussian of {y.name} around each state, covariance {variance:g}·I"
+            )
+            lines.append(f"scikit-learn: GaussianMixture(covariance_type='spherical') with covariances_ = {variance:g}")
+        else:
+            scale = beta * factor
+            times = "" if math.isclose(scale, 1) else f"{scale:g}·"
+            lines.append(
+                f"exp(-β E) with β = {beta:g} is a Gaussian of {y.name} with precision {times}{precision.name}, "
+                f"covariance its inverse"
+            )
+            lines.append(f"scikit-learn: GaussianMixture with precisions_ = {times}{precision.name}")
+    return lines
+
+
+def _curvature(matrix: Node, model: Model) -> tuple[float, Symbol | None] | None:
+    """The second derivative as a number, or as a number times a parameter; states that add up to one left out."""
+    total, held = 0.0, set()
+    for piece in expand(matrix):
+        number: float | None = 1.0
+        for f in flatten(piece)[1]:
+            if isinstance(f, Get) and f.symbol.domain.row.finite:
+                if f.symbol.domain.kind != "onehot":
+                    return None
+            elif isinstance(f, Get) and f.symbol.role == "param":
+                held.add(f.symbol)
+            else:
+                value = _value(f, model)
+                number = None if value is None or number is None else number * value
+        if number is None:
+            return None
+        total += number
+    if total <= 0 or len(held) > 1:
+        return None
+    return total, next(iter(held), None)
+
+
+def _value(node: Node, model: Model | None = None) -> float | None:
     """The number that a weight is, where constants alone make it."""
     if isinstance(node, Lit):
         return node.value
+    if isinstance(node, Size):
+        size = model.size(node.dim) if model is not None else None
+        return float(size) if size is not None else None
     if isinstance(node, Get) and node.symbol.role == "const" and not node.index:
         return node.symbol.value
+    parts = [_value(c, model) for c in node.children]
+    if None in parts:
+        return None
+    known = [p for p in parts if p is not None]
     if isinstance(node, Mul):
-        total = 1.0
-        for f in node.factors:
-            v = _value(f)
-            if v is None:
-                return None
-            total *= v
-        return total
-    if isinstance(node, Pow) and isinstance(node.exponent, Lit):
-        base = _value(node.base)
-        return base**node.exponent.value if base is not None and base > 0 else None
+        return math.prod(known)
+    if isinstance(node, Add):
+        return math.fsum(known)
+    if isinstance(node, Pow):
+        return known[0] ** known[1] if known[0] > 0 or known[1].is_integer() else None
     return None

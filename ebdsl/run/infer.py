@@ -15,6 +15,7 @@ import numpy as np
 
 from ebdsl.run.batched import inferences
 from ebdsl.run.batches import Batches
+from ebdsl.run.certify import Certifier
 from ebdsl.run.files import make_folder, refuse, write_atomically
 from ebdsl.run.program import Program
 
@@ -37,16 +38,33 @@ class Tally:
 Rows = Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]
 
 
-def rows(program: Program, network: Any, data: Batches, tally: Tally, **options: Any) -> Rows:
+def rows(
+    program: Program, network: Any, data: Batches, tally: Tally, certifier: Certifier | None = None, **options: Any
+) -> Rows:
     """``(latents by the spec's names, energy and the like)`` of each batch."""
-    for _, found in inferences(network, data, SIZE, **options):
+    for batch, found in inferences(network, data, SIZE, **options):
         latents = {name: found.latents[python].cpu().numpy() for name, python in program.latent.items()}
         about = {k: getattr(found, k).cpu().numpy() for k in ("energy", "residual", "iterations", "converged")}
+        about["status"] = statuses(about)
+        if certifier is not None:
+            observed = {name: batch[python].cpu().numpy() for name, python in program.observed.items()}
+            before = len(certifier.found.parts)
+            certifier.add(observed, latents)
+            if len(certifier.found.parts) > before:
+                about["checked_residual"] = certifier.found.parts[-1]
         tally.samples += len(about["energy"])
         tally.converged += int(about["converged"].sum())
         tally.energy += float(about["energy"].sum(dtype=np.float64))
         tally.shapes = {name: values.shape[1:] for name, values in latents.items()}
         yield latents, about
+
+
+def statuses(about: dict[str, np.ndarray]) -> np.ndarray:
+    """A word for each sample: ``converged``, ``step limit``, ``not finite``, ``amortised`` (not solved)."""
+    found = np.where(about["converged"], "converged", "step limit").astype("<U10")
+    found[np.isnan(about["residual"]) & about["converged"]] = "amortised"
+    found[~np.isfinite(about["energy"])] = "not finite"
+    return found
 
 
 def require_latents(program: Program) -> None:
@@ -60,11 +78,14 @@ def require_latents(program: Program) -> None:
         )
 
 
-def infer(program: Program, network: Any, data: Batches, output: Path, **options: Any) -> Tally:
+def infer(
+    program: Program, network: Any, data: Batches, output: Path, certifier: Certifier | None = None, **options: Any
+) -> Tally:
     """Write the codes of ``data`` to ``output``, whole or not at all.
 
     ``.npy`` holds the one latent, (n, *shape); ``.npz`` all latents by name with ``energy``, ``residual``,
-    ``iterations`` and ``converged``, (n,) each; ``.csv`` the same as columns, ``z[0]``, ``z[1]``, ....
+    ``iterations``, ``converged`` and ``status``, (n,) each; ``.csv`` the same as columns, ``z[0]``, ``z[1]``, ....
+    ``certifier`` is shown every batch, and adds ``checked_residual``.
     Raises :class:`SpecError` (EB0717, EB0807, EB0808, EB0809).
     """
     require_latents(program)
@@ -78,7 +99,7 @@ def infer(program: Program, network: Any, data: Batches, output: Path, **options
         raise refuse("EB0809", f"a .npy file holds one array, and the latents are {names}", "write to a .npz file")
     make_folder(output.parent)
     tally = Tally()
-    stream = rows(program, network, data, tally, **options)
+    stream = rows(program, network, data, tally, certifier, **options)
     write = {".npy": _npy, ".npz": _npz, ".csv": _csv}[kind]
     write_atomically(output, lambda part: write(part, stream, len(data)))
     return tally

@@ -37,6 +37,13 @@ class Program:
         with using(self.model, "while the generated file was loaded"):
             return load(self.text)
 
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that the text was written from, decided again."""
+        from ebdsl import driver
+
+        return value_or_raise(driver.plan(self.model, True), self.source, [])
+
     @property
     def network(self) -> Any:
         """The generated ``nn.Module`` class."""

@@ -328,12 +328,13 @@ def test_infer_writes_what_the_python_interface_answers(cli, run, data, tmp_path
         codes = np.load(file)
     elif kind == "npz":
         found = np.load(file)
-        assert set(found.files) == {"z", "energy", "residual", "iterations", "converged"}
+        assert set(found.files) == {"z", "energy", "residual", "iterations", "converged", "status"}
+        assert set(found["status"]) == {"converged"}
         assert np.array_equal(found["energy"], expected.energy)
         codes = found["z"]
     else:
         head, *lines = file.read_text().splitlines()
-        assert head.split(",") == ["z[0]", "z[1]", "z[2]", "energy", "residual", "iterations", "converged"]
+        assert head.split(",")[3:] == ["energy", "residual", "iterations", "converged", "status"]
         codes = np.array([[float(x) for x in line.split(",")[:3]] for line in lines])
     assert np.allclose(codes, expected["z"], atol=1e-7) and codes.shape == (90, 3)
     assert [p.name for p in (tmp_path / "out").iterdir()] == [f"z.{kind}"]
@@ -405,3 +406,14 @@ def test_an_energy_without_latents_has_nothing_to_infer(cli, tmp_path, data) -> 
     done = cli("infer", "p", "-o", "z.npz")
     assert done.code == 1 and "EB0717" in done.err
     assert cli("eval", "p").code == 0
+
+
+def test_infer_checks_its_answers(cli, run) -> None:
+    done = cli("infer", run, "-o", "z.npz", "--check")
+    assert done.code == 0 and "90 of 90" in done.err and "float64" in done.err
+    failed = cli("infer", run, "-o", "z.npz", "--check", "--steps", "1", "--tolerance", "1e-7")
+    assert failed.code == 3 and "EB0731" in failed.err
+    answer = cli("infer", run, "-o", "z.npz", "--check", "--steps", "1", "--tolerance", "1e-7", "--format", "json")
+    assert answer.code == 3 and json.loads(answer.out)["check"]["good"] < 90
+    with np.load("z.npz") as found:
+        assert found["checked_residual"].shape == (90,) and "step limit" in found["status"]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ebdsl.commands import shown
 from ebdsl.commands.options import answering, data_option, device_option, format_option, python_option
+from ebdsl.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from ebdsl.run.certify import Certificates
 
 ORDER = 7
+FAILED = 3
+"""Exit code where --check finds answers that do not hold."""
 
 
 @click.command("infer", short_help="Infer the latent variables of samples with a trained model.")
@@ -18,16 +25,19 @@ ORDER = 7
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where to: .npz (all), .npy (the code), .csv.")
 @click.option("--steps", type=click.IntRange(1), help="Most steps of one inference.")
 @click.option("--tolerance", type=click.FloatRange(0, min_open=True), help="Residual at which inference stops.")
+@click.option("--exact", is_flag=True, help="Solve for the minimum where the spec says to answer otherwise.")
+@click.option("--check", is_flag=True, help="Verify every answer in float64; exit code 3 where some do not hold.")
 @device_option
 @format_option
 @python_option
 def command(
-    run: str, data: str | None, output: str, steps: int | None, tolerance: float | None, device: str | None,
-    form: str, allow_python: bool,
+    run: str, data: str | None, output: str, steps: int | None, tolerance: float | None, exact: bool, check: bool,
+    device: str | None, form: str, allow_python: bool,
 ) -> None:  # fmt: skip
     """Write the codes of --data (the run's own data without it), in the order of the samples.
 
-    Data that does not fit in memory is read, and codes are written, a batch at a time.
+    Data that does not fit in memory is read, and codes are written, a batch at a time. --check measures from the
+    energy itself, in float64, how far each answer is from optimal.
     """
     from ebdsl.run.files import refuse
     from ebdsl.run.folder import Folder
@@ -47,14 +57,23 @@ def command(
         shown.diagnostics(seen.warnings, model.program.source)
         model = model.fit(seen.arrays)
         with using(model.program.model, "during inference"):
+            certifier = None
+            if check:
+                from ebdsl.run.certify import Certifier, report
+
+                certifier = Certifier(model.program.plan, model.network, tolerance)
+            options = {"exact": True} if exact and model.program.model.amortised else {}
             tally = infer(
                 model.program,
                 model.network,
                 model.batches(seen.arrays),
                 Path(output),
+                certifier,
                 max_steps=steps,
                 tolerance=tolerance,
+                **options,
             )
+    found = certifier.found if certifier is not None else None
     if form == "json":
         shown.print_json(
             {
@@ -63,10 +82,42 @@ def command(
                 "converged": tally.converged,
                 "energy": tally.energy / max(tally.samples, 1),
                 "latents": {name: list(shape) for name, shape in tally.shapes.items()},
+                **({"check": summary(found)} if found is not None else {}),
             }
         )
-        return
+        raise click.exceptions.Exit(0 if found is None or bool(found.good.all()) else FAILED)
     codes = ", ".join(f"{name} {list(shape)}" for name, shape in tally.shapes.items())
     shown.say(f"data    {seen.about}")
     shown.say(f"wrote   {output}: {codes} of {shown.count(tally.samples, 'sample')}")
     shown.unconverged(tally.converged, tally.samples)
+    if found is None:
+        return
+    for line in report(found):
+        shown.say(line)
+    if found.reason is not None:
+        shown.diagnostics([Diagnostic("EB0732", f"the answers were not checked: {found.reason}")], None)
+    failed = int((~found.good).sum())
+    if failed:
+        message = (
+            f"{failed} of {shown.count(tally.samples, 'answer')} {'is' if failed == 1 else 'are'} not at the target"
+        )
+        help = ("more steps help: --steps 10000", *(("--exact solves for the minimum",) if options == {} and
+                model.program.model.amortised else ()))  # fmt: skip
+        shown.diagnostics([Diagnostic("EB0731", message, (), help)], None)
+        raise click.exceptions.Exit(FAILED)
+
+
+def summary(found: Certificates) -> dict[str, object]:
+    """The certificates in numbers, for ``--format json``."""
+    import numpy as np
+
+    if found.reason is not None:
+        return {"reason": found.reason}
+    residual = found.residual
+    return {
+        "measure": found.measure,
+        "good": int(found.good.sum()),
+        "target": found.target,
+        "median": float(np.median(residual)) if len(residual) else None,
+        "worst": float(residual.max()) if len(residual) else None,
+    }

@@ -1,0 +1,276 @@
+"""Certificates: are the answers of inference optimal? Measured in float64 from the energy itself.
+
+Energies and slopes come from the naive interpreter, not from the generated code that made the answers.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from ebdsl import settings
+from ebdsl.emit.context import make_context
+from ebdsl.facts.penalties import Penalty
+from ebdsl.infer.core import Problem, Refusal
+from ebdsl.infer.rules import enumeration
+from ebdsl.infer.rules.proximal_gradient import analyse
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.ir import BATCH, Axis, Node, Symbol
+from ebdsl.model.reference import table
+from ebdsl.plan import Plan
+from ebdsl.runtime import projections
+
+Array = np.ndarray
+ROWS = 32
+"""Samples at a time: the naive interpreter makes large arrays."""
+
+MOST_DIFFERENCES = 256
+"""Entries of a latent inside learned functions for which slopes are taken by differences."""
+
+
+@dataclass
+class Certificates:
+    """One number for each sample: how far from optimal, and what the tolerance allows.
+
+    ``measure`` says what the number is; ``reason`` why there is none.
+    """
+
+    measure: str
+    target: float = math.nan
+    reason: str | None = None
+    parts: list[Array] = field(default_factory=list)
+    allowed: list[Array] = field(default_factory=list)
+
+    @property
+    def residual(self) -> Array:
+        return np.concatenate(self.parts) if self.parts else np.zeros(0)
+
+    @property
+    def good(self) -> Array:
+        limits = np.concatenate(self.allowed) if self.allowed else np.zeros(0)
+        return self.residual <= limits  # false for NaN
+
+
+class Certifier:
+    """``add(observed, latents)`` certifies a batch, arrays by the spec's names; ``found`` is what came out."""
+
+    def __init__(self, plan: Plan, network: Any, tolerance: float | None = None) -> None:
+        self.plan = plan
+        self.model = plan.model
+        state = {k: v.detach().cpu().double().numpy() for k, v in network.state_dict().items()}
+        names = make_context(plan).names
+        self.values = {s: state[names[s.name]] for s in self.model.role("param")}
+        for s in self.model.role("const"):
+            self.values[s] = np.asarray(s.value if s.value is not None else getattr(network, names[s.name]), float)
+        double = copy.deepcopy(network).double().cpu()
+        self.functions = {m.name: _function(getattr(double, names[m.name])) for m in self.model.modules}
+        dtype = next((p.dtype for p in network.parameters()), torch.float32)
+        single = dtype == torch.float32
+        self.tolerance = tolerance or settings.tolerances(plan)[0 if single else 1]
+        self.rounding = 64 * torch.finfo(dtype).eps
+        kinds = {s.domain.row.finite for s in self.model.role("latent")}
+        steps = {e.kind for e in self.model.eliminations}
+        latents = tuple(s for e in self.model.eliminations for s in e.latents)
+        beta = self.model.eliminations[0].beta if self.model.eliminations else None
+        self.problem = Problem(self.model, "min" if steps <= {"min"} else "softmin", latents, plan.energy, beta)
+        self._one: Callable[[dict[Symbol, Array]], tuple[Array, Array]]
+        if len(steps) > 1:
+            self.found = Certificates("", reason="a min and a softmin are nested")
+        elif kinds == {True}:
+            self.found = self._prepare_states()
+        elif steps == {"min"}:
+            self.found = self._prepare_slopes()
+        else:
+            self.found = Certificates("", reason="averages over continuous latents have no certificate")
+
+    def add(self, observed: dict[str, Array], latents: dict[str, Array]) -> None:
+        """Certify one batch; nothing where there is no certificate."""
+        if self.found.reason is not None:
+            return
+        given = {self.model.symbol(k): np.asarray(v, float) for k, v in {**observed, **latents}.items()}
+        n = len(next(iter(given.values())))
+        parts = [self._one({s: v[k : k + ROWS] for s, v in given.items()}) for k in range(0, n, ROWS)]
+        residual, scale = (np.concatenate(x) for x in zip(*parts, strict=True))
+        allowed = 1.01 * self.tolerance * max(1.0, float(scale.max(initial=0))) + self.rounding * scale
+        self.found.parts.append(residual)
+        self.found.allowed.append(allowed)
+        self.found.target = max(float(allowed.max(initial=0)), np.nan_to_num(self.found.target))
+
+    def _table(self, node: Node, given: dict[Symbol, Array], axes: tuple[Axis, ...] = ()) -> Array:
+        rows = len(next(iter(given.values())))
+        sizes = {k: v for k, v in self.model.dims.items() if v is not None} | {"batch": rows}
+        with np.errstate(all="ignore"):
+            return table(
+                with_batch(node), (BATCH, *axes), self.values | given, sizes=sizes, functions=self.functions
+            )  # fmt: skip
+
+    # ------------------------------------------------------------- finite latents
+
+    def _prepare_states(self) -> Certificates:
+        decision = enumeration.consider(self.problem)
+        if isinstance(decision, Refusal):
+            return Certificates("", reason=decision.reason)
+        payload = decision.payload
+        assert isinstance(payload, enumeration.Enumeration)
+        axes = tuple(s.axis for s in payload.states)
+        for s in payload.states:
+            if s.table is not None:
+                from ebdsl.model.reference import points
+
+                known = {k: v for k, v in self.model.dims.items() if v is not None}
+                self.values[s.table] = np.stack(list(points(s.symbol, known)))
+
+        def lowest(given: dict[Symbol, Array]) -> tuple[Array, Array]:
+            states = self._table(payload.energy, given, axes)
+            flat = states.reshape(len(states), -1)
+            energy = self._table(self.plan.energy, given)
+            return energy - flat.min(1), np.abs(flat).max(1)
+
+        def averaged(given: dict[Symbol, Array]) -> tuple[Array, Array]:
+            states = self._table(payload.energy, given, axes)
+            beta = 1.0 if payload.beta is None else self._table(payload.beta, given)[:, None]
+            flat = -beta * states.reshape(len(states), -1)
+            weights = np.exp(flat - flat.max(1, keepdims=True))
+            weights = (weights / weights.sum(1, keepdims=True)).reshape(states.shape)
+            worst = np.zeros(len(states))
+            for k, s in enumerate(payload.states):
+                own = weights.sum(tuple(j + 1 for j in range(len(axes)) if j != k))
+                expected = own if s.table is None else np.tensordot(own, self.values[s.table], 1)
+                apart = np.abs(expected - given[s.symbol]).reshape(len(states), -1)
+                worst = np.maximum(worst, apart.max(1))
+            return worst, np.ones(len(states)) + self.rounding * np.abs(flat).max(1)
+
+        self._one = lowest if payload.kind == "min" else averaged
+        what = "energy above the lowest state" if payload.kind == "min" else "distance from the softmax of -β E"
+        return Certificates(what)
+
+    # ------------------------------------------------------------- continuous latents
+
+    def _prepare_slopes(self) -> Certificates:
+        free = tuple(s for s in self.problem.latents if not s.domain.row.finite)
+        given_finite = "" if len(free) == len(self.problem.latents) else ", the finite latents as they are"
+        analysed = analyse(Problem(self.model, "min", free, self.plan.energy))
+        if isinstance(analysed, str):
+            return Certificates("", reason=analysed)
+        smooth, penalties = analysed
+        for s in free:
+            unknown = [p.kind for p in penalties[s] if p.kind not in ("l1", "group")]
+            if unknown or (s.domain.kind != "real" and s.domain.row.project is None):
+                what = f"a {unknown[0]} penalty" if unknown else f"the domain {s.domain}"
+                return Certificates("", reason=f"there is no certificate for {what}")
+        slopes: list[tuple[Symbol, tuple[Axis, ...], Node | None]] = []
+        for s in free:
+            at = fresh_index(s)
+            try:
+                slopes.append((s, at, derivative(smooth, s, at)))
+            except NoDerivative:
+                if math.prod(n or 0 for n in self.model.shape(s)) > MOST_DIFFERENCES:
+                    return Certificates("", reason=f"{s.name} goes through a learned function and is large")
+                slopes.append((s, at, None))
+
+        def slope(s: Symbol, at: tuple[Axis, ...], node: Node | None, given: dict[Symbol, Array]) -> Array:
+            return self._table(node, given, at) if node is not None else self._differences(smooth, s, given)
+
+        def residual(given: dict[Symbol, Array]) -> tuple[Array, Array]:
+            rows = len(next(iter(given.values())))
+            worst, scale = np.zeros(rows), np.zeros(rows)
+            at_zero = given | {s: np.zeros_like(given[s]) for s in free}
+            for s, at, node in slopes:
+                found = slope(s, at, node, given)
+                own = [(p.kind, self._weights(p), p.within) for p in penalties[s]]
+                worst = np.maximum(worst, smallest_subgradient(given[s], found, own, s))
+                scale = np.maximum(scale, np.abs(slope(s, at, node, at_zero).reshape(rows, -1)).max(1))
+            return worst, np.nan_to_num(scale, posinf=0)
+
+        self._one = residual
+        return Certificates(f"largest entry of the smallest subgradient{given_finite}")
+
+    def _weights(self, p: Penalty) -> Array:
+        """The weight of a penalty over the symbol's axes, ones where it does not vary."""
+        sizes = {k: v for k, v in self.model.dims.items() if v is not None}
+        own = tuple(a for a in p.at if a in p.weight.free)
+        found = table(p.weight, own, self.values, sizes=sizes)
+        places = [k for k, a in enumerate(p.at) if a in own]
+        shape = [1] * len(p.at)
+        for k, n in zip(places, found.shape, strict=True):
+            shape[k] = n
+        return found.reshape(shape)
+
+    def _differences(self, smooth: Node, s: Symbol, given: dict[Symbol, Array]) -> Array:
+        """The slope by five-point differences, for what goes through learned functions."""
+        x = given[s]
+        result = np.zeros_like(x)
+        for place in np.ndindex(x.shape[1:]):
+            for k, weight in ((-2, 1.0), (-1, -8.0), (1, 8.0), (2, -1.0)):
+                moved = x.copy()
+                moved[(slice(None), *place)] += k * 1e-3
+                result[(slice(None), *place)] += weight * self._table(smooth, given | {s: moved}) / 12e-3
+        return result
+
+
+def smallest_subgradient(
+    z: Array, slope: Array, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol
+) -> Array:
+    """For each row the largest entry of the element of least norm of ``slope + ∂R(z) + N(z)``.
+
+    ``inf`` outside the domain. It is the limit of ``(z - prox_tR(z - t slope)) / t`` for small steps ``t`` (Moreau; Parikh & Boyd 2014, 3.2).
+    """
+    rows = len(z)
+    inside = _prox(z, 0.0, penalties, s)
+    outside = np.abs(inside - z).reshape(rows, -1).max(1) > 1e-5 * np.maximum(1, np.abs(z).reshape(rows, -1).max(1))
+    size = np.abs(inside).reshape(rows, -1).max(1)
+    steep = np.abs(slope).reshape(rows, -1).max(1)
+    t = np.where(size > 0, 1e-5 * size, 1.0) / np.where(steep > 0, steep, 1.0)
+    t = t.reshape(-1, *[1] * (z.ndim - 1))
+    moved = _prox(inside - t * slope, t, penalties, s)
+    found = (np.abs(inside - moved) / t).reshape(rows, -1).max(1)
+    return np.where(outside, np.inf, found)
+
+
+def _prox(v: Array, t: Any, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol) -> Array:
+    """``argmin_x t R(x) + ½‖x - v‖²`` over the domain, one sample a row."""
+    kind = s.domain.kind
+    for name, weight, _ in penalties:
+        if name == "l1" and kind != "simplex":
+            v = v - t * weight if kind == "nonnegative" else np.sign(v) * np.maximum(np.abs(v) - t * weight, 0)
+    if kind != "real":
+        project = getattr(projections, s.domain.row.project or "")
+        v = project(torch.from_numpy(np.ascontiguousarray(v)), *s.domain.args).numpy()
+    for name, weight, within in penalties:
+        if name == "group":
+            norm = np.sqrt((v**2).sum(tuple(k + 1 for k in within), keepdims=True))
+            v = v * np.maximum(1 - t * weight / np.maximum(norm, 1e-300), 0)
+    return v
+
+
+def _function(module: Any) -> Callable[..., Array]:
+    def call(*x: Array) -> Array:
+        with torch.no_grad():
+            found: Array = module(*(torch.from_numpy(np.array(v))[None] for v in x))[0].numpy()
+        return found
+
+    return call
+
+
+def report(found: Certificates) -> list[str]:
+    """The table: share at the target, worst, median."""
+    residual, good = found.residual, found.good
+    if not len(residual):
+        return []
+    finite = residual[np.isfinite(residual)]
+    median = float(np.median(finite)) if len(finite) else math.nan
+    worst = float(residual.max()) if not np.isnan(residual).any() else math.nan
+    return [
+        f"check   {found.measure}, float64",
+        f"          at the target   {good.sum()} of {len(good)} ({100 * good.mean():.2f} %)",
+        f"          target          {found.target:.3g}",
+        f"          median          {median:.3g}",
+        f"          worst           {worst:.3g}  (sample {int(np.nan_to_num(residual, nan=np.inf).argmax())})",
+    ]
