@@ -35,6 +35,7 @@ def settings(spec: ast.Spec, overrides: Mapping[str, float | int | str], ctx: Co
             done = _setting(s, name, ctx)
             if done is not None:
                 found[name] = done
+    _one_rate(found, first, ctx)
     for name, value in overrides.items():
         row = SETTINGS.get(_plain(name))
         if row is None:
@@ -46,6 +47,19 @@ def settings(spec: ast.Spec, overrides: Mapping[str, float | int | str], ctx: Co
         stored = int(value) if row.kind == "count" and not isinstance(value, str) else value
         found[row.name] = Setting(row.name, stored, found[row.name].span if row.name in found else Span(0, 0))
     return tuple(found.values())
+
+
+def _one_rate(found: Mapping[str, Setting], first: Mapping[str, Span], ctx: Context) -> None:
+    """The step size stands in one place."""
+    word = found["optimizer"].value if "optimizer" in found else None
+    if "lr" in found and isinstance(word, Word) and "lr" in dict(word.keywords):
+        ctx.report.add(
+            "EB0202",
+            "the step size is set twice",
+            (first["lr"], "set here"),
+            (first["optimizer"], f"and set in {word.head}(lr = …)"),
+            help="remove one of the two",
+        )
 
 
 def _plain(name: str) -> str:
