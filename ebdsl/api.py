@@ -75,11 +75,16 @@ class Inferred(Mapping[str, Any]):
     """Latent variables by name, ``(n, *shape)`` each, and how they were found.
 
     ``energy`` (n,) at the latents; ``residual`` (n,), 0 at an optimum, NaN where it is not known;
-    ``iterations`` (n,) and ``converged`` (n,).
+    ``iterations`` (n,) and ``converged`` (n,). Of a softmin the latents are posterior means, and ``posterior`` has what
+    else is known of the posterior by the generated file's names, ``(n, ...)`` each, such as ``z_covariance``.
     """
 
-    def __init__(self, latents: Mapping[str, Any], energy: Any, residual: Any, iterations: Any, converged: Any) -> None:
+    def __init__(
+        self, latents: Mapping[str, Any], energy: Any, residual: Any, iterations: Any, converged: Any,
+        posterior: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self._latents = dict(latents)
+        self.posterior = dict(posterior or {})
         self.energy, self.residual, self.iterations, self.converged = energy, residual, iterations, converged
 
     def __getitem__(self, name: str) -> Any:
@@ -287,7 +292,8 @@ class Spec:
             parts = [found for _, found in inferences(model.network, data, SIZE, max_steps=steps, tolerance=tolerance)]
             latents = {name: join([p.latents[python] for p in parts]) for name, python in model.program.latent.items()}
             about = [join([getattr(p, k) for p in parts]) for k in ("energy", "residual", "iterations", "converged")]
-            return Inferred(latents, *about)
+            more = getattr(parts[0], "posterior", {})
+            return Inferred(latents, *about, {name: join([p.posterior[name] for p in parts]) for name in more})
 
     def free_energy(self, Y: Any) -> Any:
         """The free energy of each sample, (n,): latents minimised or marginalised out. ``Y`` as for :meth:`fit`."""

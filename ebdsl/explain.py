@@ -14,7 +14,12 @@ from ebdsl.model.model import Model, Term
 from ebdsl.plan import Plan
 from ebdsl.settings import defaults
 
-GUARANTEES = {"global": "the global minimum", "local": "a local minimum", "approximate": "an approximation"}
+GUARANTEES = {
+    "global": "the global minimum",
+    "local": "a local minimum",
+    "approximate": "an approximation",
+    "exact": "exact",
+}
 
 
 def to_json(plan: Plan) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ebdsl import infer, learn
 from ebdsl.diagnostics import Checked, Diagnostic, Label
 from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
+from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
 from ebdsl.learn.core import Block
 from ebdsl.learn.volume import Volume, volume_of_low_energy
@@ -14,7 +15,7 @@ from ebdsl.model.algebra import contract, modules_in, multiply, with_batch
 from ebdsl.model.ir import BATCH, Dim, Get, Module, Node, Symbol
 from ebdsl.model.model import Elimination, Model
 
-CHEAP = ("enumeration", "closed form")
+CHEAP = ("enumeration", "closed form", "Gaussian integral")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Plan:
     """``schedule``: ``full`` (every block exact, all data at a time), ``batches``, or ``none`` (nothing to learn).
 
     ``energy`` is one sample's; ``learned_energy`` that with latents at their answers, responsibilities in
-    the symbol ``weights`` where latents were enumerated.
+    the symbol ``weights`` where latents were enumerated; ``statistics`` of another posterior, where it is averaged.
     """
 
     model: Model
@@ -34,6 +35,7 @@ class Plan:
     learned_energy: Node
     weights: Symbol | None
     volume: Volume
+    statistics: tuple[Statistic, ...] = ()
 
     @property
     def inference_rule(self) -> Decision | None:
@@ -57,10 +59,12 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
             found.append(_undecided(model, group, answer))
     if found:
         return Checked(None, tuple(found))
-    learned, weights = _at_answers(energy, inference)
-    learning, schedule = _learning(model, learned, tuple(inference))
+    learned, weights, statistics = _at_answers(energy, inference)
+    learning, schedule = _learning(model, energy, learned, tuple(inference))
     volume = volume_of_low_energy(model, energy)
-    result = Plan(model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume)
+    result = Plan(
+        model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume, statistics
+    )  # fmt: skip
     diagnostics = volume.diagnostics(model, allow_flat)
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, diagnostics)
@@ -82,29 +86,31 @@ def _modules(energy: Node) -> tuple[Module, ...]:
     return modules_in(energy)
 
 
-def _at_answers(energy: Node, inference: list[Decision]) -> tuple[Node, Symbol | None]:
-    """The energy that learning lowers: latents fixed, or states weighted by their responsibilities."""
+def _at_answers(energy: Node, inference: list[Decision]) -> tuple[Node, Symbol | None, tuple[Statistic, ...]]:
+    """The energy that learning lowers: latents fixed, or averaged over their posterior."""
     from ebdsl.infer.rules.enumeration import Enumeration
     from ebdsl.model.domains import Domain
 
     payload = inference[0].payload if inference else None
+    if isinstance(payload, Posterior):
+        return payload.expected(energy), None, payload.statistics
     if not isinstance(payload, Enumeration):
-        return energy, None
+        return energy, None, ()
     axes = tuple(s.axis for s in payload.states)
     dims: tuple[Dim, ...] = tuple(a.dim for a in axes)
     weights = Symbol("weights", "latent", dims, Domain("nonnegative"))
-    return contract(multiply(Get(weights, axes), payload.energy), axes), weights
+    return contract(multiply(Get(weights, axes), payload.energy), axes), weights, ()
 
 
 def _learning(
-    model: Model, energy: Node, inference: tuple[Decision, ...]
+    model: Model, pointwise: Node, energy: Node, inference: tuple[Decision, ...]
 ) -> tuple[tuple[tuple[Symbol, Decision], ...], str]:
     params = model.role("param")
     modules = _modules(energy)
     if not params and not modules:
         return (), "none"
     total = contract(with_batch(energy), (BATCH,))
-    blocks = [Block(model, w, energy, total, inference) for w in params if w in energy.symbols]
+    blocks = [Block(model, w, energy, total, inference, pointwise) for w in params if w in energy.symbols]
     cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
     first = [(b.symbol, learn.decide(b)) for b in blocks]
     if cheap and not modules and all(LEARN_RULES[d.rule].exact for _, d in first):

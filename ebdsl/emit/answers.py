@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ebdsl import settings
 from ebdsl.emit.context import Context
 from ebdsl.facts.normal import normal
+from ebdsl.infer.posterior import Posterior
 from ebdsl.infer.rules.enumeration import Enumeration, at_states
 from ebdsl.model.algebra import contract, multiply
 from ebdsl.model.ir import Get, Node
@@ -17,6 +18,24 @@ def enumeration(c: Context) -> Enumeration | None:
     """The enumeration by which latents leave the energy, if that is how."""
     payload = c.plan.inference[0].payload if c.plan.inference else None
     return payload if isinstance(payload, Enumeration) else None
+
+
+def posterior(c: Context) -> Posterior:
+    """How latents are averaged over; there have to be statistics."""
+    payload = c.plan.inference[0].payload
+    assert isinstance(payload, Posterior)
+    return payload
+
+
+def _statistics(c: Context) -> list[str]:
+    """What the learned energy holds of a posterior; what all samples share is given once for each of them."""
+    lines = []
+    if not posterior(c).replaced:
+        lines = [f'{c.name(s)} = found.latents["{c.name(s)}"]' for s in c.latents]
+    for s in c.plan.statistics:
+        one = "" if s.symbol.per_sample else "[0]"
+        lines.append(f'{c.name(s.symbol)} = found.posterior["{c.name(s.symbol)}"]{one}')
+    return lines
 
 
 def observed_lines(c: Context, source: str) -> list[str]:
@@ -33,6 +52,8 @@ def found_lines(c: Context) -> list[str]:
     accuracy = "" if loose is None else f", tolerance={loose[0]:g}" + (f", max_steps={loose[1]}" if loose[1] else "")
     lines = [f"found = model.infer({arguments}{accuracy}{exact})"]
     states = enumeration(c)
+    if c.plan.statistics:
+        return [*lines, *_statistics(c)]
     if states is None:
         return lines + [f'{c.name(s)} = found.latents["{c.name(s)}"]' for s in c.latents]
     if len(states.states) == 1 and states.states[0].table is None:
@@ -42,6 +63,9 @@ def found_lines(c: Context) -> list[str]:
 
 def answer_names(c: Context) -> list[str]:
     """The variables that :func:`found_lines` sets besides ``found``."""
+    if c.plan.statistics:
+        latents = [] if posterior(c).replaced else [c.name(s) for s in c.latents]
+        return latents + [c.name(s.symbol) for s in c.plan.statistics]
     return ["weights"] if c.plan.weights is not None else [c.name(s) for s in c.latents]
 
 
@@ -51,6 +75,8 @@ def terms_at_answers(c: Context, terms: Sequence[Term]) -> list[tuple[str, Node]
     result = []
     for t in terms:
         node = normal(t.node)
+        if c.plan.statistics:
+            node = posterior(c).expected(node)
         if states is not None and c.plan.weights is not None:
             axes = tuple(s.axis for s in states.states)
             node = contract(multiply(Get(c.plan.weights, axes), at_states(node, states.states)), axes)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.descent import DescentBody
+from ebdsl.emit.gaussian import GaussianBody
 from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(DescentBody):
+class InferBody(GaussianBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

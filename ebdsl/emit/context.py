@@ -49,11 +49,12 @@ class Context:
     def scope(self, owner: str = "self", batch: str | None = None, renamed: dict[str, str] | None = None) -> Scope:
         """A body in which parameters and constants live on ``owner``. ``renamed`` maps symbol names to variables."""
         local = renamed or {}
+        statistics = {s.symbol for s in self.plan.statistics}
 
         def symbol(s: Symbol) -> str:
             if s.name in local:
                 return local[s.name]
-            return self.name(s) if s.per_sample else f"{owner}.{self.name(s)}"
+            return self.name(s) if s.per_sample or s in statistics else f"{owner}.{self.name(s)}"
 
         def dim(d: Dim) -> str:
             if d == "batch":
@@ -68,15 +69,19 @@ class Context:
             like=self.like,
             imports=self.runtime,
         )
-        scope.taken |= {self.name(s) for s in self.model.symbols} | {
-            "self",
-            "model",
-            "torch",
-            "nn",
-            "math",
-            "batch",
-            "found",
-        }
+        scope.taken |= (
+            {self.name(s) for s in self.model.symbols}
+            | {
+                "self",
+                "model",
+                "torch",
+                "nn",
+                "math",
+                "batch",
+                "found",
+            }
+            | {self.name(s) for s in statistics}
+        )
         return scope
 
     def typed(self, symbols: tuple[Symbol, ...]) -> str:
@@ -96,6 +101,8 @@ def make_context(plan: Plan) -> Context:
         for state in getattr(decision.payload, "states", ()):
             if state.table is not None:
                 names[state.table.name] = f"{names[state.symbol.name]}_values"
+    for s in plan.statistics:
+        names[s.symbol.name] = s.word if s.of is None else f"{names[s.of.name]}_{s.word}"
     if plan.weights is not None:
         names[plan.weights.name] = "weights"
     return Context(plan, names)

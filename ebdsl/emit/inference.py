@@ -8,6 +8,7 @@ from ebdsl.emit.context import Context
 from ebdsl.emit.text import uses
 from ebdsl.infer.core import RULES
 from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH
 
@@ -127,6 +128,14 @@ def free_energy_lines(c: Context) -> list[str]:
         if beta == "1":
             return [*head, f"        return -torch.logsumexp(-{inner}, 1)"]
         return [*head, f"        return -torch.logsumexp(-{beta} * {inner}, 1) / {beta}"]
+    if isinstance(payload, Gaussian):
+        if not payload.states:
+            return [*head, f"        return self.posterior({args})[1]"]
+        beta = "" if payload.beta is None else c.scope().emit(payload.beta).atom
+        energies = f"self.posterior({args})[1].flatten(1)"
+        if not beta:
+            return [*head, f"        return -torch.logsumexp(-{energies}, 1)"]
+        return [*head, f"        return -torch.logsumexp(-{beta} * {energies}, 1) / {beta}"]
     exact = ", exact=True" if plan.model.amortised else ""
     answers = ", ".join(f'found.latents["{c.name(s)}"]' for s in c.latents)
     return [*head, f"        found = self.infer({args}{exact})", f"        return self.energy({args}, {answers})"]

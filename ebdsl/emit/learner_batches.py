@@ -204,7 +204,7 @@ def _assign_slopes(c: Context, body: LearnBody, step: _Step) -> list[str]:
 
 def _metrics(c: Context, step: _Step) -> list[str]:
     rows = [f"    {quoted('energy/' + t.text)}: {step.held[t.text]}.detach().mean()," for t in c.model.terms]
-    if c.plan.weights is not None:
+    if c.plan.weights is not None or c.plan.statistics:
         return ["return {", '    "energy": found.energy.mean(),', *rows, "}"]
     if len(rows) == 1:
         held = step.held[c.model.terms[0].text]

@@ -88,7 +88,7 @@ def full_learner(c: Context) -> list[str]:
 
 def _terms(c: Context) -> list[str]:
     states = enumeration(c)
-    if states is not None and states.kind == "softmin":
+    if c.plan.statistics or (states is not None and states.kind == "softmin"):
         return []  # the free energy is no sum of terms
     latents = [f'found.latents["{c.name(s)}"]' for s in c.latents]
     arguments = ", ".join([c.args(c.observed), *latents])

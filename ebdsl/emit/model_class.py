@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.emit.context import Context, called
+from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.text import quoted, tuple_text
@@ -10,6 +11,7 @@ from ebdsl.emit.values import number
 from ebdsl.facts.normal import normal
 from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Symbol
 from ebdsl.plan import Plan
@@ -40,6 +42,9 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
     ]
     if any(isinstance(d.payload, Enumeration) for d in plan.inference):
         lines += [*state_lines(c), ""]
+    for d in plan.inference:
+        if isinstance(d.payload, Gaussian):
+            lines += [*posterior_lines(c, d.payload), ""]
     lines += [*infer_lines(c), "", *free_energy_lines(c)]
     reconstruction = _reconstruct_lines(c)
     if reconstruction:
@@ -119,7 +124,7 @@ def _tabulated(c: Context) -> list[Symbol]:
     """The finite latents whose values inference reads from a table."""
     found: list[Symbol] = []
     for decision in c.plan.inference:
-        if isinstance(decision.payload, Enumeration):
+        if isinstance(decision.payload, Enumeration | Gaussian):
             found += [s.symbol for s in decision.payload.states if s.table is not None]
         if isinstance(decision.payload, EachState):
             found += decision.payload.finite

@@ -58,6 +58,7 @@ OWN = [
     "DEFAULTS",
     "gradients",
     "reconstruct",
+    "posterior",
     "Any",
     "NamedTuple",
     "Callable",

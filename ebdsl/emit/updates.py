@@ -132,6 +132,10 @@ class LearnBody:
             return
         slope = scope.assign("slope", scope.tensor(b.linear, b.at))
         self.lines += scope.lines
+        if b.inverse:
+            ratio = f"{slope.code} / {held.code}.clamp_min(1e-12)"
+            self._copy(b.symbol, f"torch.where({held.code} > 0, {ratio}, model.{name})")
+            return
         self._copy(b.symbol, f"torch.where({held.code} > 0, {held.code} / {slope.code}.clamp_min(1e-12), model.{name})")
 
     def subspace_block(self, s: Subspace) -> None:

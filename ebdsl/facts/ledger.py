@@ -109,6 +109,7 @@ def ledger(model: Model) -> list[str]:
         lines += _sentences(row)
     for e in model.eliminations:
         lines += _mixture(model, e)
+        lines += _average(e)
     return lines
 
 
@@ -136,6 +137,27 @@ def _sentences(r: Penalised) -> list[str]:
         name = f"ElasticNet(alpha={alpha:.6g}, l1_ratio={ratio:.6g}" if r.square else f"Lasso(alpha={alpha:.6g}"
         lines.append(
             f"scikit-learn: {name}, fit_intercept=False{positive}), which divides the distance by 2·{r.entries}"
+        )
+    return lines
+
+
+def _average(e: Elimination) -> list[str]:
+    """What a softmin leaves out or puts in: β and the measure of its latents."""
+    if e.kind != "softmin":
+        return []
+    names = ", ".join(s.name for s in e.latents)
+    held = "Σ" if all(s.domain.row.finite for s in e.latents) else "∫"
+    beta = 1.0 if e.beta is None else _value(e.beta)
+    shown = "β" if beta is None else f"{beta:g}"
+    inside = "-E" if shown == "1" else f"-{shown} E"
+    outside = "-" if shown == "1" else f"-1/{shown} "
+    lines = [f"the softmin is {outside}log {held} exp({inside}) over {names}: a plain sum, not an average"]
+    smooth = [s for s in e.latents if not s.domain.row.finite]
+    if smooth:
+        held_by = " and ".join(s.name for s in smooth)
+        lines.append(
+            f"∫ is over {held_by} with no density: a standard normal prior written as ½||{smooth[0].name}||^2 "
+            f"lacks dim {smooth[0].name} / 2 · log 2π, which F has less than the negative log-likelihood"
         )
     return lines
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ebdsl.facts.convexity import curvature
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.model.ir import Node, Symbol
 from ebdsl.model.model import Model
@@ -22,7 +23,8 @@ class Block:
 
     ``energy``: the energy of one sample with latents at their answers (``weights`` the responsibilities, where
     latents were enumerated). ``total``: the same summed over the batch axis, written out.
-    ``inference``: the decisions by which latents leave, none where there are no latents.
+    ``inference``: the decisions by which latents leave, none where there are no latents. ``pointwise``: the energy at
+    given latents, of which ``energy`` may be an expectation.
     """
 
     model: Model
@@ -30,6 +32,16 @@ class Block:
     energy: Node
     total: Node
     inference: tuple[Decision, ...] = ()
+    pointwise: Node | None = None
+
+    @property
+    def convex(self) -> bool:
+        """Whether the energy is convex in the block: a convex function of it at all latents stays so on average."""
+        held = frozenset({self.symbol})
+        kinds = ("convex", "affine", "constant")
+        return curvature(self.energy, held) in kinds or (
+            self.pointwise is not None and curvature(self.pointwise, held) in kinds
+        )
 
 
 @dataclass(frozen=True)

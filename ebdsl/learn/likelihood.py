@@ -1,15 +1,25 @@
 """Energies that are negative log-likelihoods: ``Σ_y exp(-E) = 1`` whatever the parameters, tested at random ones.
 
+Where the energy is quadratic in all that is continuous, the same is asked of ``∫ exp(-β E)``, a Gaussian integral.
+
 An energy that is not normalised fails at a random point with probability one, however either is written.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from ebdsl.model.ir import Node
 from ebdsl.model.model import Model
 
+if TYPE_CHECKING:
+    import numpy as np
+
 MOST_VALUES = 1024
+MOST_ENTRIES = 24
 
 
 def normalised(model: Model) -> str | None:
@@ -42,3 +52,74 @@ def normalised(model: Model) -> str | None:
             return None
         totals.append(math.log(sum(math.exp(low - e) for e in energies)) - low)
     return y.name if max(totals) - min(totals) < 1e-9 * max(1.0, abs(totals[0])) else None
+
+
+def integrates_to_one(model: Model, energy: Node) -> str | None:
+    """Names of the observed symbols where ``∫∫ exp(-β E) dz dy`` is one number for all parameters; else None.
+
+    For an energy of degree two in all continuous observed and latent symbols together, summed over the finite ones.
+    """
+    import numpy as np
+
+    from ebdsl.model import reference
+    from ebdsl.model.algebra import degree
+
+    held = [s for s in model.symbols if s.per_sample and s in energy.symbols]
+    finite = [s for s in held if s.domain.row.finite]
+    smooth = [s for s in held if s not in finite]
+    if any(s.domain.kind != "real" for s in smooth) or degree(energy, frozenset(smooth)) != 2:
+        return None
+    if any(e.kind != "softmin" for e in model.eliminations) or any(s.role == "noise" for s in held):
+        return None
+    free = [d for d, size in model.dims.items() if size is None or size > 4]
+    small = model.bind({d: 2 + k for k, d in enumerate(free)})
+    sizes = {d: size for d, size in small.dims.items() if size is not None}
+    lengths = [int(np.prod([d if isinstance(d, int) else sizes[d] for d in s.shape])) for s in smooth]
+    shapes = [tuple(d if isinstance(d, int) else sizes[d] for d in s.shape) for s in smooth]
+    n = sum(lengths)
+    if n > MOST_ENTRIES:
+        return None
+    choices = [list(reference.points(s, sizes)) for s in finite]
+    if math.prod(len(c) for c in choices) > MOST_VALUES // 8:
+        return None
+    rng = np.random.default_rng(9)
+    totals = []
+    for _ in range(3):
+        given = reference.random_values(small, rng)
+        functions = reference.random_functions(small, rng)
+        beta = model.eliminations[0].beta
+        b = 1.0 if beta is None else reference.evaluate(beta, given, sizes=sizes, functions=functions)
+        logs = []
+        for values in itertools.product(*choices):
+
+            def at(x: np.ndarray, values: tuple[np.ndarray, ...] = values) -> float:
+                parts = np.split(x, np.cumsum(lengths)[:-1])
+                placed = {s: p.reshape(shape) for s, p, shape in zip(smooth, parts, shapes, strict=True)}
+                point = {**given, **placed, **dict(zip(finite, values, strict=True))}  # noqa: B023
+                return b * reference.energy(small, point, functions)  # noqa: B023
+
+            logs.append(_log_gaussian(at, n))
+        totals.append(float(np.logaddexp.reduce(logs)))
+    if not np.isfinite(totals).all() or max(totals) - min(totals) > 1e-6 * max(1.0, abs(totals[0])):
+        return None
+    return ", ".join(s.name for s in smooth + finite if s.role == "observed")
+
+
+def _log_gaussian(energy: Callable[[np.ndarray], float], n: int) -> float:
+    """``log ∫ exp(-E)`` of a quadratic in ``n`` numbers, NaN where it diverges."""
+    import numpy as np
+
+    eye = np.eye(n)
+    zero = energy(np.zeros(n))
+    one = np.array([energy(e) for e in eye])
+    back = np.array([energy(-e) for e in eye])
+    linear = (one - back) / 2
+    bend = np.zeros((n, n))
+    for i in range(n):
+        bend[i, i] = one[i] + back[i] - 2 * zero
+        for j in range(i):
+            bend[i, j] = bend[j, i] = energy(eye[i] + eye[j]) - one[i] - one[j] + zero
+    sign, log_det = np.linalg.slogdet(bend / (2 * math.pi))
+    if sign <= 0 or np.linalg.eigvalsh(bend)[0] <= 0:
+        return math.nan
+    return float(-zero + 0.5 * linear @ np.linalg.solve(bend, linear) - 0.5 * log_det)

@@ -13,7 +13,7 @@ from ebdsl.facts.convexity import sign
 from ebdsl.facts.identity import dims_in
 from ebdsl.facts.normal import normal
 from ebdsl.learn.finding import Finding
-from ebdsl.learn.likelihood import normalised
+from ebdsl.learn.likelihood import integrates_to_one, normalised
 from ebdsl.learn.reach import judge_distance, judge_square, judge_wells
 from ebdsl.learn.symmetries import unbounded
 from ebdsl.model.algebra import addends, degree, modules_in, zeroed
@@ -88,7 +88,13 @@ def volume_of_low_energy(model: Model, energy: Node) -> Volume:
             strategy = strategy if finding is None else None
     if strategy is not None:
         findings = [f for f in findings if f.code != "EB0510"]
-    findings += unbounded(model, energy, latents)
+    averaged = {s for e in model.eliminations if e.kind == "softmin" for s in e.latents if not s.domain.row.finite}
+    # an integral over z changes with the scale of z: what a scaling takes from the penalty, the volume gives back
+    findings += unbounded(model, energy, tuple(z for z in latents if z not in averaged))
+    constant = integrates_to_one(model, energy) if averaged and not findings else None
+    if constant is not None:
+        strategy = 1
+        reasons.append(f"∫ exp(-β F) over {constant} is the same for all parameters: a negative log-likelihood")
     if strategy is None and not findings:
         name = normalised(model)
         if name is not None:

@@ -5,6 +5,8 @@ Free dimensions take their sizes from ``SIZES``, all different, so that a transp
 
 from __future__ import annotations
 
+from tests.emit.averages import AVERAGED
+
 SIZES = {"D": 4, "M": 5, "N": 7, "K": 3, "P": 2, "Q": 6, "G": 3, "J": 2, "H": 4, "L": 3}
 
 CLOSED: dict[str, str] = {
@@ -714,4 +716,4 @@ NAMES: dict[str, str] = {
     """,
 }
 
-CORPUS: dict[str, str] = CLOSED | PROXIMAL | FINITE | MIXED | DESCENT | PLAIN | NAMES
+CORPUS: dict[str, str] = CLOSED | PROXIMAL | FINITE | MIXED | DESCENT | PLAIN | NAMES | AVERAGED

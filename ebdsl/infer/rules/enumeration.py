@@ -66,6 +66,21 @@ def at_states(node: Node, states: Sequence[States]) -> Node:
     return node
 
 
+def states_of(latents: Sequence[Symbol], problem: Problem) -> tuple[States, ...]:
+    """An axis for the states of each latent, whose number is known unless it is one one-hot vector."""
+    states = []
+    for s in latents:
+        if s.domain.kind == "onehot" and len(s.shape) == 1:
+            states.append(States(s, build.fresh(s.shape[0], "k")))
+            continue
+        number = count(s, problem)
+        assert number is not None
+        dim: Dim = number
+        table = Symbol(f"{s.name}_values", "const", (dim, *s.shape), s.domain)
+        states.append(States(s, build.fresh(dim, "k"), table))
+    return tuple(states)
+
+
 def consider(problem: Problem) -> Decision | Refusal:
     for s in problem.latents:
         if not s.domain.row.finite:
@@ -77,17 +92,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     total = math.prod(c for c in counts if c is not None)
     if total > LIMIT:
         return Refusal("enumeration", f"{problem.names} has {total:.3g} values, more than {LIMIT}")
-    states = []
-    for s, c in zip(problem.latents, counts, strict=True):
-        if s.domain.kind == "onehot" and len(s.shape) == 1:
-            axis = build.fresh(s.shape[0], "k")
-            states.append(States(s, axis))
-            continue
-        assert c is not None
-        dim: Dim = c
-        axis = build.fresh(dim, "k")
-        table = Symbol(f"{s.name}_values", "const", (dim, *s.shape), s.domain)
-        states.append(States(s, axis, table))
+    states = states_of(problem.latents, problem)
     sizes = " × ".join(
         str(c) if c is not None else str(s.shape[-1]) for c, s in zip(counts, problem.latents, strict=True)
     )
@@ -99,7 +104,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     facts = tuple(f"{s.name} takes finitely many values: {s.domain}{_dims(s)}" for s in problem.latents)
     return Decision(
         "enumeration", task, algorithm, "global", f"{sizes} energies", facts, (),
-        Enumeration(problem.kind, tuple(states), at_states(problem.energy, states), problem.beta),
+        Enumeration(problem.kind, states, at_states(problem.energy, states), problem.beta),
     )  # fmt: skip
 
 

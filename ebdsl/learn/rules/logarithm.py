@@ -1,18 +1,22 @@
-"""``Σ C x - Σ n log x`` and ``<C, X> - n log det X``: shares, rates and precisions in closed form."""
+"""``Σ C x - Σ n log x`` and ``<C, X> - n log det X``: shares, rates and precisions in closed form.
+
+A variance, ``Σ C / x + Σ n log x``, is the same in ``1 / x``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import parts, split
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
-from ebdsl.model.algebra import contract, degree, rename
-from ebdsl.model.build import add, neg
+from ebdsl.model.algebra import contract, degree, rename, replace_symbol, transform
+from ebdsl.model.build import add, mul, neg, power
 from ebdsl.model.derivative import derivative, fresh_index
-from ebdsl.model.ir import Apply, Axis, Fn, Get, Node, Symbol
+from ebdsl.model.domains import Domain
+from ebdsl.model.ir import Apply, Axis, Fn, Get, Lit, Mul, Node, Pow, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
@@ -22,16 +26,50 @@ NAME = "log barrier"
 
 @dataclass(frozen=True)
 class Barrier:
-    """``linear``: C over ``at``; ``count``: n over ``at`` (without the matrix axes for ``matrix``)."""
+    """``linear``: C over ``at``; ``count``: n over ``at`` (without the matrix axes for ``matrix``).
+
+    ``inverse``: of the inverse of the symbol.
+    """
 
     symbol: Symbol
     at: tuple[Axis, ...]
     linear: Node
     count: Node
     matrix: bool
+    inverse: bool = False
 
 
 def consider(block: Block) -> Decision | Refusal:
+    found = _direct(block)
+    x = block.symbol
+    if isinstance(found, Decision) or x.domain.kind not in ("positive", "nonnegative"):
+        return found
+    precision = Symbol(f"{x.name}~precision", x.role, x.shape, Domain("positive"))
+    total = _multiplied(replace_symbol(block.total, x, lambda index: power(Get(precision, index), -1)))
+    other = _direct(replace(block, symbol=precision, total=total))
+    if isinstance(other, Refusal):
+        return found
+    barrier = other.payload
+    assert isinstance(barrier, Barrier)
+    if precision in barrier.linear.symbols | barrier.count.symbols:
+        return found
+    facts = (f"in {x.name} the energy is weights over {x.name} plus a weighted log",)
+    return replace(other, task=f"learn {x.name}", facts=facts, payload=replace(barrier, symbol=x, inverse=True))
+
+
+def _multiplied(node: Node) -> Node:
+    """Whole powers of products taken factor by factor, so that ``1 / (2 / u)`` is linear in u."""
+
+    def leaf(n: Node) -> Node | None:
+        if not (isinstance(n, Pow) and isinstance(n.base, Mul) and isinstance(n.exponent, Lit)):
+            return None
+        exponent = n.exponent.value
+        return _multiplied(mul(*(power(f, exponent) for f in n.base.factors))) if exponent.is_integer() else None
+
+    return transform(node, leaf)
+
+
+def _direct(block: Block) -> Decision | Refusal:
     x = block.symbol
     if x.domain.kind not in ("simplex", "positive", "nonnegative", "psd", "positive definite"):
         return Refusal(NAME, f"{x.name} is not a share, a positive number or a positive definite matrix")

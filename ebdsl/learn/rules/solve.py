@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ebdsl.facts.convexity import curvature
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
@@ -26,7 +25,7 @@ def _form(block: Block, name: str) -> Quadratic | Refusal:
     form = quadratic(block.total, block.symbol)
     if form is None:
         return Refusal(name, f"the energy is not quadratic in {block.symbol.name}")
-    if curvature(block.energy, frozenset({block.symbol})) not in ("convex", "affine", "constant"):
+    if not block.convex:
         return Refusal(name, f"the energy is not known to be convex in {block.symbol.name}")
     if form.matrix == ZERO:
         return Refusal(name, f"the energy is linear in {block.symbol.name}: there is no curvature to solve with")

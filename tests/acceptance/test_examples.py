@@ -1,0 +1,50 @@
+"""The examples outside of the talk do what the field's own programs do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ebdsl
+
+EXAMPLES = Path(ebdsl.__file__).parents[1] / "examples"
+
+
+def example(name: str, **settings) -> ebdsl.Spec:
+    return ebdsl.load(EXAMPLES / f"{name}.ebm", **settings)
+
+
+# ---------------------------------------------------------------------- averages over latents
+
+
+def factor_data(n: int = 1000, d: int = 8, k: int = 3, seed: int = 0) -> np.ndarray:
+    """Measurements of ``k`` factors, each with its own noise."""
+    rng = np.random.default_rng(seed)
+    loadings, noise = rng.standard_normal((d, k)), rng.uniform(0.3, 1, d)
+    return rng.standard_normal((n, k)) @ loadings.T + rng.standard_normal((n, d)) * noise + rng.standard_normal(d)
+
+
+def test_factor_analysis_reaches_the_likelihood_of_scikit_learn() -> None:
+    from sklearn.decomposition import FactorAnalysis
+
+    y = factor_data()
+    spec = example("factor_analysis").fit(y, seed=0, device="cpu", epochs=1000)
+    theirs = FactorAnalysis(3, svd_method="lapack", tol=1e-9, max_iter=5000).fit(y)
+    ours = -float(np.mean(spec.free_energy(y))) - (8 + 3) / 2 * np.log(2 * np.pi)
+    assert ours == pytest.approx(theirs.score(y), abs=2e-4)
+
+
+def test_probabilistic_pca_has_its_closed_form() -> None:
+    """Tipping & Bishop 1999: the noise is the mean of the dropped eigenvalues, the subspace that of the others."""
+    y = factor_data()
+    spec = example("probabilistic_pca").fit(y, seed=0, device="cpu", epochs=2000)
+    values, vectors = np.linalg.eigh(np.cov(y.T, bias=True))
+    noise = values[:-2].mean()
+    net = spec.module()
+    assert net.sigma2.item() == pytest.approx(noise, rel=1e-3)
+    w = net.W.detach().numpy()
+    kept = vectors[:, -2:]
+    expected = kept @ np.diag(values[-2:] - noise) @ kept.T
+    np.testing.assert_allclose(w @ w.T, expected, atol=2e-3 * np.abs(expected).max())

@@ -1,0 +1,73 @@
+"""Energies with a softmin over latents that take infinitely many values, or many at once; part of the corpus."""
+
+from __future__ import annotations
+
+GAUSSIAN: dict[str, str] = {
+    "factor_model": """
+        observed y : R[D]
+        latent   z : R[K]
+        param    W : R[D, K], m : R[D], t : R[D], > 0
+        E(y, z) = ½ Σ_d t_d (y_d - m_d - Σ_k W[d, k] z_k)^2 - ½ Σ_d log t_d + ½||z||^2
+        F(y) = softmin_z[1] E(y, z)
+    """,
+    "factor_by_integral": """
+        observed y : R[D]
+        latent   u : R[K]
+        param    A : R[D, K], v : R, > 0
+        const    β = 2
+        E(y, u) = ||y - A u||^2 / v + ||u||^2 + 4 log v + 0.1||A||^2
+        F(y) = -1/β log ∫ exp(-β E(y, u)) du
+    """,
+    "averaged_offset": """
+        observed y : R[D]
+        latent   z : R[D]
+        param    g : R[D], > 0
+        E(y, z) = Σ_d (y_d - z_d)^2 + Σ_d g_d z_d^2 - Σ_d log g_d
+        F(y) = softmin_z[3] E(y, z)
+    """,
+    "averaged_rows": """
+        observed Y : R[M, P]
+        latent   Z : R[K, P]
+        param    W : R[M, K]
+        E(Y, Z) = ||Y - W Z||^2 + 0.5||Z||^2 + 0.1||W||^2
+        F(Y) = softmin_Z[1] E(Y, Z)
+    """,
+    "averaged_by_sample": """
+        observed s : R[D], y : R[D]
+        latent   z : R[K]
+        param    W : R[D, K]
+        E(s, y, z) = Σ_d s_d^2 (y_d - Σ_k W[d, k] z_k)^2 + ||z||^2 + 0.1||W||^2
+        F(s, y) = softmin_z[1] E(s, y, z)
+    """,
+    "two_averaged": """
+        observed y : R[D]
+        latent   z : R[K], u : R[P, J]
+        param    W : R[D, K], V : R[D, P, J]
+        E(y, z, u) = ½||y - W z - Σ_{p,j} V[:, p, j] u[p, j]||^2 + ½||z||^2 + ||u||^2 + 0.1||W||^2 + 0.1||V||^2
+        F(y) = softmin_{z, u}[2] E(y, z, u)
+    """,
+    "averaged_variances": """
+        observed y : R[D]
+        latent   z : R[K]
+        param    W : R[D, K], s : R[D], > 0, v : R, > 0
+        E(y, z) = ½ Σ_d (y_d - Σ_k W[d, k] z_k)^2 / s_d + ½ Σ_d log s_d + ||z||^2 / (2 v) + ½ K log v + 0.1||W||^2
+        F(y) = softmin_z[1] E(y, z)
+    """,
+    "mixture_of_factors": """
+        observed y : R[D]
+        latent   c : onehot[G], z : R[K]
+        param    W : R[G, D, K], m : R[G, D], p : simplex[G]
+        E(y, c, z) = Σ_g c_g (½||y - m[g] - W[g] z||^2 - log p_g) + ½||z||^2
+        F(y) = softmin_{c, z}[1] E(y, c, z)
+    """,
+    "switched_precision": """
+        observed y : R[D]
+        latent   b : {0,1}[2], z : R[D]
+        param    q : R[D, D], positive definite
+        param    a : R[2, D]
+        E(y, b, z) = ||y - z - Σ_p b_p a[p]||^2 + z' q z - ½ log det q + Σ_p b_p
+        F(y) = softmin_{b, z}[1.5] E(y, b, z)
+    """,
+}
+
+AVERAGED: dict[str, str] = GAUSSIAN
