@@ -292,8 +292,10 @@ class Spec:
             parts = [found for _, found in inferences(model.network, data, SIZE, max_steps=steps, tolerance=tolerance)]
             latents = {name: join([p.latents[python] for p in parts]) for name, python in model.program.latent.items()}
             about = [join([getattr(p, k) for p in parts]) for k in ("energy", "residual", "iterations", "converged")]
-            more = getattr(parts[0], "posterior", {})
-            return Inferred(latents, *about, {name: join([p.posterior[name] for p in parts]) for name in more})
+            energy, residual, iterations, converged = about
+            names = getattr(parts[0], "posterior", {}) if parts else {}
+            more = {name: join([p.posterior[name] for p in parts]) for name in names}
+            return Inferred(latents, energy, residual, iterations, converged, more)
 
     def free_energy(self, Y: Any) -> Any:
         """The free energy of each sample, (n,): latents minimised or marginalised out. ``Y`` as for :meth:`fit`."""

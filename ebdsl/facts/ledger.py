@@ -142,24 +142,19 @@ def _sentences(r: Penalised) -> list[str]:
 
 
 def _average(e: Elimination) -> list[str]:
-    """What a softmin leaves out or puts in: β and the measure of its latents."""
-    if e.kind != "softmin":
+    """What an integral over latents takes for granted: β, and a measure without a density."""
+    smooth = [s.name for s in e.latents if not s.domain.row.finite]
+    if e.kind != "softmin" or not smooth:
         return []
-    names = ", ".join(s.name for s in e.latents)
-    held = "Σ" if all(s.domain.row.finite for s in e.latents) else "∫"
     beta = 1.0 if e.beta is None else _value(e.beta)
     shown = "β" if beta is None else f"{beta:g}"
     inside = "-E" if shown == "1" else f"-{shown} E"
     outside = "-" if shown == "1" else f"-1/{shown} "
-    lines = [f"the softmin is {outside}log {held} exp({inside}) over {names}: a plain sum, not an average"]
-    smooth = [s for s in e.latents if not s.domain.row.finite]
-    if smooth:
-        held_by = " and ".join(s.name for s in smooth)
-        lines.append(
-            f"∫ is over {held_by} with no density: a standard normal prior written as ½||{smooth[0].name}||^2 "
-            f"lacks dim {smooth[0].name} / 2 · log 2π, which F has less than the negative log-likelihood"
-        )
-    return lines
+    return [
+        f"the softmin is {outside}log ∫ exp({inside}) over {', '.join(s.name for s in e.latents)}: no average over them",
+        f"∫ is over {' and '.join(smooth)} with no density: a standard normal prior written as ½||{smooth[0]}||^2 lacks "
+        f"½ dim {smooth[0]} log 2π, and F is so much less than the negative log-likelihood",
+    ]
 
 
 def _mixture(model: Model, step: Elimination) -> list[str]:
