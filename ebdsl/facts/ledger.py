@@ -151,8 +151,8 @@ def _average(e: Elimination) -> list[str]:
     inside = "-E" if shown == "1" else f"-{shown} E"
     outside = "-" if shown == "1" else f"-1/{shown} "
     return [
-        f"the softmin is {outside}log ∫ exp({inside}) over {', '.join(s.name for s in e.latents)}: no average over them",
-        f"∫ is over {' and '.join(smooth)} with no density: a standard normal prior written as ½||{smooth[0]}||^2 lacks "
+        f"the softmin is {outside}log ∫ exp({inside}) d({', '.join(s.name for s in e.latents)}): no average",
+        f"∫ is over {' and '.join(smooth)} with no density: a normal prior written ½||{smooth[0]}||^2 lacks "
         f"½ dim {smooth[0]} log 2π, and F is so much less than the negative log-likelihood",
     ]
 
