@@ -220,7 +220,8 @@ def smallest_subgradient(
 ) -> Array:
     """For each row the largest entry of the element of least norm of ``slope + ∂R(z) + N(z)``.
 
-    ``inf`` outside the domain. It is the limit of ``(z - prox_tR(z - t slope)) / t`` for small steps ``t`` (Moreau; Parikh & Boyd 2014, 3.2).
+    ``inf`` outside the domain. It is the limit of ``(z - prox_tR(z - t slope)) / t`` for small steps ``t``
+    (Moreau; Parikh & Boyd 2014, 3.2).
     """
     rows = len(z)
     inside = _prox(z, 0.0, penalties, s)
