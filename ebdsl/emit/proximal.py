@@ -6,8 +6,8 @@ from ebdsl.emit.context import called
 from ebdsl.emit.loops import LoopBody
 from ebdsl.emit.systems import symmetric_code
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import Value, aligned, is_tight, number
-from ebdsl.facts.penalties import Penalty, merged
+from ebdsl.emit.values import Value, aligned, bracket, is_tight, number
+from ebdsl.facts.penalties import Penalty, group_places, merged
 from ebdsl.infer.rules.proximal_gradient import Proximal
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.build import mul, neg, power
@@ -48,36 +48,33 @@ class ProximalBody(LoopBody):
         return "prox"
 
     def _prox(self, s: Symbol, penalties: list[Penalty], v: str, t: str, rank: int) -> str:
-        """Text of the proximal operator of one latent's penalties and domain at ``v``."""
+        """Text of the proximal operator of one latent's penalties and domain at ``v``: entries, then groups, then the domain."""
         at = fresh_index(s)
         domain = s.domain
-        l1 = merged(penalties, "l1", at)
-        groups = [p for p in penalties if p.kind == "group"]
+        l1 = merged([p for p in penalties if p.kind == "l1"], at)
+        done = domain.kind == "real"
         code = v
-        if domain.kind == "simplex":
-            l1 = None  # a constant there
-        if l1 is not None:
-            weight = self._weight(l1, at, t)
+        if l1 is not None and domain.kind == "simplex":  # linear there, and the same for all entries: constant
+            if l1.free:
+                code = f"{code} - {bracket(self._weight(l1, at, t))}"
+        elif l1 is not None:
+            done |= domain.kind == "nonnegative"
             name = "nonnegative_soft_threshold" if domain.kind == "nonnegative" else "soft_threshold"
             self.context.runtime.add(name)
-            code = f"{name}({code}, {weight})"
-        if groups:
-            if domain.kind == "nonnegative" and l1 is None:
-                code = f"({code}).clamp_min(0)"
-            self.context.runtime.add("group_soft_threshold")
-            dims = ", ".join(str(k - rank) for k in groups[0].within)
-            whole = merged(groups, "group", at)
+            code = f"{name}({code}, {self._weight(l1, at, t)})"
+        elif domain.kind == "nonnegative" and penalties:
+            code, done = f"{bracket(code)}.clamp_min(0)", True
+        for places in group_places(penalties):
+            whole = merged([p for p in penalties if p.kind == "group" and tuple(sorted(p.within)) == places], at)
             assert whole is not None
-            code = f"group_soft_threshold({code}, {self._weight(whole, at, t)}, ({dims},))"
-        elif domain.kind != "real" and not (domain.kind == "nonnegative" and l1 is not None):
+            self.context.runtime.add("group_soft_threshold")
+            dims = tuple_text([str(k - rank) for k in places])
+            code = f"group_soft_threshold({code}, {self._weight(whole, at, t)}, {dims})"
+        if not done:
             text = domain.row.torch
             assert text is not None
-            code = text.format(
-                *(f"{number(a)}" for a in domain.args),
-                x=code,
-                ndim=rank,
-                n=self.context.dim(s.shape[-1]) if s.shape else "1",
-            )
+            n = self.context.dim(s.shape[-1]) if s.shape else "1"
+            code = text.format(*(f"{number(a)}" for a in domain.args), x=code, ndim=rank, n=n)
             self.context.runtime |= called(text)
         return code
 

@@ -93,7 +93,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     for s in problem.latents:
         if not s.domain.row.convex:
             return Refusal(NAME, f"{s.domain} is not convex: one start could end in a poor minimum")
-    one_step = form is not None and form.diagonal and not _tied(problem.latents[0], penalties)
+    one_step = form is not None and form.diagonal and not (form.varies and _tied(problem.latents[0], penalties))
     one_step = one_step and form is not None and sign(form.matrix) == "positive"
     size = problem.elements()
     gram = form is not None and form.shared and len(form.coupled) == 1 and not form.varies
