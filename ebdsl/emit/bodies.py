@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ebdsl.emit.gaussian import GaussianBody
+from ebdsl.emit.splitting import SplittingBody
 from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(GaussianBody):
+class InferBody(SplittingBody, GaussianBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

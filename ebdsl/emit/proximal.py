@@ -48,7 +48,7 @@ class ProximalBody(LoopBody):
         return "prox"
 
     def _prox(self, s: Symbol, penalties: list[Penalty], v: str, t: str, rank: int) -> str:
-        """Text of the proximal operator of one latent's penalties and domain at ``v``: entries, then groups, then the domain."""
+        """Text of the proximal operator of one latent's penalties and domain at ``v``, composed in that order."""
         at = fresh_index(s)
         domain = s.domain
         l1 = merged([p for p in penalties if p.kind == "l1"], at)

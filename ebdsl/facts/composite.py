@@ -1,0 +1,130 @@
+"""Energies ``S(z) + Σ_i R_i(K_i z + c_i)``: what is smooth, and simple penalties of affine maps of a latent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ebdsl.facts.convexity import sign
+from ebdsl.facts.normal import is_smooth, parts, split
+from ebdsl.model.algebra import degree, rename
+from ebdsl.model.build import add, fresh, mul, power
+from ebdsl.model.ir import Add, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
+
+KINDS = {
+    "abs": "soft threshold",
+    "relu": "one-sided threshold",
+    "group": "group soft threshold",
+    "domain": "projection",
+}
+
+
+@dataclass(frozen=True)
+class Map:
+    """``node``, affine in the latent, over the piece's outer axes and its own ``within``."""
+
+    node: Node
+    within: tuple[Axis, ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """``Σ_outer weight · f(maps)``: ``f`` is the absolute value (``abs``), the positive part (``relu``), the norm of
+    all maps over all of their axes ``within`` (``group``), or says that the map lies in the latent's ``domain``.
+    """
+
+    kind: str
+    outer: tuple[Axis, ...]
+    maps: tuple[Map, ...]
+    weight: Node
+
+    def is_copy_of(self, symbol: Symbol) -> bool:
+        """Whether the piece is about the entries of ``symbol`` as they are, each once."""
+        (first, *more) = self.maps
+        at = (*self.outer, *first.within)
+        return not more and first.node == Get(symbol, at) and tuple(a.dim for a in at) == symbol.shape
+
+
+@dataclass(frozen=True)
+class Composite:
+    smooth: Node
+    pieces: tuple[Piece, ...]
+
+
+def composite(energy: Node, symbol: Symbol) -> Composite | str:
+    """The energy as smooth part and pieces, or why it is not of this form."""
+    held = frozenset({symbol})
+    smooth: list[Node] = []
+    pieces: list[Piece] = []
+    for a in parts(energy, held)[0]:
+        if is_smooth(a, held):
+            smooth.append(a)
+            continue
+        piece = _piece(a, symbol)
+        if isinstance(piece, str):
+            return f"a term that is not smooth in {symbol.name} cannot be split off: {piece}"
+        if any(s.per_sample for s in piece.weight.symbols):
+            return f"the weight of a penalty on {symbol.name} differs from sample to sample"
+        if sign(piece.weight) not in ("nonnegative", "positive"):
+            return f"the weight of a penalty on {symbol.name} is not known to be nonnegative"
+        pieces.append(piece)
+    if symbol.domain.kind != "real":
+        at = tuple(fresh(d) for d in symbol.shape)
+        pieces.append(Piece("domain", at, (Map(Get(symbol, at), ()),), Lit(1.0)))
+    return Composite(add(*smooth), tuple(pieces))
+
+
+def _piece(addend: Node, symbol: Symbol) -> Piece | str:
+    held = frozenset({symbol})
+    part = split(addend, held)
+    core, axes, weight = part.core, part.axes, part.weight
+    if isinstance(core, Fn) and core.atom in ("abs", "relu"):
+        (inside,) = core.args
+        if degree(inside, held) != 1:
+            return f"what stands in it is not linear in {symbol.name}"
+        return Piece(core.atom, axes, (Map(inside, ()),), weight)
+    if isinstance(core, Pow) and core.exponent == Lit(0.5):
+        maps = []
+        for square in core.base.terms if isinstance(core.base, Add) else (core.base,):
+            found = _square(square, symbol)
+            if found is None:
+                return f"the root is not of a sum of squares of what is linear in {symbol.name}"
+            maps.append(found)
+        if any(a in weight.free for m in maps for a in m.within):
+            return "the weight differs inside a norm"
+        return Piece("group", axes, tuple(maps), weight)
+    return "it is neither an absolute value, nor a positive part, nor a norm"
+
+
+def _square(node: Node, symbol: Symbol) -> Map | None:
+    """``Σ_within weight · (affine)²`` as the map ``√weight · affine``; a constant is the map itself."""
+    body, within = (node.body, node.axes) if isinstance(node, Sum) else (node, ())
+    factors = body.factors if isinstance(body, Mul) else (body,)
+    weight = mul(*(f for f in factors if symbol not in f.symbols))
+    inside = [f for f in factors if symbol in f.symbols]
+    if sign(weight) not in ("nonnegative", "positive"):
+        return None
+    if not inside:
+        return Map(power(weight, 0.5), within)
+    (first, *more) = inside
+    if isinstance(first, Sum) and not more and not within:
+        found = _square(first, symbol)
+        return None if found is None else Map(mul(power(weight, 0.5), found.node), found.within)
+    if more or not (isinstance(first, Pow) and first.exponent == Lit(2.0)):
+        return None
+    if degree(first.base, frozenset({symbol})) != 1:
+        return None
+    return Map(mul(power(weight, 0.5) if weight != Lit(1.0) else weight, first.base), within)
+
+
+def squares(pieces: tuple[Piece, ...]) -> Node:
+    """``½ Σ (K z + c)²`` over all entries of all maps: its second derivative is ``K'K``."""
+    from ebdsl.model.algebra import contract, freshen
+
+    terms = []
+    for p in pieces:
+        for m in p.maps:
+            at = (*p.outer, *m.within)
+            renamed = {a: fresh(a.dim) for a in at}
+            body = freshen(rename(m.node, dict(renamed)))
+            terms.append(contract(mul(Lit(0.5), power(body, 2)), tuple(renamed.values())))
+    return add(*terms)

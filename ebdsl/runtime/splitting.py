@@ -1,0 +1,168 @@
+"""Splitting for ``S(x) + R(K x + c)``, with S quadratic. Torch only; copied into generated files by name.
+
+The certificate: for a dual point ``u`` in the domain of ``R*`` and any ``x``, convexity gives ``E(x) - min E <=
+[R(w) + R*(u) - u·w] + sup_d [-r·d - ½ d'Qd]`` with ``w = K x + c`` and ``r = ∇S(x) + K'u``. The first part is
+``slack(w, u)``, the second ``bound(r, x)``; neither is a difference of energies, so that nothing cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+NEEDS: dict[str, tuple[str, ...]] = {}
+
+
+def joint_factor(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A basis in which two positive semidefinite ``(n, n)`` matrices are diagonal: ``T, a, b``.
+
+    ``T' first T = diag(a)``, ``T' second T = diag(b)``, so that ``(first + ρ second)⁻¹ = T diag(1 / (a + ρ b)) T'`` for
+    every ρ. By a Cholesky factor of their sum and the eigenvectors in its basis (Golub & Van Loan, section 8.7).
+    """
+    scale = (first.trace() / second.trace()).clamp_min(1e-6 * second.trace().reciprocal())
+    total = first + scale * second
+    total.diagonal().add_(total.trace() / len(total) * 8 * torch.finfo(total.dtype).eps)
+    lower = torch.linalg.cholesky_ex(total)[0]
+    half = torch.linalg.solve_triangular(lower, first, upper=False)
+    share, vectors = torch.linalg.eigh(torch.linalg.solve_triangular(lower, half.mT, upper=False))
+    share = share.clamp(0, 1)
+    return torch.linalg.solve_triangular(lower.mT, vectors, upper=True), share, (1 - share) / scale
+
+
+def alternating_directions(
+    functions: tuple[Callable[..., Tensor], Callable[..., Tensor], Callable[..., Tensor]],
+    solve: Callable[[Tensor, Tensor], Tensor],
+    prox: Callable[[Tensor, Tensor], Tensor],
+    slack: Callable[[Tensor, Tensor], Tensor],
+    bound: Callable[[Tensor, Tensor], Tensor],
+    start: Tensor,
+    given: tuple[Tensor, ...],
+    rho: float,
+    copy: tuple[int, int] | None,
+    goal: Tensor,
+    max_steps: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Minimise for each row of ``start`` ``(B, n)`` by ADMM: the minimiser, its duality gap, steps.
+
+    ``functions`` are ``x -> K x + c``, ``u -> K'u`` and ``∇S``; each takes the rows ``given``. ``solve(r, ρ)`` is
+    ``(∇²S + ρ K'K)⁻¹ r``, ρ ``(B, 1)``; ``prox(w, ρ)`` is ``argmin_v R(v) + ρ/2 ‖v - w‖²``. ``copy``: the entries of
+    ``v`` that are a copy of x which lies in its domain, or is exactly sparse. Over-relaxed by 1.7; ρ of each row is balanced
+    between both residuals (Boyd et al. 2011, sections 3.4.1 and 3.4.3), at most forty times, so that it converges. Rows
+    whose gap is at most ``goal`` ``(B,)`` leave.
+    """
+    forward, back, gradient = functions
+    rows = torch.arange(start.shape[0], device=start.device)
+    answer = start.clone()
+    gaps = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
+    steps = torch.full((start.shape[0],), max_steps, device=start.device)
+    x = start
+    linear, offset = gradient(torch.zeros_like(x), *given), forward(torch.zeros_like(x), *given)
+    weight = torch.full_like(x[:, :1], rho)
+    w = forward(x, *given)
+    v, u = w, torch.zeros_like(w)
+    for step in range(1, max_steps + 1):
+        before = v
+        w = forward(x, *given)
+        ahead = torch.lerp(v, w, 1.7)
+        v = prox(ahead + u / weight, weight)
+        u = u + weight * (ahead - v)
+        x = solve(back(weight * (v - offset) - u, *given) - linear, weight)
+        if step % 10 == 0 or step == max_steps:
+            found = x if copy is None else v[:, copy[0] : copy[1]]
+            gap = slack(forward(found, *given), u) + bound(gradient(found, *given) + back(u, *given), found)
+            better = gap < gaps[rows]
+            answer[rows[better]], gaps[rows[better]] = found[better], gap[better]
+            done = gap <= goal
+            steps[rows[done]] = step
+            if bool(done.all()):
+                break
+            if step <= 400:
+                apart = (w - v).norm(dim=1, keepdim=True) / torch.maximum(w.norm(dim=1), v.norm(dim=1))[:, None]
+                pull = back(u, *given).norm(dim=1, keepdim=True) + linear.norm(dim=1, keepdim=True)
+                moved = weight * back(v - before, *given).norm(dim=1, keepdim=True) / pull
+                ratio = (apart / moved).sqrt().nan_to_num(1.0).clamp(0.2, 5)
+                weight = torch.where((ratio > 2) | (ratio < 0.5), weight * ratio, weight)
+            if int(done.sum()) > len(done) // 8:
+                keep = ~done
+                rows, x, v, u, weight, linear, offset, goal = (
+                    a[keep] for a in (rows, x, v, u, weight, linear, offset, goal)
+                )
+                given = tuple(a[keep] for a in given)
+    return answer, gaps, steps
+
+
+def primal_dual(
+    functions: tuple[Callable[..., Tensor], Callable[..., Tensor], Callable[..., Tensor]],
+    prox: Callable[[Tensor, Tensor], Tensor],
+    slack: Callable[[Tensor, Tensor], Tensor],
+    bound: Callable[[Tensor, Tensor], Tensor],
+    start: Tensor,
+    given: tuple[Tensor, ...],
+    copy: tuple[int, int] | None,
+    goal: Tensor,
+    max_steps: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """:func:`alternating_directions` without a factor: only ``K``, ``K'`` and ``∇S`` are applied.
+
+    Condat 2013 and Vũ 2013: ``x⁺ = x - τ (∇S(x) + K'u)``, ``u⁺ = prox_σR*(u + σ K(2x⁺ - x))``, with
+    ``1/τ - σ‖K‖² >= L/2``. The norms begin at a few power iterations and are raised where a step shows them to be too small; σ of each row is
+    balanced between both residuals, at most forty times (Goldstein et al. 2015).
+    """
+    forward, back, gradient = functions
+    rows = torch.arange(start.shape[0], device=start.device)
+    answer = start.clone()
+    gaps = torch.full((start.shape[0],), torch.inf, dtype=start.dtype, device=start.device)
+    steps = torch.full((start.shape[0],), max_steps, device=start.device)
+    zero = torch.zeros_like(start)
+    linear, offset = gradient(zero, *given), forward(zero, *given)
+    tiny = torch.finfo(start.dtype).tiny
+    size = curve = torch.ones_like(start[:, :1])
+    generator = torch.Generator().manual_seed(0)
+    a = b = torch.randn(start.shape[1:], generator=generator, dtype=start.dtype).to(start.device).expand_as(start)
+    for _ in range(20):
+        a, b = a / a.norm(dim=1, keepdim=True).clamp_min(tiny), b / b.norm(dim=1, keepdim=True).clamp_min(tiny)
+        a, b = back(forward(a, *given) - offset, *given), gradient(b, *given) - linear
+        size, curve = a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
+    size, curve = 1.05 * size.clamp_min(1e-12), 1.05 * curve
+    sigma = torch.where(curve > 0, curve / size, size.rsqrt())
+    x, g, w = start, gradient(start, *given), forward(start, *given)
+    u = torch.zeros_like(w)
+    pull = back(u, *given)
+    for step in range(1, max_steps + 1):
+        tau = 1 / (0.5 * curve + sigma * size)
+        new = x - tau * (g + pull)
+        w_new, g_new = forward(new, *given), gradient(new, *given)
+        move = new - x
+        square = move.square().sum(1, keepdim=True).clamp_min(tiny)
+        size = torch.maximum(size, (w_new - w).square().sum(1, keepdim=True) / square)
+        curve = torch.maximum(curve, (move * (g_new - g)).sum(1, keepdim=True) / square)
+        aim = u + sigma * (2 * w_new - w)
+        v = prox(aim / sigma, sigma)
+        u_new = aim - sigma * v
+        pull_new = back(u_new, *given)
+        if step % 20 == 0 or step == max_steps:
+            found = new if copy is None else v[:, copy[0] : copy[1]]
+            gap = slack(forward(found, *given), u_new) + bound(gradient(found, *given) + pull_new, found)
+            better = gap < gaps[rows]
+            answer[rows[better]], gaps[rows[better]] = found[better], gap[better]
+            done = gap <= goal
+            steps[rows[done]] = step
+            if bool(done.all()):
+                break
+            if step <= 800:
+                first = (move / tau + (pull - pull_new)).norm(dim=1, keepdim=True)
+                second = ((u_new - u) / sigma - (w_new - w)).norm(dim=1, keepdim=True) * size.sqrt()
+                ratio = (second / first).sqrt().nan_to_num(1.0).clamp(0.25, 4)
+                sigma = torch.where((ratio > 1.5) | (ratio < 0.67), sigma * ratio, sigma)
+        else:
+            done = None
+        x, g, w, u, pull = new, g_new, w_new, u_new, pull_new
+        if done is not None and int(done.sum()) > len(done) // 8:
+            keep = ~done
+            rows, x, g, w, u, pull, sigma, size, curve, goal = (
+                a[keep] for a in (rows, x, g, w, u, pull, sigma, size, curve, goal)
+            )
+            given = tuple(a[keep] for a in given)
+    return answer, gaps, steps
