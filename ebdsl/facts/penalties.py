@@ -109,10 +109,10 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
     """Why the penalties and the domain of ``symbol`` have no joint operator here; None where they have.
 
     The operator of a sum is the composition of operators, entries first, then groups from the inside out, then the
-    domain, where each one leaves the subgradients of those before it (Yu, On decomposing the proximal map, NIPS 2013,
-    theorem 1): shrinking a vector's length does, so that norms of nested groups compose (Jenatton et al., JMLR 12, 2011), an
-    entrywise operator followed by them does (sparse group lasso: Friedman et al. 2010), and a ball does. A function of
-    one entry on an interval is clipped; on a simplex absolute values are linear and shift the point.
+    domain, where each leaves the subgradients of those before it (Yu, On decomposing the proximal map, NIPS 2013,
+    theorem 1). What shortens a vector does: norms of nested groups compose (Jenatton et al., JMLR 12, 2011), so do an
+    entrywise operator followed by them (sparse group lasso: Friedman et al. 2010) and a ball. A function of one entry
+    on an interval is clipped; on a simplex absolute values are linear and shift the point.
     """
     domain, row = symbol.domain.kind, symbol.domain.row
     groups = group_places(penalties)

@@ -48,9 +48,9 @@ def alternating_directions(
 
     ``functions`` are ``x -> K x + c``, ``u -> K'u`` and ``∇S``; each takes the rows ``given``. ``solve(r, ρ)`` is
     ``(∇²S + ρ K'K)⁻¹ r``, ρ ``(B, 1)``; ``prox(w, ρ)`` is ``argmin_v R(v) + ρ/2 ‖v - w‖²``. ``copy``: the entries of
-    ``v`` that are a copy of x which lies in its domain, or is exactly sparse. Over-relaxed by 1.7; ρ of each row is balanced
-    between both residuals (Boyd et al. 2011, sections 3.4.1 and 3.4.3), at most forty times, so that it converges. Rows
-    whose gap is at most ``goal`` ``(B,)`` leave.
+    ``v`` that are a copy of x which lies in its domain, or is exactly sparse. Over-relaxed by 1.7; ρ of each row is
+    balanced between both residuals (Boyd et al. 2011, sections 3.4.1 and 3.4.3), at most forty times, so that it
+    converges. Rows whose gap is at most ``goal`` ``(B,)`` leave.
     """
     forward, back, gradient = functions
     rows = torch.arange(start.shape[0], device=start.device)
@@ -107,8 +107,8 @@ def primal_dual(
     """:func:`alternating_directions` without a factor: only ``K``, ``K'`` and ``∇S`` are applied.
 
     Condat 2013 and Vũ 2013: ``x⁺ = x - τ (∇S(x) + K'u)``, ``u⁺ = prox_σR*(u + σ K(2x⁺ - x))``, with
-    ``1/τ - σ‖K‖² >= L/2``. The norms begin at a few power iterations and are raised where a step shows them to be too small; σ of each row is
-    balanced between both residuals, at most forty times (Goldstein et al. 2015).
+    ``1/τ - σ‖K‖² >= L/2``. The norms begin at a few power iterations and are raised where a step shows them to be too
+    small; σ of each row is balanced between both residuals, at most forty times (Goldstein et al. 2015).
     """
     forward, back, gradient = functions
     rows = torch.arange(start.shape[0], device=start.device)

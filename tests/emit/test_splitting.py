@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pytest
 import torch
@@ -66,7 +68,7 @@ SPECS: dict[str, str] = {
 
 
 def whole(name: str) -> str:
-    return SPECS[name] + "        F(y) = min_z E(y, z)\n"
+    return textwrap.dedent(SPECS[name]) + "F(y) = min_z E(y, z)\n"
 
 
 @pytest.fixture(params=["factored", "matrix-free"])
