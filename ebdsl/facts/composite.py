@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import is_smooth, parts, split
-from ebdsl.model.algebra import degree, rename
-from ebdsl.model.build import add, fresh, mul, power
+from ebdsl.model.algebra import degree, rename, transform
+from ebdsl.model.build import add, fresh, mul, power, sub
 from ebdsl.model.ir import Add, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 
 KINDS = {
@@ -55,7 +55,7 @@ def composite(energy: Node, symbol: Symbol) -> Composite | str:
     held = frozenset({symbol})
     smooth: list[Node] = []
     pieces: list[Piece] = []
-    for a in parts(energy, held)[0]:
+    for a in parts(_one_sided(energy, held), held)[0]:
         if is_smooth(a, held):
             smooth.append(a)
             continue
@@ -71,6 +71,23 @@ def composite(energy: Node, symbol: Symbol) -> Composite | str:
         at = tuple(fresh(d) for d in symbol.shape)
         pieces.append(Piece("domain", at, (Map(Get(symbol, at), ()),), Lit(1.0)))
     return Composite(add(*smooth), tuple(pieces))
+
+
+def _one_sided(energy: Node, held: frozenset[Symbol]) -> Node:
+    """``max(a, b)`` of what is linear as ``b + max(a - b, 0)``, and ``min`` likewise."""
+
+    def leaf(n: Node) -> Node | None:
+        if not (isinstance(n, Fn) and n.atom in ("max", "min") and n.symbols & held):
+            return None
+        degrees = [degree(a, held) for a in n.args]
+        if any(d is None or d > 1 for d in degrees):
+            return None
+        first, second = n.args
+        if n.atom == "max":
+            return add(second, Fn("relu", (sub(first, second),)))
+        return sub(second, Fn("relu", (sub(second, first),)))
+
+    return transform(energy, leaf)
 
 
 def _piece(addend: Node, symbol: Symbol) -> Piece | str:

@@ -21,7 +21,8 @@ def joint_factor(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]
     ``T' first T = diag(a)``, ``T' second T = diag(b)``, so that ``(first + ρ second)⁻¹ = T diag(1 / (a + ρ b)) T'`` for
     every ρ. By a Cholesky factor of their sum and the eigenvectors in its basis (Golub & Van Loan, section 8.7).
     """
-    scale = (first.trace() / second.trace()).clamp_min(1e-6 * second.trace().reciprocal())
+    scale = first.trace() / second.trace()
+    scale = torch.where(scale > 0, scale, 1.0)
     total = first + scale * second
     total.diagonal().add_(total.trace() / len(total) * 8 * torch.finfo(total.dtype).eps)
     lower = torch.linalg.cholesky_ex(total)[0]
@@ -80,8 +81,7 @@ def alternating_directions(
                 break
             if step <= 400:
                 apart = (w - v).norm(dim=1, keepdim=True) / torch.maximum(w.norm(dim=1), v.norm(dim=1))[:, None]
-                pull = back(u, *given).norm(dim=1, keepdim=True) + linear.norm(dim=1, keepdim=True)
-                moved = weight * back(v - before, *given).norm(dim=1, keepdim=True) / pull
+                moved = weight * (v - before).norm(dim=1, keepdim=True) / u.norm(dim=1, keepdim=True)
                 ratio = (apart / moved).sqrt().nan_to_num(1.0).clamp(0.2, 5)
                 weight = torch.where((ratio > 2) | (ratio < 0.5), weight * ratio, weight)
             if int(done.sum()) > len(done) // 8:
