@@ -98,7 +98,7 @@ def _weight(found: list[Penalty], z: Symbol, kind: str) -> float | None:
         return 0.0
     if any(p.weight.free for p in found) or len({p.within for p in found}) > 1:
         return None
-    total = merged(found, kind, found[0].at)
+    total = merged([p for p in found if p.kind == kind], found[0].at)
     return None if total is None else _value(total)
 
 

@@ -236,18 +236,21 @@ def smallest_subgradient(
 
 
 def _prox(v: Array, t: Any, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol) -> Array:
-    """``argmin_x t R(x) + ½‖x - v‖²`` over the domain, one sample a row."""
+    """``argmin_x t R(x) + ½‖x - v‖²`` over the domain, one sample a row: entries, then groups, then the domain."""
     kind = s.domain.kind
     for name, weight, _ in penalties:
-        if name == "l1" and kind != "simplex":
-            v = v - t * weight if kind == "nonnegative" else np.sign(v) * np.maximum(np.abs(v) - t * weight, 0)
-    if kind != "real":
-        project = getattr(projections, s.domain.row.project or "")
-        v = project(torch.from_numpy(np.ascontiguousarray(v)), *s.domain.args).numpy()
-    for name, weight, within in penalties:
+        if name == "l1":
+            straight = kind in ("nonnegative", "simplex")
+            v = v - t * weight if straight else np.sign(v) * np.maximum(np.abs(v) - t * weight, 0)
+    if kind == "nonnegative":
+        v = np.maximum(v, 0)
+    for name, weight, within in sorted(penalties, key=lambda p: len(p[2])):
         if name == "group":
             norm = np.sqrt((v**2).sum(tuple(k + 1 for k in within), keepdims=True))
             v = v * np.maximum(1 - t * weight / np.maximum(norm, 1e-300), 0)
+    if kind not in ("real", "nonnegative"):
+        project = getattr(projections, s.domain.row.project or "")
+        v = project(torch.from_numpy(np.ascontiguousarray(v)), *s.domain.args).numpy()
     return v
 
 
