@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
+
+from ebdsl.check import shifts
 from ebdsl.check.dims import report_by_chance, same, shape_text, size, type_text
-from ebdsl.check.ranges import Use, report_two_axes
+from ebdsl.check.ranges import report_two_axes
 from ebdsl.check.scope import Bound, Env, Value
+from ebdsl.check.shifts import Use
+from ebdsl.check.sizes import names_in
 from ebdsl.check.words import count, key
 from ebdsl.diagnostics import Span
 from ebdsl.model import algebra
-from ebdsl.model.ir import Axis, Dim, Position
+from ebdsl.model.deltas import shift
+from ebdsl.model.ir import Axis, Dim, Get, Position, difference, shorter
 from ebdsl.syntax import ast
 
 
 def pick(value: Value, chosen: dict[int, Bound], span: Span) -> Value:
     """The entries at the chosen positions; the other axes stay whole."""
-    body = algebra.rename(value.body, {value.axes[p]: b.at for p, b in chosen.items()})
+    value = value.fresh()
+    whole: dict[Axis, Axis | int] = {}
+    body = value.body
+    for p, b in chosen.items():
+        axis = value.axes[p]
+        past = difference(axis.dim, b.at.dim) if isinstance(b.at, Axis) else 0
+        if isinstance(b.at, int) or (not b.first and not past):
+            whole[axis] = b.at
+        else:
+            body = algebra.contract(algebra.multiply(shift(b.at, axis, b.first), body), (axis,))
+    body = algebra.rename(body, whole)
     kept = [p for p in range(value.rank) if p not in chosen]
     origins = tuple(value.origin(p) for p in kept)
     return Value(body, tuple(value.axes[p] for p in kept), span, False, origins, value.rank == 2 and kept == [1])
@@ -32,9 +49,11 @@ def subscript(base: Value, names: tuple[str, ...], e: ast.Name, env: Env) -> Val
         fits = [p for p, d in enumerate(base.dims) if base.rank == 1 or d == upper]
     else:
         dim = bound.at.dim
-        fits = [p for p, d in enumerate(base.dims) if d == dim] or [
-            p for p, d in enumerate(base.dims) if same(env.ctx, d, dim)
-        ]
+        fits = (
+            [p for p, d in enumerate(base.dims) if d == dim]
+            or [p for p, d in enumerate(base.dims) if difference(d, dim) is not None and not isinstance(d, int)]
+            or [p for p, d in enumerate(base.dims) if same(env.ctx, d, dim)]
+        )
     if len(fits) == 1:
         return pick(base.fresh(), {fits[0]: bound}, e.span)
     if len(fits) > 1 or isinstance(bound.at, int):
@@ -86,22 +105,17 @@ def _position(item: ast.Expr, position: int, base: Value, env: Env) -> Bound | N
     ctx = env.ctx
     dim = base.dims[position]
     text = ctx.text(base.span)
-    if isinstance(item, ast.Number):
-        n = size(ctx, dim)
-        if item.value != int(item.value) or (n is not None and item.value >= n):
-            ctx.report.add(
-                "EB0211",
-                f"{text} has entries 0 to {n - 1} there, and none at {item.text}"
-                if n
-                else f"{item.text} is not a position",
-                (item.span, "outside" if n else "positions are whole numbers"),
-                (base.span, f"{type_text(base)}"),
-            )
-            return None
-        return Bound(int(item.value))
+    picked = shifts.shifted(item, set(env.indices), ctx)
+    if picked is not None and not isinstance(item, ast.Name):
+        return _shifted(item, *picked, position, base, env)
+    at = None if picked is not None else shifts.fixed(item, dim, ctx)
+    if at is not None:
+        return _fixed(item, at, position, base, env)
     if isinstance(item, ast.Name):
         bound = env.indices.get(key(item.id))
         if bound is not None:
+            if isinstance(bound.at, Axis) and (bound.first or shifts.longer(ctx, dim, bound.at.dim)):
+                return _shifted(item, item, 0.0, position, base, env)
             if isinstance(bound.at, Axis) and not same(ctx, bound.at.dim, dim):
                 ctx.report.add(
                     "EB0209",
@@ -125,11 +139,81 @@ def _position(item: ast.Expr, position: int, base: Value, env: Env) -> Bound | N
             help=f"write Σ_{item.id} before it, or : for the whole axis",
         )
         return None
-    ctx.report.add(
-        "EB0230" if isinstance(item, ast.Sum | ast.Product) else "EB0211",
-        "computed positions (such as k+1) come later"
-        if isinstance(item, ast.Sum | ast.Product)
-        else "brackets take an index, a number or a colon",
-        (item.span, "computed here" if isinstance(item, ast.Sum | ast.Product) else "none of these"),
-    )
+    if isinstance(item, ast.Sum | ast.Product | ast.Negate | ast.Power):
+        ctx.report.add(
+            "EB0233",
+            f"{ctx.text(item.span)} is not an index with a whole number added to it",
+            (item.span, "computed here"),
+            help="positions are k, k+1, k-2, numbers, and T-1 or -1 for the last",
+        )
+    else:
+        ctx.report.add("EB0211", "brackets take an index, a number or a colon", (item.span, "none of these"))
     return None
+
+
+def _fixed(item: ast.Expr, at: float, position: int, base: Value, env: Env) -> Bound | None:
+    """A position that is a number: from 0, or from the end where it is negative."""
+    ctx = env.ctx
+    n = size(ctx, base.dims[position])
+    text = ctx.text(item.span)
+    if at != at // 1 or at == inf or (n is not None and not -n <= at < n):
+        last = str(n - 1) if n else str(shorter(base.dims[position], 1))
+        outside = at == at // 1 or at == inf
+        ctx.report.add(
+            "EB0211",
+            f"{ctx.text(base.span)} has entries 0 to {last} there, and none at {text}"
+            if outside
+            else f"{text} is not a position",
+            (item.span, "outside" if outside else "positions are whole numbers"),
+            (base.span, f"{type_text(base)}"),
+            help=f"the first entry is 0, and the last is {last} or -1" if at == inf else (),
+        )
+        return None
+    return Bound(int(at))
+
+
+def _shifted(item: ast.Expr, name: ast.Name, offset: float, position: int, base: Value, env: Env) -> Bound | None:
+    """``s[t+1]``: the entry that many places from that of t."""
+    ctx = env.ctx
+    ctx.used.update(key(n.id) for n in names_in(item))
+    bound = env.indices[key(name.id)]
+    dim = base.dims[position]
+    if offset != int(offset):
+        ctx.report.add(
+            "EB0233",
+            f"{ctx.text(item.span)} lies between two entries: a shift is a whole number",
+            (item.span, f"{offset:+g}"),
+        )
+        return None
+    if not isinstance(item, ast.Name) and _choice(base, position):
+        ctx.report.add(
+            "EB0235",
+            f"the values of {ctx.text(base.span)} have no order: none comes after {name.id}",
+            (item.span, "a shift"),
+            (base.span, "a choice among values"),
+            help="shift along an axis of time or of space; two choices are compared by their product",
+        )
+        return None
+    first = bound.first + int(offset)
+    if isinstance(bound.at, int):
+        return _fixed(item, bound.at + offset, position, base, env) if bound.at + offset >= 0 else None
+    rest = shifts.longer(ctx, dim, bound.at.dim)
+    if rest is None:
+        ctx.report.add(
+            "EB0209",
+            f"{name.id} runs over {bound.at.dim}, and this axis of {ctx.text(base.span)} is {dim}",
+            (item.span, f"{name.id} runs over {bound.at.dim}"),
+            (base.span, f"{ctx.text(base.span)} is {shape_text(base.dims)}"),
+            help="use another index, or give the two dimensions one name",
+        )
+        return None
+    if not 0 <= first <= rest:
+        shifts.report_outside(name, Use((dim,), base.span.to(item.span)), env)
+        return None
+    return replace(bound, first=first)
+
+
+def _choice(base: Value, position: int) -> bool:
+    """Whether an axis numbers the values of a one-hot choice."""
+    body = base.body
+    return isinstance(body, Get) and body.symbol.domain.kind == "onehot" and body.index[-1] == base.axes[position]

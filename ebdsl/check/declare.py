@@ -236,15 +236,6 @@ def _variable(s: ast.VarDecl, known: dict[str, float | None], ctx: Context) -> N
 
 def _index(s: ast.IndexDecl, ctx: Context) -> None:
     k = key(s.name.id)
-    if s.time:
-        ctx.report.add(
-            "EB0230",
-            "time comes later: recurrences and sequences are read, and not used yet",
-            (s.span, "a time"),
-            help="take the steps as an axis of the variables, and sum over it: index t in 1..T",
-        )
-        ctx.broken.add(k)
-        return
     found = extent(s.low, s.high, ctx)
     if found is None:
         ctx.broken.add(k)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ebdsl.check.scope import Context, Env, Value
 from ebdsl.check.words import key
 from ebdsl.diagnostics import Span
-from ebdsl.model.ir import Dim
+from ebdsl.model.ir import Dim, extent
 from ebdsl.syntax import ast
 
 
 def size(ctx: Context, dim: Dim) -> int | None:
     """Extent of a dimension, None where the data has still to tell."""
-    return dim if isinstance(dim, int) else ctx.dims.get(dim)
+    return extent(dim, ctx.dims)
 
 
 def same(ctx: Context, a: Dim, b: Dim) -> bool:

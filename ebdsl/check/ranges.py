@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from ebdsl.check import subscripts
-from ebdsl.check.dims import named, same, shape_text
+from ebdsl.check import shifts, subscripts
+from ebdsl.check.dims import named, same, shape_text, size
 from ebdsl.check.dispatch import lower
 from ebdsl.check.scope import Bound, Env
+from ebdsl.check.shifts import Use, longer
 from ebdsl.check.sizes import extent, resolve
 from ebdsl.check.walk import children
 from ebdsl.check.words import key
-from ebdsl.diagnostics import Span
 from ebdsl.model.build import fresh
-from ebdsl.model.ir import Dim
+from ebdsl.model.ir import Axis, Dim, Part
 from ebdsl.syntax import ast
-
-
-@dataclass(frozen=True)
-class Use:
-    """A place where an index picks: the dimensions it may run over, one where brackets say which."""
-
-    dims: tuple[Dim, ...]
-    span: Span
 
 
 def bind(name: ast.Name, limits: tuple[ast.Expr, ast.Expr] | None, body: ast.Expr, env: Env) -> Env | None:
@@ -40,27 +31,78 @@ def bind(name: ast.Name, limits: tuple[ast.Expr, ast.Expr] | None, body: ast.Exp
                 help="give the index a letter of its own",
             )
             return None
+    picks = list(uses(body, name.id, env.muted()))
+    declared = ctx.indices.get(k)
+    says = declared.low if declared is not None and declared.low <= 1 else None
     if limits is not None:
         found = extent(*limits, ctx)
-        if found is None:
-            return None
-        dim, low = found
     elif k in ctx.broken:
         return None
     elif k in ctx.indices:
         ctx.used.add(k)
-        dim, low = ctx.indices[k].dim, ctx.indices[k].low
+        found = ctx.indices[k].dim, ctx.indices[k].low
     else:
-        inferred = _infer(name, body, env)
-        if inferred is None:
-            return None
-        dim, low = inferred, 0
-    return env.with_index(name.id, Bound(fresh(dim, name.id.replace("~", "")), low))
+        dim = None if any(u.offset for u in picks) else _infer(name, picks, env)
+        found = None if dim is None else (dim, 0)
+    whole = declared is None or (says is not None and any(declared.dim in u.dims for u in picks))
+    if limits is None and whole and any(u.offset for u in picks):
+        return _where_all_exist(name, picks, says or 0, env)
+    if found is None:
+        return None
+    dim, low = found
+    sure = _sure(picks, dim, env)
+    first: int | None = 0
+    if any(u.offset or longer(ctx, u.dims[0], dim) for u in sure):
+        first = shifts.first_entry(name, dim, low, sure, says, env)
+    return None if first is None else env.with_index(name.id, Bound(_axis(name, dim), low, first))
 
 
-def _infer(name: ast.Name, body: ast.Expr, env: Env) -> Dim | None:
+def _axis(name: ast.Name, dim: Dim) -> Axis:
+    return fresh(dim, name.id.replace("~", ""))
+
+
+def _sure(picks: list[Use], dim: Dim, env: Env) -> list[Use]:
+    """The uses of which it is known along which axis they pick: one that compares with ``dim``."""
+    found = []
+    for u in picks:
+        fits = [d for d in u.dims if longer(env.ctx, d, dim) is not None] if len(u.dims) > 1 else list(u.dims)
+        if len(fits) == 1:
+            found.append(Use((fits[0],), u.span, u.offset))
+    return found
+
+
+def _where_all_exist(name: ast.Name, picks: list[Use], low: int, env: Env) -> Env | None:
+    """The index over all values for which ``s[t-1]``, ``s[t]`` and ``s[t+1]`` have an entry."""
     ctx = env.ctx
-    found = list(uses(body, name.id, env.muted()))
+    known = [u for u in picks if len(u.dims) == 1]
+    sure = _sure(picks, known[0].dims[0], env) if known else []
+    found = shifts.stretch(sure, ctx) if sure else None
+    if found is None:
+        _infer(name, picks, env)  # says that nothing tells, or that axes differ
+        return None
+    dim, start = found
+    shown = ", ".join(dict.fromkeys(ctx.text(u.span) for u in sure if u.offset))
+    n = size(ctx, dim)
+    if n is not None and n < 1:
+        shifts.report_outside(name, next(u for u in sure if u.offset), env, short=True)
+        return None
+    from_ = start + low
+    exist = "exist" if ", " in shown else "exists"
+    ctx.notes.setdefault(f"{name.id} runs from {from_} to {_last(dim, from_)}, where {shown} {exist}")
+    return env.with_index(name.id, Bound(_axis(name, dim), from_, start))
+
+
+def _last(dim: Dim, low: int) -> str:
+    """The last value of an index, as text: ``T-2``."""
+    if isinstance(dim, int):
+        return str(dim + low - 1)
+    whole, less = (dim.whole, dim.less) if isinstance(dim, Part) else (dim, 0)
+    past = low - 1 - less
+    return f"{whole}{past:+d}" if past else whole
+
+
+def _infer(name: ast.Name, found: list[Use], env: Env) -> Dim | None:
+    ctx = env.ctx
     sure = [u for u in found if len(u.dims) == 1]
     open_ = [u for u in found if len(u.dims) > 1]
     if not sure and open_:
@@ -129,10 +171,11 @@ def uses(expr: ast.Expr, name: str, env: Env) -> Iterator[Use]:
             return
         case ast.Index(_, base, items):
             for position, item in enumerate(items):
-                if isinstance(item, ast.Name) and key(item.id) == k:
+                picked = shifts.shifted(item, {k}, env.ctx)
+                if picked is not None and picked[1] == int(picked[1]):
                     shape = _shape(base, env)
                     if shape and position < len(shape):
-                        yield Use((shape[position],), expr.span)
+                        yield Use((shape[position],), expr.span, int(picked[1]))
         case ast.Call(_, func, _, args, _) if key(func) in env.ctx.definitions and key(func) not in env.calls:
             yield from _through_call(key(func), args, k, env)
     for c in children(expr):

@@ -81,10 +81,15 @@ class IndexRange:
 
 @dataclass(frozen=True)
 class Bound:
-    """An index that a sum binds, or the position that a call gives it; ``low`` is its first value as a number."""
+    """An index that a sum binds, or the position that a call gives it.
+
+    ``low`` is its first value as a number, ``first`` the entry that it picks with that value: ``t`` in 2..T picks
+    entry 1 (the second) first.
+    """
 
     at: Axis | int
     low: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from ebdsl.check.scope import Context
 from ebdsl.check.walk import everything
 from ebdsl.check.words import key
 from ebdsl.diagnostics import Span
-from ebdsl.model.ir import Dim
+from ebdsl.model.ir import Dim, Part
 from ebdsl.syntax import ast
 
 
@@ -88,21 +88,30 @@ def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | Non
     start = numbers.evaluate(low, known_numbers(ctx), ctx.report, "EB0209", "the start of the range")
     if start is None:
         return None
-    if start not in (0, 1):
-        ctx.report.add("EB0209", f"the range starts at {start:g}; ranges start at 0 or 1", (low.span, f"{start:g}"))
+    if start != int(start) or start < 0:
+        ctx.report.add("EB0209", f"the range starts at {start:g}; ranges start at 0 or above", (low.span, f"{start:g}"))
         return None
     if isinstance(high, ast.Name) and key(high.id) not in ctx.dims and key(high.id) not in ctx.symbols:
         ctx.dims[key(high.id)] = None
         ctx.dim_spans[key(high.id)] = high.span
-    if isinstance(high, ast.Name) and start == 1 and key(high.id) in ctx.dims:
-        ctx.used.add(key(high.id))
-        return resolve(ctx, key(high.id)), 1
-    match high:
-        case ast.Sum(_, ((1, ast.Name(_, name)), (-1, ast.Number(_, 1.0)))) if start == 0 and key(name) in ctx.dims:
-            ctx.used.add(key(name))
-            return resolve(ctx, key(name)), 0
     for n in names_in(high):
         ctx.used.add(key(n.id))
+    named = _end(high, ctx)
+    if named is not None:
+        name, past = named
+        less = int(start) - 1 - past
+        count = ctx.dims[name]
+        if less >= 0 and (count is None or count > less):
+            return (Part(name, less) if less else name), int(start)
+        if count is None:
+            ctx.report.add(
+                "EB0209",
+                f"the range needs the size of {name}, which only the data tells",
+                (high.span, "no size yet"),
+                help=f"end it at {name}-1 where it counts from 0, at {name} where it counts from 1",
+            )
+            return None
+    for n in names_in(high):
         if key(n.id) in ctx.dims and ctx.dims[key(n.id)] is None:
             ctx.report.add(
                 "EB0209",
@@ -115,7 +124,18 @@ def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | Non
     if end is None:
         return None
     steps = end - start + 1
-    if steps != int(steps) or steps < 1 or start != int(start):
+    if steps != int(steps) or steps < 1:
         ctx.report.add("EB0209", f"the range {start:g}..{end:g} holds no whole steps", (low.span.to(high.span), "here"))
         return None
     return int(steps), int(start)
+
+
+def _end(high: ast.Expr, ctx: Context) -> tuple[str, int] | None:
+    """``T`` and ``T - 1`` as a dimension and what is added to it; None for any other formula."""
+    terms = high.terms if isinstance(high, ast.Sum) else ((1, high),)
+    names = [e for sign, e in terms if isinstance(e, ast.Name) and sign == 1 and key(e.id) in ctx.dims]
+    rest = [(sign, e) for sign, e in terms if not (len(names) == 1 and e is names[0])]
+    if len(names) != 1 or not all(isinstance(e, ast.Number) and e.value == int(e.value) for _, e in rest):
+        return None
+    past = sum(sign * int(e.value) for sign, e in rest if isinstance(e, ast.Number))
+    return resolve(ctx, key(names[0].id)), past

@@ -52,6 +52,11 @@ def _(node: ir.Delta) -> str:
 
 
 @notation.register
+def _(node: ir.Shift) -> str:
+    return f"δ[{_axis(node.left)}+{node.offset},{_axis(node.right)}]"
+
+
+@notation.register
 def _(node: ir.Add) -> str:
     return " + ".join(map(notation, node.terms)) or "0"
 

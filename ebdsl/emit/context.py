@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ebdsl.emit.names import class_name, python_names
 from ebdsl.emit.tensors import Scope
-from ebdsl.model.ir import Dim, Module, Symbol
+from ebdsl.model.ir import Dim, Module, Part, Symbol
 from ebdsl.model.model import Model
 from ebdsl.plan import Plan
 
@@ -36,6 +36,8 @@ class Context:
         return self.names[thing if isinstance(thing, str) else thing.name]
 
     def dim(self, dim: Dim, owner: str = "self") -> str:
+        if isinstance(dim, Part):
+            return f"{owner}.{self.names[dim.whole]} - {dim.less}"
         return str(dim) if isinstance(dim, int) else f"{owner}.{self.names[dim]}"
 
     @property

@@ -6,7 +6,7 @@ from ebdsl.emit.body import Body
 from ebdsl.emit.context import called
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text, words
-from ebdsl.emit.values import number
+from ebdsl.emit.values import bracket, number
 from ebdsl.model.algebra import transform, with_batch
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import BATCH, Apply, Get, Lit, Node, Size, Sum, Symbol
@@ -19,7 +19,7 @@ class LoopBody(Body):
         return len(latents) == 1 and len(latents[0].shape) == 1
 
     def _numel(self, s: Symbol) -> str:
-        return " * ".join(self.context.dim(d) for d in s.shape) or "1"
+        return " * ".join(bracket(self.context.dim(d)) for d in s.shape) or "1"
 
     def _pack(self, latents: tuple[Symbol, ...], texts: list[str]) -> str:
         """One ``(B, n)`` tensor of all latents."""

@@ -7,7 +7,7 @@ from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.text import quoted, tuple_text
-from ebdsl.emit.values import number
+from ebdsl.emit.values import bracket, number
 from ebdsl.facts.normal import normal
 from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.enumeration import Enumeration
@@ -140,7 +140,7 @@ def _table_lines(c: Context, symbol: Symbol) -> list[str]:
     assert row.points_torch is not None  # every finite kind has it
     points = row.points_torch.format(n=n, options="dtype=dtype")
     c.runtime |= {"all_assignments"}
-    count = " * ".join(c.dim(d) for d in free) or "1"
+    count = " * ".join(bracket(c.dim(d)) for d in free) or "1"
     sizes = "".join(f", {c.dim(d)}" for d in symbol.shape)
     name = f"{c.name(symbol)}_values"
     values = f"all_assignments({points}, {count}).reshape(-1{sizes})"

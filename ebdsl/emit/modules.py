@@ -46,7 +46,7 @@ def _joined(inputs: tuple[tuple[Dim, ...], ...], text: Callable[[Dim], str], tex
         if all(isinstance(d, int) for d in shape):
             count = 1
             for d in shape:
-                count *= int(d)
+                count *= d if isinstance(d, int) else 1
             total += count
         else:
             parts.append(" * ".join(text(d) for d in shape))

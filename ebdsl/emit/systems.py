@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ebdsl.emit.tensors import Scope
-from ebdsl.emit.values import Value, aligned
+from ebdsl.emit.values import Value, aligned, bracket
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.model.algebra import with_batch
@@ -47,8 +49,8 @@ def solve_code(scope: Scope, form: Quadratic, per_sample: bool, keep: str | None
         solved: Value = Value(f"solve_symmetric({left.code}, {right.code})", right_axes)
     else:
         sizes = [scope.dim(a.dim) for a in lead]
-        n = " * ".join(scope.dim(a.dim) for a in coupled)
-        r = " * ".join(scope.dim(a.dim) for a in rest) or "1"
+        n = count_text(scope, coupled)
+        r = count_text(scope, rest)
         head = "".join(s + ", " for s in sizes)
         flat_left = left.code if len(coupled) == 1 else f"{left.code}.reshape({head}{n}, {n})"
         whole_sizes = ", ".join(scope.dim(a.dim) for a in right_axes)
@@ -56,6 +58,11 @@ def solve_code(scope: Scope, form: Quadratic, per_sample: bool, keep: str | None
             f"solve_symmetric({flat_left}, {right.atom}.reshape({head}{n}, {r})).reshape({whole_sizes})", right_axes
         )
     return aligned(solved, whole)
+
+
+def count_text(scope: Scope, axes: Sequence[Axis]) -> str:
+    """How many entries a tensor with these axes has."""
+    return " * ".join(bracket(scope.dim(a.dim)) for a in axes) or "1"
 
 
 def symmetric_code(scope: Scope, matrix: Node, pair: tuple[Axis, Axis]) -> str:

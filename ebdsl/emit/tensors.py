@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ebdsl.emit.economy import economical
 from ebdsl.emit.products import contracted
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, union
+from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, padded, stretched, union
 from ebdsl.model.algebra import signature
 from ebdsl.model.ir import (
     BATCH,
@@ -29,12 +29,15 @@ from ebdsl.model.ir import (
     Module,
     Mul,
     Node,
+    Part,
     Position,
     Pow,
+    Shift,
     Size,
     Sum,
     Symbol,
     Tensor,
+    difference,
 )
 
 ARGUMENT = r"(?:(?<=\()|(?<=, ))\{\d\}(?=[,)])"  # a place in a template that is all of an argument, or in brackets
@@ -127,7 +130,7 @@ class Scope:
         if isinstance(node, Get):
             return self._get(node)
         if isinstance(node, Size):
-            return Value(self.dim(node.dim))
+            return Value(self.dim(node.dim), (), not isinstance(node.dim, Part))
         key, axes = signature(node)
         if key in self.cache:
             name, order = self.cache[key]
@@ -168,6 +171,8 @@ class Scope:
                 return Value(code, axes, is_tight(code))
             case Delta(left, right):
                 return self._delta(left, right)
+            case Shift(left, right, offset):
+                return self._shift(left, right, offset)
             case Position(axis):
                 return Value(
                     f"torch.arange({self.dim(axis.dim)}, dtype={self.like}.dtype, device={self.like}.device)", (axis,)
@@ -205,6 +210,16 @@ class Scope:
         axis, at = (left, right) if isinstance(left, Axis) else (right, left)
         assert isinstance(axis, Axis)
         return Value(f"{eye(axis.dim)}[{at}]", (axis,))
+
+    def _shift(self, left: Axis, right: Axis | int, offset: int) -> Value:
+        """The matrix of a shift, for where it is not a stretch or a padding of something else."""
+        n = self.dim(left.dim)
+        kind = f"dtype={self.like}.dtype, device={self.like}.device"
+        if isinstance(right, int):
+            place = f"torch.arange({n}, device={self.like}.device) == {right - offset}"
+            return Value(f"({place}).to({self.like}.dtype)", (left,))
+        eye = Value(f"torch.eye({n}, {kind})", (left, right))
+        return padded(eye, right, right, offset, self._after(Shift(left, right, offset)))
 
     def _add(self, terms: tuple[Node, ...]) -> Value:
         parts: list[tuple[float, Value]] = []
@@ -312,18 +327,24 @@ class Scope:
     def _product(self, factors: tuple[Node, ...], axes: tuple[Axis, ...]) -> Value:
         """``Σ_axes Π factors`` as a sequence of pairwise contractions, the smallest result first."""
         scale, upper, lower = 1.0, [], []
+        shifts: list[Shift] = []
         for f in factors:
             if isinstance(f, Lit):
                 scale *= f.value
+            elif isinstance(f, Shift):
+                shifts.append(f)
             elif isinstance(f, Pow) and f.exponent == Lit(-1.0):
                 lower.append(self._emit(f.base))
             else:
                 upper.append(self._emit(f))
-        if axes and lower:  # a sum wants its factors whole
+        if (axes or shifts) and lower:  # a sum wants its factors whole
             upper += [
                 Value(f"{v.atom}.reciprocal()", v.axes) if v.axes else Value(f"(1 / {v.atom})", ()) for v in lower
             ]
             lower = []
+        if shifts:
+            upper, remaining = self._moved(shifts, upper, axes)
+            axes = tuple(remaining)
         value = contracted(upper, axes, self._volume) if upper else None
         for v in lower:
             if value is None:
@@ -341,6 +362,46 @@ class Scope:
             return Value(f"-{value.atom}", value.axes, False)
         body = value.code if value.tight or (is_product(value.code) and "@" not in value.code) else f"({value.code})"
         return Value(f"{number(scale)} * {body}", value.axes, False)
+
+    def _after(self, shift: Shift) -> int:
+        """The entries of the axis on the right past the last that the left one meets."""
+        assert isinstance(shift.right, Axis)
+        more = difference(shift.right.dim, shift.left.dim)
+        if more is None:
+            m, n = self.extent(shift.right.dim), self.extent(shift.left.dim)
+            assert m is not None and n is not None
+            more = m - n
+        return more - shift.offset
+
+    def _moved(
+        self, shifts: list[Shift], values: list[Value], axes: tuple[Axis, ...]
+    ) -> tuple[list[Value], list[Axis]]:
+        """Shifts carried out on the other factors: ``Σ_j shift(t, j) s[j]`` is a stretch of s, ``Σ_t shift(t, j) r[t]``
+        is r with zeros around it. What is neither becomes a matrix."""
+        left = list(axes)
+        while shifts:
+            for f in shifts:
+                for gone, stays in ((f.right, f.left), (f.left, f.right)):
+                    alone = not any(gone in g.free for g in shifts if g is not f)
+                    if gone not in left or not isinstance(gone, Axis) or not isinstance(stays, Axis) or not alone:
+                        continue
+                    if any(gone in v.axes and stays in v.axes for v in values):
+                        continue
+                    after = self._after(f)
+                    if gone == f.left and not any(gone in v.axes for v in values):
+                        values = [*values, Value(f"{self.like}.new_ones({self.dim(gone.dim)})", (gone,))]
+                    change = stretched if gone == f.right else padded
+                    values = [change(v, gone, stays, f.offset, after) if gone in v.axes else v for v in values]
+                    left.remove(gone)
+                    break
+                else:
+                    continue
+                break
+            else:
+                f = shifts[0]
+                values = [*values, self._shift(f.left, f.right, f.offset)]
+            shifts = [g for g in shifts if g is not f]
+        return values, left
 
     def _volume(self, axes: Sequence[Axis]) -> float:
         return math.prod(self.extent(a.dim) or GUESS.get(str(a.dim), FREE_GUESS) for a in axes)

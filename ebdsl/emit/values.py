@@ -74,6 +74,26 @@ def reduced(value: Value, axes: tuple[Axis, ...]) -> Value:
     return Value(f"{value.atom}.sum({where})", rest)
 
 
+def stretched(value: Value, axis: Axis, by: Axis, before: int, after: int) -> Value:
+    """``value`` without the first ``before`` and the last ``after`` entries along ``axis``, which is then ``by``."""
+    k = value.axes.index(axis)
+    axes = tuple(by if a == axis else a for a in value.axes)
+    if not before and not after:
+        return Value(value.code, axes, value.tight)
+    cut = f"{before or ''}:{-after if after else ''}"
+    return Value(f"{value.atom}[{', '.join([':'] * k + [cut])}]", axes)
+
+
+def padded(value: Value, axis: Axis, by: Axis, before: int, after: int) -> Value:
+    """``value`` with ``before`` zeros before it and ``after`` behind it along ``axis``, which is then ``by``."""
+    k = value.axes.index(axis)
+    axes = tuple(by if a == axis else a for a in value.axes)
+    if not before and not after:
+        return Value(value.code, axes, value.tight)
+    pairs = ["0, 0"] * (len(value.axes) - 1 - k) + [f"{before}, {after}"]
+    return Value(f"nn.functional.pad({value.code}, ({', '.join(pairs)}))", axes)
+
+
 def number(value: float) -> str:
     """The shortest text of a number."""
     if value == int(value) and abs(value) < 1e15:

@@ -27,6 +27,7 @@ from ebdsl.model.ir import (
     Node,
     Position,
     Pow,
+    Shift,
     Size,
     Sum,
     Symbol,
@@ -73,7 +74,7 @@ class _Facts:
                 return exactly(float(dim)) if isinstance(dim, int) else Range(1.0, math.inf, True)
             case Get(symbol, index):
                 return _entry(symbol, index)
-            case Delta():
+            case Delta() | Shift():
                 return Range(0.0, 1.0)
             case Position(axis):
                 return Range(0.0, float(axis.dim - 1) if isinstance(axis.dim, int) else math.inf)
@@ -88,6 +89,9 @@ class _Facts:
             case Fn(atom, args):
                 return _of_atom(atom, tuple(self.range(a) for a in args))
             case Sum(body, axes):
+                picked = _picked(body, axes)
+                if picked is not None:
+                    return self.range(picked)
                 found = total(self.range(body), _count(axes))
                 return ONE_SIDED if found.low < 0 and self._squares(node) else found
             case Apply("maximum", (arg,), _):
@@ -305,6 +309,14 @@ def _entry(symbol: Symbol, index: tuple[Axis | int, ...]) -> Range:
         return Range(0.0, math.inf, True)
     low, high = row.bounds(symbol.domain.args)
     return Range(low, high, row.strict or low > 0 or high < 0)
+
+
+def _picked(body: Node, axes: tuple[Axis, ...]) -> Node | None:
+    """``f`` of ``Σ_j shift(t, j) f(j)``: the sum is over one entry."""
+    if not isinstance(body, Mul) or len(axes) != 1:
+        return None
+    shifts = [f for f in body.factors if isinstance(f, Shift) and f.right == axes[0]]
+    return mul(*(f for f in body.factors if f is not shifts[0])) if len(shifts) == 1 else None
 
 
 def _count(axes: tuple[Axis, ...]) -> int | None:

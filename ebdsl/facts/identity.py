@@ -7,7 +7,7 @@ agreement at several is a proof to all practical purposes, whatever way either w
 from __future__ import annotations
 
 from ebdsl.model.algebra import degree
-from ebdsl.model.ir import Axis, Dim, Node, Size, Symbol
+from ebdsl.model.ir import Axis, Delta, Dim, Node, Part, Position, Shift, Size, Symbol, extent
 
 
 def dims_in(node: Node) -> set[Dim]:
@@ -42,17 +42,18 @@ def proportional(left: Node, right: Node) -> float | None:
     free = frozenset(s for s in symbols if s.role != "const")
     if degree(left, free) is None or degree(right, free) is None:
         return None
-    sizes = {
-        d: 2 + k for k, d in enumerate(sorted(str(x) for x in dims_in(left) | dims_in(right) if isinstance(x, str)))
-    }
-    if any(isinstance(d, int) and d > 8 for d in dims_in(left) | dims_in(right)):
+    dims = dims_in(left) | dims_in(right)
+    less = max((d.less for d in dims if isinstance(d, Part)), default=0)
+    names = {d.whole if isinstance(d, Part) else d for d in dims if not isinstance(d, int)}
+    sizes = {d: 2 + less + k for k, d in enumerate(sorted(names))}
+    if any(isinstance(d, int) and d > 8 for d in dims):
         return _shrunk(left, right)
     rng = np.random.default_rng(20)
     ratios = []
     for _ in range(4):
         values: dict[Symbol, object] = {}
         for s in symbols:
-            shape = tuple(d if isinstance(d, int) else sizes[d] for d in s.shape)
+            shape = tuple(extent(d, sizes) or 0 for d in s.shape)
             values[s] = np.asarray(s.value) if s.value is not None else rng.standard_normal(shape)
         a = float(evaluate(left, values, sizes=sizes, functions={}))  # type: ignore[arg-type]
         b = float(evaluate(right, values, sizes=sizes, functions={}))  # type: ignore[arg-type]
@@ -71,7 +72,12 @@ def _shrunk(left: Node, right: Node) -> float | None:
     from ebdsl.model.algebra import transform
     from ebdsl.model.ir import Get
 
+    longer = _longer(left) | _longer(right)
+
     def name(d: Dim) -> Dim:
+        whole = longer.get(d, 0)
+        if isinstance(d, int) and whole > 8:
+            return Part(f"d{whole}", whole - d)
         return f"d{d}" if isinstance(d, int) and d > 8 else d
 
     fixed = False
@@ -87,14 +93,23 @@ def _shrunk(left: Node, right: Node) -> float | None:
             return Axis(i.name, name(i.dim))
 
         def leaf(n: Node) -> Node | None:
+            nonlocal fixed
             if isinstance(n, Get):
                 s = n.symbol
                 new = Symbol(s.name, s.role, tuple(name(d) for d in s.shape), s.domain, s.span, s.value)
                 return Get(new, tuple(at(i) for i in n.index))
             if isinstance(n, Sum | Tensor):
                 return type(n)(shrink(n.body), tuple(Axis(a.name, name(a.dim)) for a in n.axes))
-            if isinstance(n, Size) and isinstance(name(n.dim), str):
-                nonlocal fixed
+            if isinstance(n, Position):
+                return Position(Axis(n.axis.name, name(n.axis.dim)))
+            if isinstance(n, Delta):
+                return Delta(at(n.left), at(n.right))
+            if isinstance(n, Shift):
+                if isinstance(n.right, int):
+                    fixed = True
+                    return n
+                return Shift(Axis(n.left.name, name(n.left.dim)), Axis(n.right.name, name(n.right.dim)), n.offset)
+            if isinstance(n, Size) and not isinstance(name(n.dim), int):
                 fixed = True
             return None
 
@@ -102,3 +117,22 @@ def _shrunk(left: Node, right: Node) -> float | None:
 
     small_left, small_right = shrink(left), shrink(right)
     return None if fixed else proportional(small_left, small_right)
+
+
+def _longer(node: Node) -> dict[Dim, int]:
+    """The size that an axis is a stretch of, for each size that shifts start from."""
+    found: dict[Dim, int] = {}
+
+    def go(n: Node) -> None:
+        if (
+            isinstance(n, Shift)
+            and isinstance(n.right, Axis)
+            and isinstance(n.left.dim, int)
+            and isinstance(n.right.dim, int)
+        ):
+            found[n.left.dim] = max(found.get(n.left.dim, 0), n.right.dim)
+        for c in n.children:
+            go(c)
+
+    go(node)
+    return {d: found.get(whole, whole) for d, whole in found.items()}

@@ -22,7 +22,7 @@ import networkx as nx
 
 from ebdsl.graph.functions import Reader
 from ebdsl.graph.text import number_text
-from ebdsl.model.ir import Lit, Mul, Node, Symbol
+from ebdsl.model.ir import Dim, Lit, Mul, Node, Symbol
 from ebdsl.model.model import Model, Term
 
 
@@ -62,7 +62,7 @@ def factor_graph(model: Model) -> nx.MultiDiGraph:
     return graph
 
 
-def dims_text(model: Model, shape: tuple[str | int, ...]) -> str:
+def dims_text(model: Model, shape: tuple[Dim, ...]) -> str:
     """``M = 144``, ``K × 28 × 28``; empty for a number."""
     if len(shape) == 1:
         (d,) = shape

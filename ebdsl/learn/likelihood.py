@@ -35,7 +35,7 @@ def normalised(model: Model) -> str | None:
     free = [d for d, size in model.dims.items() if size is None]
     small = model.bind({d: 2 + k for k, d in enumerate(free)})
     sizes = {d: size for d, size in small.dims.items() if size is not None}
-    shape = [d if isinstance(d, int) else sizes[d] for d in y.shape]
+    shape = [small.size(d) or 0 for d in y.shape]
     if math.prod(shape) > 16 and y.domain.kind != "onehot":
         return None
     values = list(reference.points(y, sizes))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ebdsl.model import build
+from ebdsl.model.deltas import Index, delta, shift_at
 from ebdsl.model.ir import (
     BATCH,
     ONE,
@@ -25,13 +26,12 @@ from ebdsl.model.ir import (
     Node,
     Position,
     Pow,
+    Shift,
     Size,
     Sum,
     Symbol,
     Tensor,
 )
-
-Index = Axis | int
 
 
 def rebuild(node: Node, children: tuple[Node, ...]) -> Node:
@@ -90,6 +90,8 @@ def rename(node: Node, axes: dict[Axis, Index]) -> Node:
                 return Get(symbol, tuple(at(i) for i in index))
             case Delta(left, right):
                 return delta(at(left), at(right))
+            case Shift(left, right, offset):
+                return shift_at(left, right, offset, at(left), at(right))
             case Position(axis):
                 new = at(axis)
                 return Position(new) if isinstance(new, Axis) else Lit(float(new))
@@ -148,19 +150,8 @@ def with_batch(node: Node) -> Node:
 # --------------------------------------------------------------------------- deltas and sums
 
 
-def delta(i: Index, j: Index) -> Node:
-    """Kronecker's delta, folded where it is known."""
-    if i == j:
-        return ONE
-    if isinstance(i, int) and isinstance(j, int):
-        return ZERO
-    if isinstance(i, int):
-        i, j = j, i
-    return Delta(i, j)
-
-
 def _is_delta(node: Node) -> bool:
-    return isinstance(node, Delta)
+    return isinstance(node, Delta | Shift)
 
 
 def multiply(*factors: Node) -> Node:
@@ -168,7 +159,10 @@ def multiply(*factors: Node) -> Node:
     product = build.mul(*(_of_delta(f) for f in factors))
     if isinstance(product, Mul):
         seen: list[Node] = []
+        offsets: dict[tuple[Index, Index], int] = {}
         for f in product.factors:
+            if isinstance(f, Shift) and offsets.setdefault((f.left, f.right), f.offset) != f.offset:
+                return ZERO
             if not (_is_delta(f) and f in seen):
                 seen.append(f)
         if len(seen) != len(product.factors):
@@ -224,11 +218,13 @@ def contract(body: Node, axes: Iterable[Axis]) -> Node:
 
 
 def _has_delta(node: Node, axes: tuple[Axis, ...]) -> bool:
-    """Whether a delta over one of the axes stands in a factor of one of the addends."""
+    """Whether a delta over one of the axes, or a shift from one, stands in a factor of one of the addends."""
     terms = node.terms if isinstance(node, Add) else (node,)
     for t in terms:
         for f in t.factors if isinstance(t, Mul) else (t,):
             if isinstance(f, Delta) and (f.left in axes or f.right in axes):
+                return True
+            if isinstance(f, Shift) and f.left in axes and f.right not in axes:
                 return True
             if isinstance(f, Add) and _has_delta(f, axes):
                 return True
@@ -393,6 +389,8 @@ def _uses(node: Node, axis: Axis) -> list[str]:
         return []
     if isinstance(node, Get):
         return [f"{node.symbol.name}.{[k for k, i in enumerate(node.index) if i == axis]}"]
+    if isinstance(node, Shift):
+        return [f"shift.{node.offset}.{node.left == axis}"]
     return [u for c in node.children for u in _uses(c, axis)] or [type(node).__name__]
 
 
@@ -414,6 +412,8 @@ def _shape_of(node: Node, named: bool) -> object:
             return ("0s", str(dim))
         case Delta(left, right):
             return ("2", sorted([at(left), at(right)]))
+        case Shift(left, right, offset):
+            return ("2s", offset, at(left), at(right))
         case Position(axis):
             return ("2p", at(axis))
         case Fn(atom, args):
@@ -439,7 +439,7 @@ def signature(node: Node) -> tuple[Node, tuple[Axis, ...]]:
                 for i in index:
                     if isinstance(i, Axis) and i in node.free:
                         order[i] = None
-            case Delta(left, right):
+            case Delta(left, right) | Shift(left, right, _):
                 for i in (left, right):
                     if isinstance(i, Axis) and i in node.free:
                         order[i] = None

@@ -7,8 +7,9 @@ take up; what comes out is the expression that one would write by hand.
 from __future__ import annotations
 
 from ebdsl.model import build
-from ebdsl.model.algebra import contract, delta, multiply, rename
+from ebdsl.model.algebra import contract, multiply, rename
 from ebdsl.model.build import add, lit, mul, power
+from ebdsl.model.deltas import delta
 from ebdsl.model.ir import (
     ZERO,
     Add,

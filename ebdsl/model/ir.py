@@ -13,6 +13,7 @@ sample; that axis is implicit until :data:`BATCH` is written as their first inde
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, dataclass_transform
@@ -22,8 +23,47 @@ from ebdsl.diagnostics import Span
 if TYPE_CHECKING:
     from ebdsl.model.domains import Domain
 
-Dim = str | int
-"""A named dimension, whose size the model knows or the data tells, or a size."""
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a named dimension that is ``less`` entries shorter: what ``t`` runs over where ``s[t+1]`` exists."""
+
+    whole: str
+    less: int
+
+    def __str__(self) -> str:
+        return f"{self.whole}-{self.less}"
+
+
+Dim = str | int | Part
+"""A named dimension, whose size the model knows or the data tells, a stretch of one, or a size."""
+
+
+def shorter(dim: Dim, less: int) -> Dim:
+    """The dimension without ``less`` of its entries."""
+    if isinstance(dim, int):
+        return dim - less
+    whole, before = (dim.whole, dim.less) if isinstance(dim, Part) else (dim, 0)
+    return Part(whole, before + less) if before + less else whole
+
+
+def difference(a: Dim, b: Dim) -> int | None:
+    """By how many entries ``a`` is longer than ``b``, None where this is not the same for all sizes."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a - b
+    stretches = [d if isinstance(d, Part) else Part(d, 0) for d in (a, b) if not isinstance(d, int)]
+    if len(stretches) < 2 or stretches[0].whole != stretches[1].whole:
+        return None
+    return stretches[1].less - stretches[0].less
+
+
+def extent(dim: Dim, sizes: Mapping[str, int | None]) -> int | None:
+    """The number of entries, None where no size is known."""
+    if isinstance(dim, int):
+        return dim
+    whole = sizes.get(dim.whole if isinstance(dim, Part) else dim)
+    return None if whole is None else whole - dim.less if isinstance(dim, Part) else whole
+
 
 T = TypeVar("T")
 
@@ -132,7 +172,7 @@ class Size(Node):
 
 @node
 class Get(Node):
-    """``symbol[index]``: an entry for each value of the axes; an int picks one."""
+    """``symbol[index]``: an entry for each value of the axes; an int picks one, from the end where it is negative."""
 
     symbol: Symbol
     index: tuple[Axis | int, ...] = ()
@@ -163,6 +203,22 @@ class Delta(Node):
 
     left: Axis | int
     right: Axis | int
+
+    @cached_property
+    def free(self) -> frozenset[Axis]:
+        return frozenset(i for i in (self.left, self.right) if isinstance(i, Axis))
+
+
+@node
+class Shift(Node):
+    """1 where ``left + offset == right``, else 0: ``Σ_j shift(t, j) s[j]`` is the entry ``s[t + offset]``.
+
+    Every value of ``left`` has its one ``right``: ``0 <= offset`` and ``left.dim + offset <= right.dim``.
+    """
+
+    left: Axis
+    right: Axis | int
+    offset: int
 
     @cached_property
     def free(self) -> frozenset[Axis]:

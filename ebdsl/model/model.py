@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ebdsl.diagnostics import Source, Span
-from ebdsl.model.ir import Dim, Module, Node, Symbol
+from ebdsl.model.ir import Dim, Module, Node, Symbol, extent
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Model:
 
     def size(self, dim: Dim) -> int | None:
         """Extent of a dimension, None where the data has still to tell."""
-        return dim if isinstance(dim, int) else self.dims.get(dim)
+        return extent(dim, self.dims)
 
     def shape(self, symbol: Symbol) -> tuple[int | None, ...]:
         return tuple(self.size(d) for d in symbol.shape)

@@ -26,12 +26,15 @@ from ebdsl.model.ir import (
     Module,
     Mul,
     Node,
+    Part,
     Position,
     Pow,
+    Shift,
     Size,
     Sum,
     Symbol,
     Tensor,
+    extent,
 )
 from ebdsl.model.model import Model
 
@@ -92,7 +95,10 @@ class _Here:
         self.functions = functions
 
     def size(self, dim: Dim) -> int:
-        return dim if isinstance(dim, int) else self.sizes[dim]
+        n = extent(dim, self.sizes)
+        if n is None:
+            raise KeyError(f"no size for {dim}")
+        return n
 
     def table(self, node: Node, order: Order) -> Array:
         """The values of a node for all positions of the axes in ``order``."""
@@ -114,6 +120,8 @@ class _Here:
                 return np.arange(float(self.size(axis.dim)))
             case Delta(left, right):
                 return self._delta(left, right, order)
+            case Shift(left, right, offset):
+                return self._shift(left, right, offset, order)
             case Add(terms):
                 return np.sum([self.table(t, order) for t in terms], axis=0)
             case Mul(factors):
@@ -157,8 +165,16 @@ class _Here:
             at = dict(zip(order, place, strict=True))
             i = at[left] if isinstance(left, Axis) else left
             j = at[right] if isinstance(right, Axis) else right
-            result[place] = float(i == j)
+            from_the_end = min(i, j) < 0
+            result[place] = float(i == j or (from_the_end and i - j in (shape[0], -shape[0])))
         return result
+
+    def _shift(self, left: Axis, right: Axis | int, offset: int, order: Order) -> Array:
+        place = np.arange(self.size(left.dim)) + offset
+        if isinstance(right, int):
+            return np.asarray(place == right, dtype=float)
+        both = np.asarray(place[:, None] == np.arange(self.size(right.dim)), dtype=float)
+        return both if order == (left, right) else both.T
 
     def _apply(
         self, function: str | Module, args: tuple[Tensor, ...], index: tuple[Axis | int, ...], order: Order
@@ -185,9 +201,11 @@ def sizes_of(model: Model, values: Values) -> dict[str, int]:
     """The extents of the named dimensions: those of the model, and else what the values' shapes tell."""
     sizes = {name: size for name, size in model.dims.items() if size is not None}
     for symbol, value in values.items():
-        for dim, extent in zip(symbol.shape, np.shape(value), strict=True):
+        for dim, count in zip(symbol.shape, np.shape(value), strict=True):
             if isinstance(dim, str):
-                sizes.setdefault(dim, extent)
+                sizes.setdefault(dim, count)
+            elif isinstance(dim, Part):
+                sizes.setdefault(dim.whole, count + dim.less)
     return sizes
 
 
@@ -232,7 +250,7 @@ def points(symbol: Symbol, sizes: Mapping[str, int]) -> Iterator[Array]:
     row = symbol.domain.row
     if not row.finite or row.points is None:
         raise ValueError(f"{symbol.name} takes infinitely many values")
-    shape = tuple(d if isinstance(d, int) else sizes[d] for d in symbol.shape)
+    shape = tuple(extent(d, sizes) or 0 for d in symbol.shape)
     tied = len(shape) if row.whole < 0 else row.whole
     lead, own = shape[: len(shape) - tied], shape[len(shape) - tied :]
     choices = row.points(own)
@@ -272,7 +290,7 @@ def random_values(model: Model, rng: np.random.Generator, sizes: Mapping[str, in
         if s.value is not None:
             result[s] = np.asarray(s.value, dtype=float)
             continue
-        shape = tuple(d if isinstance(d, int) else known[d] for d in s.shape)
+        shape = tuple(extent(d, known) or 0 for d in s.shape)
         sample = s.domain.row.sample
         assert sample is not None
         result[s] = np.asarray(sample(rng, shape, s.domain.args), dtype=float)
@@ -286,7 +304,7 @@ def random_functions(
     known = {**{k: v for k, v in model.dims.items() if v is not None}, **(sizes or {})}
 
     def shape(dims: tuple[Dim, ...]) -> tuple[int, ...]:
-        return tuple(d if isinstance(d, int) else known[d] for d in dims)
+        return tuple(extent(d, known) or 0 for d in dims)
 
     def layer(module: Module) -> Callable[..., Any]:
         width = sum(math.prod(shape(i)) for i in module.inputs)

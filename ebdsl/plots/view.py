@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ebdsl.emit.names import python_name
-from ebdsl.model.ir import Symbol
+from ebdsl.model.ir import Dim, Part, Symbol
 from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ class View:
             return self.data[symbol.name].shape[1:]
         return tuple(self._size(d) for d in symbol.shape)
 
-    def _size(self, dim: str | int) -> int:
-        known = dim if isinstance(dim, int) else self.spec.size(dim)
+    def _size(self, dim: Dim) -> int:
+        known = self.spec.size(dim)
+        if known is None and isinstance(dim, Part):
+            return self._size(dim.whole) - dim.less
         return known if known is not None else int(getattr(self.network, str(dim)))
 
     @cached_property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tests.emit.averages import AVERAGED
 
-SIZES = {"D": 4, "M": 5, "N": 7, "K": 3, "P": 2, "Q": 6, "G": 3, "J": 2, "H": 4, "L": 3}
+SIZES = {"D": 4, "M": 5, "N": 7, "K": 3, "P": 2, "Q": 6, "G": 3, "J": 2, "H": 4, "L": 3, "T": 6}
 
 CLOSED: dict[str, str] = {
     "ridge_code": """
@@ -53,6 +53,31 @@ CLOSED: dict[str, str] = {
         param    g : R[T], >= 0
         E(y, z) = Σ_t (y_t - z_t)^2 + 3 Σ_t g_t^2 z_t^2 + (z[1] - z[0])^2 + (z[2] - z[1])^2 + ||g||^2 + ½ (z[5] - 1)^2
         F(y) = min_z E(y, z)
+    """,
+    "random_walk": """
+        observed y : R[T, P]
+        latent   s : R[T, P]
+        E(y, s) = ||y - s||^2 + 2 Σ_t ||s[t+1] - s[t]||^2
+        F(y) = min_s E(y, s)
+    """,
+    "state_space": """
+        observed y : R[T, P]
+        latent   s : R[T, K]
+        param    A : R[K, K], C : R[P, K]
+        E(y, s) = ½ Σ_t ||y[t] - C s[t]||^2 + Σ_t ||s[t+1] - A s[t]||^2 + ||s[0]||^2 + 0.1||A||^2 + 0.1||C||^2
+        F(y) = min_s E(y, s)
+    """,
+    "trend": """
+        observed y : R[T]
+        latent   x : R[T]
+        E(y, x) = ||y - x||^2 + 3 Σ_t (x[t+1] - 2 x[t] + x[t-1])^2 + (x[-1] - x[0])^2
+        F(y) = min_x E(y, x)
+    """,
+    "smooth_picture": """
+        observed y : R[H, L]
+        latent   x : R[H, L]
+        E(y, x) = ||y - x||^2 + Σ_{i,j} (x[i+1, j] - x[i, j])^2 + Σ_{i,j} (x[i, j+1] - x[i, j])^2
+        F(y) = min_x E(y, x)
     """,
     "matrix_latent_rows": """
         observed Y : R[M, P]
@@ -272,6 +297,13 @@ PROXIMAL: dict[str, str] = {
         latent   z : simplex[M]
         E(y, z) = Σ_i y_i z_i + ||y||^2
         F(y) = min_z E(y, z)
+    """,
+    "steps": """
+        observed y : R[T]
+        latent   x : R[T], >= 0
+        param    w : R[T]
+        E(y, x) = ||y - x||^2 + Σ_{t=1}^{T-1} (x_{t+1} - x_t - w_t)^2 + 0.1 ||w||^2 + 0.2 Σ_{t=0}^{T-2} x[t+1]
+        F(y) = min_x E(y, x)
     """,
     "with_barrier": """
         observed y : R[M]

@@ -297,3 +297,39 @@ Definitions are written out where they are called. `a(y) = y'y`, `b(y) = a(y) + 
 and so on doubles with each line. Say what is meant in one: `2^20 ||y||^2`.
 """,
 )
+register(
+    "EB0232",
+    "error",
+    "a shifted index that leaves its axis",
+    """
+`s[t+1]` has no entry where `t` is the last one. `Σ_t` without a range takes those `t` for which all entries in it
+exist; a range that is written must do so itself: `Σ_{t=0}^{T-2} (s[t+1] - s[t])^2`.
+""",
+)
+register(
+    "EB0233",
+    "error",
+    "a computed position that is no shift",
+    """
+A position in brackets is an index, an index with a whole number added to it (`t+1`, `t-2`), or a number: `0` is the
+first entry, `-1` and `T-1` are the last.
+""",
+)
+register(
+    "EB0234",
+    "error",
+    "a range that may count from 0 or from 1",
+    """
+Entries are numbered from 0, and a range such as `1..T`, which would leave the axis, counts from 1. `Σ_{t=1}^{T-1} s[t]`
+may be all entries but the first, or all but the last. Declare the index: `index t in 0..T-1` or `index t in 1..T`.
+""",
+)
+register(
+    "EB0235",
+    "error",
+    "a shift along an axis without order",
+    """
+The values of `z : onehot[K]` are names, none of which comes after another, so that `z[k+1]` says nothing. Shifts are
+along axes of time and space, `z[t+1, k]` for a `z : onehot[T, K]`.
+""",
+)

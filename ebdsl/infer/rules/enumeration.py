@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.model import build
-from ebdsl.model.algebra import delta, replace_symbol
+from ebdsl.model.algebra import replace_symbol
+from ebdsl.model.deltas import delta
 from ebdsl.model.ir import Axis, Dim, Get, Node, Symbol
 
 if TYPE_CHECKING:

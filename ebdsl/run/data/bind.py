@@ -10,7 +10,7 @@ from math import isqrt, prod
 import numpy as np
 
 from ebdsl.diagnostics import Checked, Diagnostic, Label
-from ebdsl.model.ir import Symbol
+from ebdsl.model.ir import Symbol, extent
 from ebdsl.model.model import Model
 from ebdsl.run.data import values
 from ebdsl.run.data.core import Arrays, Raw, Trouble
@@ -50,7 +50,7 @@ def bind(raw: Raw, model: Model, place: tuple[Label, ...] = (), sized: bool = Fa
     why: dict[str, str] = {}
     for symbol in model.role("observed"):
         part, x = chosen[symbol.name]
-        target = tuple(d if isinstance(d, int) else model.size(d) or fitted.sizes.get(d) for d in symbol.shape)
+        target = tuple(model.size(d) or extent(d, fitted.sizes) for d in symbol.shape)
         if symbol.domain.kind == "onehot" and _is_codes(x) and target[-1:] != (1,):
             x = _onehot(x, target[-1])
             fitted.coded.add(symbol.name)
