@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ebdsl.model.ir import Node
+from ebdsl.model.ir import Node, Part, extent
 from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def integrates_to_one(model: Model, energy: Node) -> str | None:
     import numpy as np
 
     from ebdsl.model import reference
-    from ebdsl.model.algebra import degree
+    from ebdsl.facts.identity import dims_in
+from ebdsl.model.algebra import degree
 
     held = [s for s in model.symbols if s.per_sample and s in energy.symbols]
     finite = [s for s in held if s.domain.row.finite]
@@ -71,11 +72,12 @@ def integrates_to_one(model: Model, energy: Node) -> str | None:
         return None
     if any(e.kind != "softmin" for e in model.eliminations) or any(s.role == "noise" for s in held):
         return None
+    less = max((d.less for d in dims_in(energy) if isinstance(d, Part)), default=0)
     free = [d for d, size in model.dims.items() if size is None or size > 4]
-    small = model.bind({d: 2 + k for k, d in enumerate(free)})
+    small = model.bind({d: 2 + less + k for k, d in enumerate(free)})
     sizes = {d: size for d, size in small.dims.items() if size is not None}
-    lengths = [int(np.prod([d if isinstance(d, int) else sizes[d] for d in s.shape])) for s in smooth]
-    shapes = [tuple(d if isinstance(d, int) else sizes[d] for d in s.shape) for s in smooth]
+    lengths = [int(np.prod([extent(d, sizes) or 0 for d in s.shape])) for s in smooth]
+    shapes = [tuple(extent(d, sizes) or 0 for d in s.shape) for s in smooth]
     n = sum(lengths)
     if n > MOST_ENTRIES:
         return None
