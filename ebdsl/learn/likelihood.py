@@ -61,9 +61,9 @@ def integrates_to_one(model: Model, energy: Node) -> str | None:
     """
     import numpy as np
 
-    from ebdsl.model import reference
     from ebdsl.facts.identity import dims_in
-from ebdsl.model.algebra import degree
+    from ebdsl.model import reference
+    from ebdsl.model.algebra import degree
 
     held = [s for s in model.symbols if s.per_sample and s in energy.symbols]
     finite = [s for s in held if s.domain.row.finite]
