@@ -250,7 +250,8 @@ def starts(quick: bool, threads: int) -> list[Row]:
             filled = {"threads": threads, "batch": BATCH, **sizes}
             for kind, code in (("cold start", COLD), ("warm start", WARM)):
                 pair = (code.format(**filled), peer.format(**filled))
-                fresh(pair[0], folder), fresh(pair[1], folder)  # byte code is cached
+                if not quick:  # byte code is cached
+                    fresh(pair[0], folder), fresh(pair[1], folder)
                 ours, theirs = interleave(
                     lambda k, c=pair[0], f=folder: fresh(c, f),
                     lambda k, c=pair[1], f=folder: fresh(c, f),

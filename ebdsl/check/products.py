@@ -8,7 +8,8 @@ from dataclasses import replace
 from ebdsl.check.dims import named, report_by_chance, report_differ, same, shape_text, type_text
 from ebdsl.check.scope import Env, Value
 from ebdsl.diagnostics import Span
-from ebdsl.model import algebra, build
+from ebdsl.model import build
+from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import ONE, Axis, Lit, Mul, Node
 
 Suggestion = tuple[str, tuple[Span, str]]
@@ -33,7 +34,7 @@ def equal(a: Node, b: Node) -> bool:
         return True
     if type(a) is not type(b) or a.free != b.free or a.symbols != b.symbols:
         return False
-    return algebra.canonical(a) == algebra.canonical(b)
+    return canonical(a) == canonical(b)
 
 
 def shared(left: Value, i: int, right: Value, j: int, env: Env) -> tuple[Value, Value, Axis] | None:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ebdsl.emit.economy import economical
+from ebdsl.emit.logarithms import log_of_sum
 from ebdsl.emit.products import contracted
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, padded, stretched, union
-from ebdsl.model.algebra import signature
+from ebdsl.model.canonical import signature
 from ebdsl.model.ir import (
     BATCH,
     Add,
@@ -154,6 +155,8 @@ class Scope:
                 return self._product(body.factors if isinstance(body, Mul) else (body,), axes)
             case Pow(base, exponent):
                 return self._power(base, exponent)
+            case Fn("log", (inside,)) if (value := log_of_sum(self, inside)) is not None:
+                return value
             case Fn(atom, args):
                 from ebdsl.atoms import SCALARS
 

@@ -55,6 +55,8 @@ class LearnBody:
             held = f"{name}_{part}"
             square = part == "matrix" and len(axes) == 2 and len(form.coupled) == 1
             code = symmetric_code(scope, node, (axes[0], axes[1])) if square else scope.tensor(node, axes).code
+            if not axes and not scope.is_tensor(node):  # a number, as 2 * samples is
+                code = scope.constant(Value(code))
             shape = tuple_text([self.context.dim(a.dim, "model") for a in axes])
             self.statistics.append((held, f"torch.zeros({shape}, dtype=dtype, device=device)"))
             code = code if is_product(code.removeprefix("-")) else f"({code})"

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from ebdsl.facts.forms import SquareForm, is_definite, square_forms
 from ebdsl.facts.ranges import ANYTHING, ONE_SIDED, Range, exactly, plus, raised, times, total
-from ebdsl.model.algebra import canonical
 from ebdsl.model.build import mul
+from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import (
     Add,
     Apply,

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ebdsl.model.algebra import canonical, freshen, rename
+from ebdsl.model.algebra import freshen, rename
 from ebdsl.model.build import mul, sum_over
+from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import Apply, Axis, Delta, Get, Mul, Node, Sum
 
 MOST_AXES = 6

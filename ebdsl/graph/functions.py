@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 
-from ebdsl.model.algebra import canonical
+from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import Add, Apply, Axis, Dim, Fn, Get, Layer, Module, Mul, Node, Pow, Sum, Symbol, Tensor
 
 Shape = tuple[Dim, ...]

@@ -11,7 +11,7 @@ _counter = itertools.count()
 
 
 def fresh(dim: Dim, stem: str = "i") -> Axis:
-    """An axis that occurs nowhere else. :func:`ebdsl.model.normal.canonical` renames it in the end."""
+    """An axis that occurs nowhere else. :func:`ebdsl.model.canonical.canonical` renames it in the end."""
     return Axis(f"{stem}~{next(_counter):09d}", dim)  # digits of one width: names sort in order of birth
 
 

@@ -7,9 +7,10 @@ take up; what comes out is the expression that one would write by hand.
 from __future__ import annotations
 
 from ebdsl.model import build
-from ebdsl.model.algebra import contract, multiply, rename
+from ebdsl.model.algebra import contract, freshen, multiply, rename, replace_symbol
 from ebdsl.model.build import add, lit, mul, power
 from ebdsl.model.deltas import delta
+from ebdsl.model.domains import REAL
 from ebdsl.model.ir import (
     ZERO,
     Add,
@@ -69,6 +70,8 @@ def derivative(node: Node, symbol: Symbol, at: tuple[Axis, ...]) -> Node:
                 through_base = multiply(exponent, Pow(base, add(exponent, lit(-1))), d(base))
                 through_exponent = multiply(n, fn("log", base), d(exponent))
                 return add(through_base, through_exponent)
+            case Fn("log", (inside,)) if has_exponential(inside):
+                return _of_log(n, inside, symbol, at)
             case Fn(atom, args):
                 from ebdsl.atoms import SCALARS
 
@@ -98,6 +101,43 @@ def derivative(node: Node, symbol: Symbol, at: tuple[Axis, ...]) -> Node:
         return add(*parts)
 
     return d(node)
+
+
+def has_exponential(node: Node) -> bool:
+    """Whether an addend of the node has an exponential as a factor."""
+    match node:
+        case Add(parts) | Mul(parts):
+            return any(has_exponential(p) for p in parts)
+        case Sum(body, _):
+            return has_exponential(body)
+    return isinstance(node, Fn) and node.atom == "exp"
+
+
+def _of_log(log: Node, inside: Node, symbol: Symbol, at: tuple[Axis, ...]) -> Node:
+    """The derivative of ``log S`` as that of ``S exp(-L)``, with ``L = log S`` held fixed.
+
+    So ``S = Σ exp(a)`` gives shares ``exp(a - L)``, which do not overflow where ``exp(a) / S`` does.
+    """
+    free = tuple(sorted(inside.free, key=lambda a: a.name))
+    held = Symbol(build.fresh(1, "log").name, "const", tuple(a.dim for a in free), REAL)
+    found = derivative(_divided(inside, Get(held, free)), symbol, at)
+    return replace_symbol(found, held, lambda index: rename(freshen(log), dict(zip(free, index, strict=True))))
+
+
+def _divided(node: Node, log: Node) -> Node:
+    """``node exp(-log)``, the exponentials of a product made one."""
+    match node:
+        case Add(terms):
+            return add(*(_divided(t, log) for t in terms))
+        case Sum(body, axes):
+            return contract(_divided(body, log), axes)
+    factors = node.factors if isinstance(node, Mul) else (node,)
+    sums = [f for f in factors if not isinstance(f, Fn) and has_exponential(f)]
+    if sums:  # into one factor is enough
+        return multiply(_divided(sums[0], log), *(f for f in factors if f is not sums[0]))
+    powers = [f for f in factors if isinstance(f, Fn) and f.atom == "exp"]
+    rest = [f for f in factors if f not in powers]
+    return multiply(*rest, Fn("exp", (add(*(p.args[0] for p in powers), mul(lit(-1), log)),)))
 
 
 def fresh_index(symbol: Symbol, batch: bool = False) -> tuple[Axis, ...]:

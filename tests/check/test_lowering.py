@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ebdsl.model import algebra
+from ebdsl.model.algebra import modules_in
 from ebdsl.model.build import add, fn, fresh, lit, mul, neg, power, sum_over, tensor
+from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import Apply, Get, Node, Pow, Size, Tensor
 from tests.check.checking import model
 
@@ -28,7 +29,7 @@ module   Enc : R[M] -> R[N] = linear
 def energy(formula: str) -> Node:
     """The sum of the terms of an energy, in canonical form."""
     m = model(HEAD + f"F(x, y) = {formula}\n")
-    return algebra.canonical(add(*(t.node for t in m.terms)))
+    return canonical(add(*(t.node for t in m.terms)))
 
 
 SYMBOLS = {s.name: s for s in model(HEAD + "F(x, y) = ||y||^2 + x^2\n").symbols}
@@ -65,10 +66,10 @@ SAME = {
 
 @pytest.mark.parametrize("formula", SAME.values(), ids=SAME.keys())
 def test_squared_residual(formula: str) -> None:
-    wanted = algebra.canonical(squared_residual())
+    wanted = canonical(squared_residual())
     found = energy(formula)
     if formula.startswith("½"):
-        found = algebra.canonical(mul(lit(2), model(HEAD + f"F(x, y) = {formula}\n").terms[0].node))
+        found = canonical(mul(lit(2), model(HEAD + f"F(x, y) = {formula}\n").terms[0].node))
     assert found == wanted
 
 
@@ -112,7 +113,7 @@ def scalar_cases() -> dict[str, tuple[str, Node]]:
 def test_exact(name: str) -> None:
     formula, wanted = scalar_cases()[name]
     pad = add(power(get("x"), 2), sum_over(power(get("y", a := fresh("M")), 2), (a,)))
-    assert energy(f"{formula} + x^2 + ||y||^2") == algebra.canonical(add(wanted, pad))
+    assert energy(f"{formula} + x^2 + ||y||^2") == canonical(add(wanted, pad))
 
 
 def test_module() -> None:
@@ -122,7 +123,7 @@ def test_module() -> None:
     (argument,) = node.args
     assert isinstance(argument, Tensor) and argument.shape == ("M",)
     second = m.terms[1].node
-    calls = algebra.modules_in(second)
+    calls = modules_in(second)
     assert [c.name for c in calls] == ["Enc"] and not second.free
 
 
@@ -130,7 +131,7 @@ def test_convolution_is_as_large_as_the_map() -> None:
     text = "observed y : R[H, L]\nlatent z : R[K, H, L]\nparam D : R[K, 5, 5]\n"
     text += "F(y) = min_z ||y - Σ_k D[k] * z[k]||^2 + ||z||^2\n"
     swapped = text.replace("D[k] * z[k]", "z[k] * D[k]")
-    assert algebra.canonical(model(text).terms[0].node) == algebra.canonical(model(swapped).terms[0].node)
+    assert canonical(model(text).terms[0].node) == canonical(model(swapped).terms[0].node)
     m = model(text)
     assert "conv" in str(m.terms[0].node)
 

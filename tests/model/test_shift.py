@@ -11,6 +11,7 @@ from ebdsl.facts.identity import proportional
 from ebdsl.facts.quadratic import quadratic
 from ebdsl.model import algebra, reference
 from ebdsl.model.build import add
+from ebdsl.model.canonical import canonical
 from ebdsl.model.derivative import derivative, fresh_index
 from ebdsl.model.ir import Node, Part, Symbol, extent, shorter
 from tests.check.checking import codes, model
@@ -79,7 +80,7 @@ def test_value_and_rewritings(name: str) -> None:
     at = values(symbols)
     expected = wanted(**at)
     rewritten = [
-        algebra.canonical(node),
+        canonical(node),
         algebra.freshen(node),
         add(*algebra.addends(node)),
         add(*algebra.expand(node)),
@@ -119,7 +120,7 @@ def test_two_spellings_are_one_node() -> None:
     one, _ = node_of("Σ_{t=1}^{T-1} ||s[t+1] - s[t]||^2")
     two, _ = node_of("Σ_{k=0}^{T-2} ||s_k - s_{k+1}||^2")
     three, _ = node_of("Σ_{t=2}^{T} ||s[t] - s[t-1]||^2")
-    assert algebra.canonical(one) == algebra.canonical(three)
+    assert canonical(one) == canonical(three)
     for other in (two, three):
         assert proportional(one, other) == pytest.approx(1.0)
     assert proportional(one, node_of("3 Σ_t ||s[t] - s[t-1]||^2")[0]) == pytest.approx(1 / 3)

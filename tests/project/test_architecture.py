@@ -19,7 +19,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "ebdsl"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-MOST_LINES = 480
+MOST_LINES = 460
 
 # What each part may import. "later" is what it may import inside of a function alone, where two
 # parts need each other: a rule's row and the text it emits, an operation of the algebra and an atom's facts.
@@ -109,6 +109,7 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_every_part_has_its_row() -> None:
     outer = {
         "__init__",
+        "__main__",
         "api",
         "driver",
         "explain",

@@ -53,12 +53,28 @@ def consider_slices(block: Block) -> Decision | Refusal:
     form = _form(block, SLICES)
     if isinstance(form, Refusal):
         return form
-    if len(form.coupled) > 1 or form.varies:
-        return Refusal(SLICES, f"{w.name} does not fall into slices with a common curvature")
     row = w.domain.row
     if row.project is None or row.finite:
         return Refusal(SLICES, f"there is no projection onto {w.domain}")
-    place = form.coupled[0] if form.coupled else len(w.shape) - 1
+    if form.diagonal and not _bound(block) & set(form.varies):
+        facts = (
+            f"the energy is quadratic in {w.name} and couples no entries",
+            f"over what {w.domain} binds its curvature is one number: the point nearest to the free minimum is best",
+        )
+        how = "weighted mean, entry by entry, then projection" if form.varies else "mean, then projection"
+        return Decision(
+            SLICES,
+            f"learn {w.name}",
+            f"{how} onto {w.domain}",
+            "global",
+            "one pass over the data",
+            facts,
+            (),
+            Solve(form),
+        )
+    if len(form.coupled) != 1 or form.varies:
+        return Refusal(SLICES, f"{w.name} does not fall into slices with a common curvature")
+    (place,) = form.coupled
     if row.whole > 1 or (row.whole == 1 and place == len(w.shape) + row.axis):
         return Refusal(SLICES, f"{w.domain} ties together what the energy couples")
     facts = (f"the energy is quadratic in {w.name}", f"{w.domain} binds each slice of {w.name} alone")
@@ -66,6 +82,16 @@ def consider_slices(block: Block) -> Decision | Refusal:
         SLICES, f"learn {w.name}", "each slice is minimised exactly in turn, from running statistics", "local",
         "n² a slice", facts, (), Solve(form),
     )  # fmt: skip
+
+
+def _bound(block: Block) -> set[int]:
+    """Places of the axes over which the domain ties entries together."""
+    row, n = block.symbol.domain.row, len(block.symbol.shape)
+    if row.whole < 0:
+        return set(range(1, n))
+    if row.whole == 1:
+        return {n + row.axis}
+    return set(range(n - row.whole, n))
 
 
 def emit_solve(payload: object, body: LearnBody) -> None:
