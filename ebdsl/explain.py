@@ -13,6 +13,7 @@ from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model, Term
 from ebdsl.plan import Plan
 from ebdsl.settings import defaults
+from ebdsl.strategies.core import Chosen
 
 GUARANTEES = {
     "global": "the global minimum",
@@ -35,6 +36,7 @@ def to_json(plan: Plan) -> dict[str, object]:
         + [{"task": f"learn {m.name}", "rule": "stochastic gradient"} for m in plan.modules],
         "schedule": plan.schedule,
         "volume": {"strategy": plan.volume.strategy, "reasons": list(plan.volume.reasons)},
+        "strategy": _strategy(plan.strategy),
         "conventions": ledger(model),
         "settings": {name: {"value": value, "from": origin} for name, value, origin in defaults(plan)},
         "notes": list(model.notes),
@@ -43,6 +45,20 @@ def to_json(plan: Plan) -> dict[str, object]:
 
 def _variable(model: Model, s: Symbol) -> dict[str, object]:
     return {"name": s.name, "role": s.role, "shape": list(s.shape), "domain": str(s.domain), "value": s.value}
+
+
+def _strategy(chosen: Chosen | None) -> dict[str, object] | None:
+    if chosen is None:
+        return None
+    return {
+        "method": chosen.method.name,
+        "over": chosen.case.over.name,
+        "options": dict(chosen.case.options),
+        "facts": list(chosen.use.facts),
+        "cost": chosen.use.cost,
+        "applies": list(chosen.open),
+        "refused": [{"method": name, "reason": reason} for name, reason in chosen.refused],
+    }
 
 
 def _decision(d: Decision) -> dict[str, object]:
@@ -82,6 +98,8 @@ def text(plan: Plan) -> str:
     if plan.volume.strategy is not None:
         lines.append(f"  strategy {plan.volume.strategy}: {STRATEGY_WORDS[plan.volume.strategy]}")
     lines += [f"    because    {r}" for r in plan.volume.reasons]
+    if plan.strategy is not None:
+        lines += _strategy_lines(plan.strategy)
     conventions = ledger(model)
     if conventions:
         lines += ["", "conventions", *(f"  {c}" for c in conventions)]
@@ -89,6 +107,20 @@ def text(plan: Plan) -> str:
     if model.notes:
         lines += ["", "notes", *(f"  {n}" for n in model.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _strategy_lines(chosen: Chosen) -> list[str]:
+    method, case = chosen.method, chosen.case
+    said = ", ".join(f"{name} = {value}" for name, value in case.options.items() if value is not None)
+    given = f", given {', '.join(s.name for s in case.given)}" if case.given else ""
+    lines = [f"    method     {method.name}({said}) over {case.over.name}{given}"]
+    lines += [f"    because    {fact}" for fact in chosen.use.facts]
+    lines += [f"    cost       {chosen.use.cost}"]
+    if method.source:
+        lines.append(f"    source     {method.source}")
+    if chosen.open:
+        lines.append(f"    or else    {', '.join(chosen.open)}")
+    return lines + [f"    refused    {name}: {reason}" for name, reason in chosen.refused]
 
 
 def _table(rows: list[tuple[str, str]]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ebdsl import infer, learn
+from ebdsl import infer, learn, strategies
 from ebdsl.diagnostics import Checked, Diagnostic, Label
 from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
 from ebdsl.infer.posterior import Posterior, Statistic
@@ -14,8 +14,11 @@ from ebdsl.learn.volume import Volume, volume_of_low_energy
 from ebdsl.model.algebra import contract, modules_in, multiply, with_batch
 from ebdsl.model.ir import BATCH, Dim, Get, Module, Node, Symbol
 from ebdsl.model.model import Elimination, Model
+from ebdsl.strategies.core import Chosen, No
 
 CHEAP = ("enumeration", "closed form", "Gaussian integral")
+EXACT = ("enumeration", "Gaussian integral")
+"""Rules whose free energy is written out, so that it can be differentiated twice."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Plan:
     weights: Symbol | None
     volume: Volume
     statistics: tuple[Statistic, ...] = ()
+    strategy: Chosen | None = None
 
     @property
     def inference_rule(self) -> Decision | None:
@@ -60,10 +64,14 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     if found:
         return Checked(None, tuple(found))
     learned, weights, statistics = _at_answers(energy, inference)
-    learning, schedule = _learning(model, energy, learned, tuple(inference))
-    volume = volume_of_low_energy(model, energy)
+    chosen = strategies.choose(model, energy, any(d.rule not in EXACT for d in inference))
+    if isinstance(chosen, tuple):
+        return Checked(None, (_does_not_apply(model, *chosen),))
+    learning, schedule = _learning(model, energy, learned, tuple(inference), by_gradient=chosen is not None)
+    volume = volume_of_low_energy(model, energy, chosen)
     result = Plan(
-        model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume, statistics
+        model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume, statistics,
+        chosen,
     )  # fmt: skip
     diagnostics = volume.diagnostics(model, allow_flat)
     if any(d.severity == "error" for d in diagnostics):
@@ -103,13 +111,15 @@ def _at_answers(energy: Node, inference: list[Decision]) -> tuple[Node, Symbol |
 
 
 def _learning(
-    model: Model, pointwise: Node, energy: Node, inference: tuple[Decision, ...]
+    model: Model, pointwise: Node, energy: Node, inference: tuple[Decision, ...], by_gradient: bool = False
 ) -> tuple[tuple[tuple[Symbol, Decision], ...], str]:
     params = model.role("param")
     modules = _modules(energy)
     if not params and not modules:
         return (), "none"
     total = contract(with_batch(energy), (BATCH,))
+    if by_gradient:
+        return tuple((w, _through_strategy(w)) for w in params if w in pointwise.symbols), "batches"
     blocks = [Block(model, w, energy, total, inference, pointwise) for w in params if w in energy.symbols]
     cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
     first = [(b.symbol, learn.decide(b)) for b in blocks]
@@ -117,6 +127,23 @@ def _learning(
         return tuple(first), "full"
     allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]
     return tuple((b.symbol, learn.decide(b, allowed)) for b in blocks), "batches"
+
+
+def _through_strategy(symbol: Symbol) -> Decision:
+    how = "Adam on batches, through the loss of the strategy"
+    if symbol.domain.row.project:
+        how += f", then projection onto {symbol.domain}"
+    fact = "the loss is not the energy: an exact minimum of the energy is none of the loss"
+    return Decision("stochastic gradient", f"learn {symbol.name}", how, "local", "one gradient a batch", (fact,))
+
+
+def _does_not_apply(model: Model, name: str, no: No) -> Diagnostic:
+    setting = model.setting("strategy")
+    assert setting is not None
+    return Diagnostic(
+        "EB0520", f"{name} does not apply to this energy: {no.reason}", (Label(setting.span, "this strategy"),),
+        tuple(f"what would: {w}" for w in no.instead),
+    )  # fmt: skip
 
 
 def _undecided(model: Model, group: Elimination, refused: tuple[Refusal, ...]) -> Diagnostic:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ebdsl import strategies
+
 INF = float("inf")
 
 
@@ -55,6 +57,15 @@ register(Key("epochs", "count", "10", "how often training goes through the data"
 register(Key("batch", "count", "256", "samples for each step, where learning does not want all of them", low=1))
 register(Key("lr", "number", LEARNED, "step size of gradient descent", low=0, above=True))
 register(Key("optimizer", "word", "adam", "how gradients become steps", words=OPTIMIZERS))
+register(
+    Key(
+        "strategy",
+        "word",
+        "what the energy decides",
+        "what keeps the energy high off the data; ebdsl explain lists those that apply",
+        words=strategies.words(),
+    )
+)
 register(Key("seed", "count", "0", "what all random choices start from", low=0))
 register(Key("dtype", "word", "float32", "the numbers of training", words={"float32": (), "float64": ()}))
 register(Key("device", "word", "auto", "where training runs", words={"auto": (), "cpu": (), "cuda": (), "mps": ()}))
@@ -66,13 +77,6 @@ register(Key("checkpoint_steps", "count", "by time", "steps between two checkpoi
 register(Key("checkpoint_seconds", "number", "15", "seconds between two checkpoints", low=0, above=True))
 
 LATER = {
-    "strategy": "the choice of a strategy",
-    "score_matching": "score matching",
-    "contrastive": "contrastive training",
-    "maximum_likelihood": "maximum likelihood",
-    "max_likelihood": "maximum likelihood",
-    "denoising": "denoising",
-    "contractive": "contractive training",
     "negatives": "negative samples",
     "schedule": "schedules of the step size",
     "unrolled": "differentiation through the inference",

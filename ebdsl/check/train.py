@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ebdsl import strategies
 from ebdsl.check import numbers
 from ebdsl.check.scope import Context
 from ebdsl.check.settings import LATER, SETTINGS, Key
@@ -130,7 +131,13 @@ def _value(e: ast.Expr, row: Key, ctx: Context) -> object | None:
             return None
         return int(value) if row.kind == "count" else value
     if row.kind == "word":
-        return _word(e, row, ctx)
+        found = _word(e, row, ctx)
+        wrong = strategies.problem(found) if row.name == "strategy" else None
+        if wrong:
+            span = dict(e.keywords)[wrong[0]].span if isinstance(e, ast.Call) else e.span
+            ctx.report.add("EB0227", wrong[1], (span, f"{wrong[0]} of the strategy"))
+            return None
+        return found
     return _source(e, ctx)
 
 

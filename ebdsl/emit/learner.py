@@ -5,11 +5,14 @@ from __future__ import annotations
 from ebdsl.emit.context import Context
 from ebdsl.emit.learner_batches import batch_learner
 from ebdsl.emit.learner_full import full_learner
+from ebdsl.emit.learner_strategy import strategy_learner
 from ebdsl.emit.text import template
 
 
 def learner_lines(c: Context) -> list[str]:
     """The whole class, unindented."""
+    if c.plan.strategy is not None:
+        return strategy_learner(c, c.plan.strategy)
     match c.plan.schedule:
         case "full":
             return full_learner(c)

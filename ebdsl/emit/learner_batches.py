@@ -40,7 +40,7 @@ def batch_learner(c: Context) -> list[str]:
     learned = [f"model.{c.name(s)}" for s in body.gradients]
     learned += [f"*model.{c.name(m)}.parameters()" for m in plan.modules]
     decisions = [f"{d.task}: {d.algorithm}." for _, d in plan.learning]
-    decisions += [f"learn {m.name}: {_optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
+    decisions += [f"learn {m.name}: {optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
     parts = ['"steps": torch.tensor(self.steps),']
     step = _step(c, body, bool(learned))
     back = ['self.steps = int(state["steps"])']
@@ -92,7 +92,7 @@ def batch_learner(c: Context) -> list[str]:
         ''',
         decisions=decisions,
         statistics=_statistics(c, body),
-        optimizer=_optimizer(plan, learned) if learned else [],
+        optimizer=optimizer_lines(plan, learned) if learned else [],
         observed=observed_lines(c, "batch"),
         found=found_lines(c),
         sized=[f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(step)) else [],
@@ -213,11 +213,11 @@ def _metrics(c: Context, step: _Step) -> list[str]:
     return ["terms = {", *rows, "}", 'return {"energy": torch.stack(tuple(terms.values())).sum(), **terms}']
 
 
-def _optimizer_name(plan: Plan) -> str:
+def optimizer_name(plan: Plan) -> str:
     return OPTIMIZERS[settings.optimizer(plan)[0]]
 
 
-def _optimizer(plan: Plan, learned: list[str]) -> list[str]:
+def optimizer_lines(plan: Plan, learned: list[str]) -> list[str]:
     head, keywords = settings.optimizer(plan)
     kind = OPTIMIZERS[head]
     rate = keywords.pop("lr")

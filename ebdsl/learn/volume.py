@@ -19,6 +19,7 @@ from ebdsl.learn.symmetries import unbounded
 from ebdsl.model.algebra import addends, degree, modules_in, zeroed
 from ebdsl.model.ir import Node, Symbol
 from ebdsl.model.model import Model, Term
+from ebdsl.strategies.core import Chosen
 
 STRATEGY_WORDS = {
     1: "constant volume of low energy",
@@ -54,11 +55,10 @@ class Volume:
         return tuple(result)
 
 
-def volume_of_low_energy(model: Model, energy: Node) -> Volume:
-    """Judge the free energy of a checked model."""
-    chosen = model.setting("strategy")
+def volume_of_low_energy(model: Model, energy: Node, chosen: Chosen | None = None) -> Volume:
+    """Judge the free energy of a checked model, or take the strategy that the spec chose."""
     if chosen is not None:
-        return Volume(None, (f"the spec chooses: {_word(chosen.value)}",))
+        return Volume(chosen.method.number, (f"the spec chooses {chosen.method.name}: {chosen.method.doc}",))
     if not model.role("param") and not any(modules_in(t.node) for t in model.terms):
         return Volume(None, ("nothing is learned: the energy is what the spec says",))
     reasons: list[str] = []
@@ -138,7 +138,3 @@ def value_at_zero(node: Node, symbols: list[Symbol]) -> float | None:
     if any(s.value is None for s in fixed.symbols) or modules_in(fixed):
         return None
     return float(evaluate(fixed, {}, sizes=dict.fromkeys(map(str, dims_in(fixed)), 2)))
-
-
-def _word(value: object) -> str:
-    return str(getattr(value, "head", value))

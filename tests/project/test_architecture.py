@@ -29,18 +29,29 @@ ALLOWED: dict[str, set[str]] = {
     "syntax": BASE,
     "model": BASE | {"syntax"},
     "atoms": BASE | {"model"},
-    "check": BASE | {"syntax", "model", "atoms"},
+    "check": BASE | {"syntax", "model", "atoms", "strategies"},  # the words of a strategy
     "graph": BASE | {"model"},
     "facts": BASE | {"model", "atoms"},
+    "strategies": BASE | {"model", "atoms"},
     "infer": BASE | {"model", "atoms", "facts"},
-    "learn": BASE | {"model", "atoms", "facts", "infer"},
-    "plan": BASE | {"model", "atoms", "facts", "infer", "learn"},
+    "learn": BASE | {"model", "atoms", "facts", "infer", "strategies"},
+    "plan": BASE | {"model", "atoms", "facts", "infer", "learn", "strategies"},
     "settings": BASE | {"model", "plan"},
     "emit": BASE
-    | {"model", "atoms", "facts", "infer", "learn", "plan", "settings", "runtime"},  # runtime's text, by its catalogue
+    | {
+        "model",
+        "atoms",
+        "facts",
+        "infer",
+        "learn",
+        "plan",
+        "settings",
+        "strategies",
+        "runtime",
+    },  # runtime's text, by its catalogue
     "runtime": set(),
 }
-LATER: dict[str, set[str]] = {"model": {"atoms"}}
+LATER: dict[str, set[str]] = {"model": {"atoms"}, "strategies": {"facts"}}
 LIGHT = (
     "diagnostics",
     "syntax",

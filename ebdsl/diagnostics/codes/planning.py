@@ -68,3 +68,13 @@ determinant of the Gaussian's
 normaliser pays for it: ½ (y-μ)'Λ(y-μ) - ½ log det Λ.
 """,
 )
+register(
+    "EB0520",
+    "error",
+    "the strategy does not apply",
+    """
+A strategy needs something of the energy or of the data: score matching needs a curvature, and data without
+edges; ratio matching needs data of entries 0 and 1; maximum likelihood a partition function that can be summed
+or integrated. The message says which, and names methods that would do.
+""",
+)

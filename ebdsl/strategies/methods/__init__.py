@@ -1,0 +1,1 @@
+"""One file for each family of methods: each registers its own."""

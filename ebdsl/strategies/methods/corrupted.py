@@ -1,0 +1,136 @@
+"""Strategies 5 and 6: learned functions that undo noise and masks, or change little with their input."""
+
+from __future__ import annotations
+
+from ebdsl.model.algebra import modules_in
+from ebdsl.model.ir import Apply, Get, Module, Node, Symbol
+from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
+
+
+def _auto_encoder(case: Case) -> No | None:
+    """F(y) = ‖y - G(y)‖² with nothing else in it."""
+    from ebdsl.facts.reconstruction import reconstruction
+
+    y = case.over
+    found = reconstruction(case.model)
+    if found is None or found[0] != y or y not in found[1].symbols:
+        return No(
+            f"the energy is not a distance of {y.name} from what a function makes of {y.name}",
+            ("||y - Dec(Enc(y))||^2",),
+        )
+    if case.model.role("latent") or len(case.model.terms) > 1:
+        return No(
+            "besides that distance the energy has other terms or latent variables", ("||y - Dec(Enc(y))||^2 alone",)
+        )
+    return None
+
+
+def _wanted(case: Case) -> str:
+    """Arguments of ``reconstruct`` besides the corrupted variable: those in it, in order."""
+    from ebdsl.facts.reconstruction import reconstruction
+
+    found = reconstruction(case.model)
+    assert found is not None
+    return ", ".join(
+        "{corrupt}" if s == case.over else "{" + s.name + "}"
+        for s in case.model.role("observed")
+        if s in found[1].symbols
+    )
+
+
+def denoising(case: Case) -> Use | No:
+    refused = _auto_encoder(case)
+    if refused:
+        return refused
+    if not case.real and case.over.domain.kind != "box":
+        return No(f"noise leads out of {case.over.domain}", ("masking",))
+    sigma = case.options["sigma"]
+    start = () if sigma is not None else ('self.state["sigma"].copy_(0.1 * data["{y}"].std(0).mean())',)
+    noise = repr(sigma) if sigma is not None else 'self.state["sigma"]'
+    corrupt = f"noisy({{y}}, self.generator, {noise})"
+    made = f"model.reconstruct({_wanted(case).replace('{corrupt}', corrupt)})"
+    return Use(
+        f"reconstruction_loss(free_energy, {{y}}, {{given}}, {made})",
+        ("the data with fresh noise have to give the data back: G(y) - y then points up the density",),
+        "one reconstruction a sample",
+        start=start,
+        state=() if sigma is not None else (("sigma", "torch.tensor(0.1, dtype=dtype, device=device)"),),
+    )
+
+
+def masking(case: Case) -> Use | No:
+    refused = _auto_encoder(case)
+    if refused:
+        return refused
+    share = case.number("share")
+    made = f"lambda y: model.reconstruct({_wanted(case).replace('{corrupt}', 'y')})"
+    mask = f"random_mask({{y}}, self.generator, {share!r})"
+    return Use(
+        f"masked_loss(free_energy, {{y}}, {{given}}, {made}, {mask})",
+        (f"{share:g} of the entries are hidden, and only these count", "at least one entry of every sample is hidden"),
+        "one reconstruction a sample",
+    )
+
+
+def contractive(case: Case) -> Use | No:
+    if not case.real:
+        return No(f"{case.over.name} is in {case.over.domain}: there is no derivative with respect to it")
+    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and _reads(case, m)]
+    if not first:
+        return No(f"no learned function sees {case.over.name} alone: there is no code to keep constant", ("Enc(y)",))
+    weight = case.number("weight")
+    return Use(
+        f"contractive_loss(free_energy, {{y}}, {{given}}, {{module:{first[0].name}}}, self.generator, {weight!r})",
+        (
+            f"{weight:g} times the squared Jacobian of {first[0].name}, estimated along one random direction a sample",
+            "a decoder that may grow makes up for an encoder that shrinks: tie the weights, or bound the decoder",
+        ),
+        "one product with the Jacobian a sample",
+    )
+
+
+def _reads(case: Case, module: Module) -> bool:
+    """The module is applied to ``over`` itself somewhere."""
+
+    def go(node: Node) -> bool:
+        if isinstance(node, Apply) and node.function == module and _bare(node.args[0].body) == case.over:
+            return True
+        return any(go(c) for c in node.children)
+
+    return go(case.energy)
+
+
+def _bare(node: Node) -> Symbol | None:
+    return node.symbol if isinstance(node, Get) else None
+
+
+register(
+    Method(
+        "denoising",
+        6,
+        "give the data back from the data with noise",
+        denoising,
+        (Argument("sigma", None, "standard deviation of the noise", above=True),),
+        "Vincent, Larochelle, Bengio & Manzagol, ICML 2008",
+    )
+)
+register(
+    Method(
+        "masking",
+        6,
+        "fill in what is hidden",
+        masking,
+        (Argument("share", 0.3, "share of the entries that is hidden", high=0.95, above=True),),
+        "Devlin, Chang, Lee & Toutanova, 2018",
+    )
+)
+register(
+    Method(
+        "contractive",
+        5,
+        "the code changes little with the data",
+        contractive,
+        (Argument("weight", 0.1, "weight of the squared Jacobian", above=True),),
+        "Rifai, Vincent, Muller, Glorot & Bengio, ICML 2011",
+    )
+)

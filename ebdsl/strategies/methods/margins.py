@@ -1,0 +1,132 @@
+"""Strategy 3 with chosen negatives: margins and noise."""
+
+from __future__ import annotations
+
+from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
+
+LOSSES = ("hinge", "square_square", "square_exponential", "log", "pair_hinge")
+NEGATIVES = ("noise", "uniform", "shuffled", "langevin")
+
+
+def contrastive(case: Case) -> Use | No:
+    kind = str(case.options["negatives"] or ("noise" if case.real else "shuffled"))
+    if kind != "shuffled" and not case.real:
+        return No(
+            f"{kind} is made for real numbers, and {case.over.name} is in {case.over.domain}", ("negatives = shuffled",)
+        )
+    if kind == "shuffled" and not case.over.shape:
+        return No(f"{case.over.name} is one number: there is nothing to shuffle", ("negatives = noise",))
+    calls = {
+        "noise": 'noisy({y}, self.generator, {scale} * self.state["spread"])',
+        "uniform": 'uniform_like({y}, self.generator, self.state["low"], self.state["high"])',
+        "shuffled": "shuffled({y}, self.generator)" if not case.given else "other_rows({y}, self.generator)",
+        "langevin": "langevin_chain(free_energy, {y}, {given}, self.generator, {steps}, "
+        '0.01 * self.state["spread"].square().mean(), 1.0)',
+    }
+    scale, steps, margin = case.number("scale"), int(case.number("steps")), case.number("margin")
+    said = {
+        "noise": f"the data with noise of {scale:g} times their spread",
+        "uniform": "uniform over twice the extent of the data",
+        "shuffled": "entries of other samples" if not case.given else "values that belong to other samples",
+        "langevin": f"{steps} steps of Langevin dynamics from the data",
+    }[kind]
+    zero = "torch.zeros({shape}, dtype=dtype, device=device)"
+    state: tuple[tuple[str, str], ...] = ()
+    start: tuple[str, ...] = ()
+    if kind in ("noise", "langevin"):
+        state, start = (("spread", zero),), ('self.state["spread"].copy_(data["{y}"].std(0))',)
+    if kind == "uniform":
+        state = (("low", zero), ("high", zero))
+        start = (
+            'low, high = data["{y}"].amin(0), data["{y}"].amax(0)',
+            'self.state["low"].copy_(low - 0.5 * (high - low))',
+            'self.state["high"].copy_(high + 0.5 * (high - low))',
+        )
+    negatives = calls[kind].replace("{scale}", repr(scale)).replace("{steps}", str(steps))
+    loss = str(case.options["loss"] or ("hinge" if _never_negative(case) else "pair_hinge"))
+    if loss == "hinge" and not _never_negative(case):
+        return No(
+            "the hinge loss pushes the energy of the data down without end, and this one can be negative",
+            ("loss = pair_hinge", "loss = square_square", "a square around the energy"),
+        )
+    return Use(
+        f'margin_contrast(free_energy, {{y}}, {{given}}, {negatives}, "{loss}", {margin!r})',
+        (f"negative samples: {said}", f"{loss.replace('_', '-')} loss, margin {margin:g}"),
+        "one energy of a negative sample a sample",
+        start=start,
+        state=state,
+    )
+
+
+def _never_negative(case: Case) -> bool:
+    from ebdsl.facts.convexity import sign
+
+    return sign(case.energy) in ("nonnegative", "positive")
+
+
+def noise_contrastive(case: Case) -> Use | No:
+    if case.given:
+        return No("the normaliser would have to be learned for every value of what is given", ("contrastive",))
+    ratio = int(case.number("ratio"))
+    if case.binary:
+        state = (("mean", "torch.zeros({shape}, dtype=dtype, device=device)"),)
+        start = ('self.state["mean"].copy_(data["{y}"].mean(0).clamp(0.02, 0.98))',)
+        call = f'bernoulli_noise({{y}}, self.generator, self.state["mean"], {ratio})'
+        said = "independent entries with the data's means"
+    elif case.real:
+        size = case.size()
+        if size is None:
+            return No(f"the size of {case.over.name} is open, and the noise has a covariance", ("give dim a number",))
+        if size > 256:
+            return No(
+                f"Gaussian noise in {size} dimensions covers no data",
+                ("contrastive_divergence", "denoising_score_matching"),
+            )
+        state = (
+            ("mean", f"torch.zeros({size}, dtype=dtype, device=device)"),
+            ("factor", f"torch.eye({size}, dtype=dtype, device=device)"),
+        )
+        start = (
+            'self.state["mean"].copy_(data["{y}"].flatten(1).mean(0))',
+            'self.state["factor"].copy_(covariance_factor(data["{y}"].flatten(1)))',
+        )
+        call = f'gaussian_noise({{y}}, self.generator, self.state["mean"], self.state["factor"], {ratio})'
+        said = "a Gaussian with the data's mean and covariance"
+    else:
+        return No(f"there is no noise with a density on {case.over.domain}", ("contrastive",))
+    return Use(
+        f"noise_contrast(free_energy, {{y}}, {call}, self.log_normaliser, {ratio})",
+        (f"noise: {said}, {ratio} for each sample", "the logarithm of the normaliser is learned with the energy"),
+        f"{ratio} energies of noise a sample",
+        start=start,
+        state=state,
+        learned=(("log_normaliser", "torch.zeros((), dtype=dtype, device=device)"),),
+    )
+
+
+register(
+    Method(
+        "contrastive",
+        3,
+        "push down at the data, up at negative samples, as far as a margin",
+        contrastive,
+        (
+            Argument("margin", 1, "how far apart the energies have to be", above=True),
+            Argument("loss", None, "how the two energies are compared", words=LOSSES),
+            Argument("negatives", None, "where the energy is pushed up", words=NEGATIVES),
+            Argument("scale", 1, "noise, in units of the data's spread", above=True),
+            Argument("steps", 10, "steps of Langevin dynamics", low=1, count=True),
+        ),
+        "LeCun et al., A tutorial on energy-based learning, 2006, table 1",
+    )
+)
+register(
+    Method(
+        "noise_contrastive",
+        3,
+        "tell the data from noise whose density is known; the normaliser is learned",
+        noise_contrastive,
+        (Argument("ratio", 1, "noise samples for each sample", low=1, count=True),),
+        "Gutmann & Hyvärinen, JMLR 13, 2012",
+    )
+)
