@@ -40,7 +40,8 @@ def consider(case: Case) -> Use | No:
     if y.domain.kind == "box":
         low, high = y.domain.args[0], y.domain.args[1]
         box = f"torch.full_like({{y}}[0], {low!r}), torch.full_like({{y}}[0], {high!r})"
-        state, start = (), ()
+        state: tuple[tuple[str, str], ...] = ()
+        start: tuple[str, ...] = ()
         where = f"the box of {y.name}"
     else:
         box = 'self.state["low"], self.state["high"]'

@@ -68,6 +68,8 @@ def noise_contrastive(case: Case) -> Use | No:
     if case.given:
         return No("the normaliser would have to be learned for every value of what is given", ("contrastive",))
     ratio = int(case.number("ratio"))
+    state: tuple[tuple[str, str], ...]
+    start: tuple[str, ...]
     if case.binary:
         state = (("mean", "torch.zeros({shape}, dtype=dtype, device=device)"),)
         start = ('self.state["mean"].copy_(data["{y}"].mean(0).clamp(0.02, 0.98))',)

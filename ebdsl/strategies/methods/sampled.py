@@ -23,7 +23,9 @@ def _moves(case: Case) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...
     if not case.real:
         return No(f"no chain moves in {case.over.domain} yet", ("maximum_likelihood", "noise_contrastive"))
     size = case.options["step_size"]
-    start, state, step = (), (), repr(size)
+    start: tuple[str, ...] = ()
+    state: tuple[tuple[str, str], ...] = ()
+    step = repr(size)
     if size is None:
         start = ('self.state["step_size"].copy_(0.01 * data["{y}"].var(0).mean())',)
         state = (("step_size", "torch.tensor(0.01, dtype=dtype, device=device)"),)

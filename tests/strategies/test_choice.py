@@ -1,0 +1,153 @@
+"""Which methods apply to which energy, what refuses the others, and what a wrong word is told."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ebdsl import driver, explain
+from ebdsl.diagnostics import Source
+from tests.strategies.learned import auc, refusal, train
+
+MLP = """observed y : R[2]
+module f : R[2] -> R = mlp(64, 64, {activation})
+F(y) = f(y)
+train
+    strategy {strategy}
+"""
+AUTO = """observed y : R[2]
+module Enc : R[2] -> R[64] = mlp(64, tanh)
+module Dec : R[64] -> R[2] = mlp(64, tanh)
+F(y) = ||y - Dec(Enc(y))||^2
+train
+    strategy {}
+"""
+SPARSE = """dim N = 8
+observed y : R[4]
+latent z : R[N]
+param W : R[4, N], unit columns
+E(y, z) = ||y - W z||^2 + |z|
+F(y) = min_z E(y, z)
+train
+    strategy {}
+"""
+BITS = "observed y : {{0,1}}[{n}]\nparam J : R[{n},{n}]\nF(y) = y' J y\ntrain\n    strategy {strategy}\n"
+CHAIN = "observed y : box(0, 1)[3]\nparam w : R[3]\nF(y) = w' y\ntrain\n    strategy {}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (MLP.format(activation="relu", strategy="score_matching"), "straight pieces"),
+        (MLP.format(activation="silu", strategy="ratio_matching"), "not made of entries 0 and 1"),
+        (MLP.format(activation="silu", strategy="contrastive(loss = hinge)"), "can be negative"),
+        (MLP.format(activation="silu", strategy="denoising"), "not a distance"),
+        (MLP.format(activation="silu", strategy="score_matching(over = z)"), "z is not an observed variable"),
+        (SPARSE.format("score_matching"), "leave by a search"),
+        (SPARSE.format("masking"), "not a distance"),
+        (BITS.format(n=4, strategy="score_matching"), "finitely many values"),
+        (BITS.format(n=40, strategy="maximum_likelihood"), "more than 4,096"),
+        (CHAIN.format("score_matching"), "edge"),
+        (CHAIN.format("contrastive_divergence"), "no chain"),
+    ],
+)
+def test_refusals_name_the_fact(text: str, reason: str) -> None:
+    assert reason in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("score_matchin", "score_matching"),
+        ("contrastive(margn = 1)", "no setting margn"),
+        ("contrastive(margin = 0)", "above 0"),
+        ("contrastive_divergence(steps = 1.5)", "whole number"),
+        ("contrastive(loss = hing)", "one of hinge"),
+        ("masking(share = 2)", "at most"),
+    ],
+)
+def test_wrong_words_are_told(line: str, message: str) -> None:
+    found = driver.check_source(Source("s.ebm", MLP.format(activation="silu", strategy=line)))
+    assert found.value is None or found.errors
+    (d,) = found.errors
+    assert d.code == "EB0227" and message in f"{d.message} {d.help}"
+
+
+def test_explain_lists_what_applies_and_what_refuses_the_rest() -> None:
+    plan = driver.plan_source(Source("s.ebm", MLP.format(activation="silu", strategy="score_matching"))).value
+    assert plan is not None and plan.volume.strategy == 4
+    said = explain.text(plan)
+    assert "strategy 4: score matching" in said and "the trace of the curvature is taken exactly" in said
+    assert "or else" in said and "refused    ratio_matching: y is not made of entries 0 and 1" in said
+
+
+@pytest.fixture(scope="module")
+def parabola() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    t = torch.rand(2000, generator=generator) * 2 - 1
+    data = torch.stack([t, t.square()], 1) + 0.03 * torch.randn(2000, 2, generator=generator)
+    other = torch.rand(2000, 2, generator=generator) * torch.tensor([3.0, 2.5]) + torch.tensor([-1.5, -0.75])
+    return data, other
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        (MLP.format(activation="silu", strategy="score_matching"), 0.94),
+        (MLP.format(activation="relu", strategy="denoising_score_matching(sigma = 0.1)"), 0.9),
+        (MLP.format(activation="silu", strategy="maximum_likelihood(points = 40)"), 0.95),
+        (MLP.format(activation="silu", strategy="contrastive_divergence(steps = 5)"), 0.93),
+        (MLP.format(activation="silu", strategy="persistent_contrastive_divergence"), 0.94),
+        (MLP.format(activation="silu", strategy="noise_contrastive"), 0.94),
+        (MLP.format(activation="silu", strategy="contrastive(negatives = uniform)"), 0.85),
+        (AUTO.format("denoising(sigma = 0.2)"), 0.92),
+        (AUTO.format("contractive"), 0.88),
+    ],
+)
+def test_a_valley_along_the_curve(parabola: tuple[torch.Tensor, torch.Tensor], text: str, least: float) -> None:
+    data, other = parabola
+    model, _, report = train(text, {"y": data}, epochs=12, lr=6e-3)
+    assert next(iter(report)) == "energy" and all(bool(v.isfinite()) for v in report.values())
+    assert auc(model, data, other) > least
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    ["persistent_contrastive_divergence", "noise_contrastive", "contrastive", "denoising_score_matching"],
+)
+def test_going_on_is_the_same_to_the_bit(parabola: tuple[torch.Tensor, torch.Tensor], strategy: str) -> None:
+    from tests.strategies.learned import compiled
+
+    y = parabola[0][:64]
+    file = compiled(MLP.format(activation="silu", strategy=strategy))
+    model = file.build()
+    learner = file.Learner(model)
+    learner.start({"y": y})
+    learner.step({"y": y})
+    again = file.build()
+    again.load_state_dict(model.state_dict())
+    follower = file.Learner(again)
+    follower.load_state_dict(learner.state_dict())
+    for _ in range(3):
+        ours, theirs = learner.step({"y": y}), follower.step({"y": y})
+        assert {k: float(v) for k, v in ours.items()} == {k: float(v) for k, v in theirs.items()}
+
+
+def test_one_variable_given_another() -> None:
+    """y = ±x: the energy of y given x has its wells there."""
+    text = """observed x : R[1]
+observed y : R[1]
+module f : R[1], R[1] -> R = mlp(64, 64, silu)
+F(x, y) = f(x, y)
+train
+    strategy maximum_likelihood(points = 48)
+"""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(1000, 1, generator=generator) + 0.5
+    y = x * (torch.randint(0, 2, (1000, 1), generator=generator) * 2 - 1)
+    y += 0.05 * torch.randn(1000, 1, generator=generator)
+    model, _, _ = train(text, {"x": x, "y": y}, epochs=15, lr=5e-3, batch=100)
+    at = torch.full((3, 1), 1.0)
+    with torch.no_grad():
+        up, down, middle = model.free_energy(at, torch.tensor([[1.0], [-1.0], [0.0]]))
+    assert max(up, down) + 1 < middle
