@@ -34,6 +34,7 @@ def to_json(plan: Plan) -> dict[str, object]:
         "inference": [_decision(d) for d in plan.inference],
         "learning": [_decision(d) for _, d in plan.learning]
         + [{"task": f"learn {m.name}", "rule": "stochastic gradient"} for m in plan.modules],
+        "named": [n.sentence for n in plan.named],
         "schedule": plan.schedule,
         "volume": {"strategy": plan.volume.strategy, "reasons": list(plan.volume.reasons)},
         "strategy": _strategy(plan.strategy),
@@ -89,6 +90,7 @@ def text(plan: Plan) -> str:
         lines.append("  there is no latent variable: the free energy is the energy")
     for latent in model.amortised:
         lines.append(f"  a trained model answers with its encoder for {latent}; exact inference starts there")
+    lines += [f"  {n.sentence}" for n in plan.named]
     lines += ["", f"learning  {_schedule(plan)}"]
     for _, d in plan.learning:
         lines += _decision_lines(d)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ebdsl import infer, learn, strategies
 from ebdsl.diagnostics import Checked, Diagnostic, Label
 from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
+from ebdsl.infer.named import Named, named
 from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
 from ebdsl.learn.core import Block
@@ -40,6 +41,7 @@ class Plan:
     volume: Volume
     statistics: tuple[Statistic, ...] = ()
     strategy: Chosen | None = None
+    named: tuple[Named, ...] = ()
 
     @property
     def inference_rule(self) -> Decision | None:
@@ -67,11 +69,15 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     chosen = strategies.choose(model, energy, any(d.rule not in EXACT for d in inference))
     if isinstance(chosen, tuple):
         return Checked(None, (_does_not_apply(model, *chosen),))
-    learning, schedule = _learning(model, energy, learned, tuple(inference), by_gradient=chosen is not None)
+    named_, refused = _named(model, groups, energy, chosen is not None)
+    if refused:
+        return Checked(None, refused)
+    encoder = any(n.chosen.algorithm.learned for n in named_)
+    learning, schedule = _learning(model, energy, learned, tuple(inference), chosen is not None, encoder)
     volume = volume_of_low_energy(model, energy, chosen)
     result = Plan(
         model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume, statistics,
-        chosen,
+        chosen, named_,
     )  # fmt: skip
     diagnostics = volume.diagnostics(model, allow_flat)
     if any(d.severity == "error" for d in diagnostics):
@@ -111,19 +117,24 @@ def _at_answers(energy: Node, inference: list[Decision]) -> tuple[Node, Symbol |
 
 
 def _learning(
-    model: Model, pointwise: Node, energy: Node, inference: tuple[Decision, ...], by_gradient: bool = False
+    model: Model,
+    pointwise: Node,
+    energy: Node,
+    inference: tuple[Decision, ...],
+    by_gradient: bool = False,
+    encoder: bool = False,
 ) -> tuple[tuple[tuple[Symbol, Decision], ...], str]:
     params = model.role("param")
     modules = _modules(energy)
     if not params and not modules:
-        return (), "none"
+        return (), "batches" if encoder else "none"
     total = contract(with_batch(energy), (BATCH,))
     if by_gradient:
         return tuple((w, _through_strategy(w)) for w in params if w in pointwise.symbols), "batches"
     blocks = [Block(model, w, energy, total, inference, pointwise) for w in params if w in energy.symbols]
     cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
     first = [(b.symbol, learn.decide(b)) for b in blocks]
-    if cheap and not modules and all(LEARN_RULES[d.rule].exact for _, d in first):
+    if cheap and not modules and not encoder and all(LEARN_RULES[d.rule].exact for _, d in first):
         return tuple(first), "full"
     allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]
     return tuple((b.symbol, learn.decide(b, allowed)) for b in blocks), "batches"
@@ -144,6 +155,27 @@ def _does_not_apply(model: Model, name: str, no: No) -> Diagnostic:
         "EB0520", f"{name} does not apply to this energy: {no.reason}", (Label(setting.span, "this strategy"),),
         tuple(f"what would: {w}" for w in no.instead),
     )  # fmt: skip
+
+
+def _named(
+    model: Model, groups: list[Elimination], energy: Node, strategy: bool
+) -> tuple[tuple[Named, ...], tuple[Diagnostic, ...]]:
+    """The algorithms that the spec asks for by name, or why they do not fit."""
+    found, refused = [], []
+    for name, chosen in model.algorithms.items():
+        symbol = model.symbol(name)
+        group = next(g for g in groups if symbol in g.latents)
+        answer = named(Problem(model, group.kind, group.latents, energy, group.beta), chosen, symbol)
+        if strategy and chosen.algorithm.learned:
+            answer = Refusal(chosen.algorithm.name, "training follows the loss of a strategy, which knows no encoder")
+        if isinstance(answer, Named):
+            found.append(answer)
+            continue
+        label = (Label(symbol.span, "this latent variable"),) if symbol.span else ()
+        what = f"{answer.rule} does not fit this energy: {answer.reason}"
+        help = ("without the line, the algorithm is chosen by the energy",)
+        refused.append(Diagnostic("EB0503", what, label, help))
+    return tuple(found), tuple(refused)
 
 
 def _undecided(model: Model, group: Elimination, refused: tuple[Refusal, ...]) -> Diagnostic:

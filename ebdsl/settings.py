@@ -86,7 +86,11 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
         if loose is not None and plan.schedule == "batches":
             most = f", at most {loose[1]} steps" if loose[1] else ""
             rows.append(("in training", f"tolerance {loose[0]:g}{most}"))
-    by_gradient = bool(plan.modules) or any(d.rule == "stochastic gradient" for _, d in plan.learning)
+    by_gradient = (
+        bool(plan.modules)
+        or any(n.chosen.algorithm.learned for n in plan.named)
+        or any(d.rule == "stochastic gradient" for _, d in plan.learning)
+    )
     if by_gradient:
         head, keywords = optimizer(plan)
         rows.append(("optimizer", f"{head}({', '.join(f'{k} = {v}' for k, v in keywords.items())})"))

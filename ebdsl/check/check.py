@@ -18,6 +18,7 @@ from ebdsl.check.settings import SETTINGS
 from ebdsl.check.train import settings as train_settings
 from ebdsl.check.words import key, listed, nearest
 from ebdsl.diagnostics import Checked, Source
+from ebdsl.model.algorithms import Chosen
 from ebdsl.model.ir import Node
 from ebdsl.model.model import Model, Setting
 from ebdsl.syntax import ast
@@ -60,7 +61,7 @@ def _model(
     spec: ast.Spec,
     ctx: Context,
     energy: FreeEnergy,
-    answers: dict[str, Node],
+    answers: dict[str, Node | Chosen],
     train: tuple[Setting, ...],
 ) -> Model:
     dims = {d: n for d, n in ctx.dims.items() if d not in ctx.aliases}
@@ -74,7 +75,8 @@ def _model(
         eliminations=energy.eliminations,
         energy_name=energy.energy_name,
         free_energy_name=energy.name,
-        amortised=answers,
+        amortised={k: v for k, v in answers.items() if isinstance(v, Node)},
+        algorithms={k: v for k, v in answers.items() if isinstance(v, Chosen)},
         train=train,
         notes=tuple(ctx.notes),
     )

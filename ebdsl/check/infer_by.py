@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from ebdsl.check import algorithms
 from ebdsl.check.dims import same, shape_text, type_text
 from ebdsl.check.functions import apply_module
 from ebdsl.check.identifiers import symbol, undeclared
 from ebdsl.check.lower import lower
 from ebdsl.check.scope import Context, Env, Value
 from ebdsl.check.words import key, listed
+from ebdsl.model.algorithms import Chosen
 from ebdsl.model.ir import Module, Node
 from ebdsl.syntax import ast
 
 
-def amortised(spec: ast.Spec, ctx: Context) -> dict[str, Node]:
-    """For each latent with such a line, the expression over the observed variables."""
-    found: dict[str, Node] = {}
+def amortised(spec: ast.Spec, ctx: Context) -> dict[str, Node | Chosen]:
+    """For each latent with such a line, the expression over the observed variables, or an algorithm by name."""
+    found: dict[str, Node | Chosen] = {}
     env = Env(ctx)
     for s in spec.statements:
         if not isinstance(s, ast.InferBy) or s.verb != "infer":
@@ -34,6 +36,11 @@ def amortised(spec: ast.Spec, ctx: Context) -> dict[str, Node]:
             continue
         if variable.name in found:
             ctx.report.add("EB0229", f"two lines say how {s.latent.id} is inferred", (s.span, "the second"))
+            continue
+        if algorithms.named(s.by, ctx):
+            choice = algorithms.chosen(s.by, ctx)
+            if choice is not None:
+                found[variable.name] = choice
             continue
         value = _value(s.by, env)
         if value is None or k in ctx.broken:

@@ -47,7 +47,7 @@ def found_lines(c: Context) -> list[str]:
     if not c.plan.inference:
         return []
     arguments = c.args(c.observed)
-    exact = ", exact=True" if c.model.amortised else ""
+    exact = ", exact=True" if c.model.answers_otherwise else ""
     loose = settings.training_accuracy(c.plan) if c.plan.schedule == "batches" else None
     accuracy = "" if loose is None else f", tolerance={loose[0]:g}" + (f", max_steps={loose[1]}" if loose[1] else "")
     lines = [f"found = model.infer({arguments}{accuracy}{exact})"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ebdsl import settings
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
+from ebdsl.emit.named import named_lines
 from ebdsl.emit.text import uses
 from ebdsl.infer.core import RULES
 from ebdsl.infer.rules.enumeration import Enumeration
@@ -44,7 +45,6 @@ def state_lines(c: Context) -> list[str]:
 def infer_lines(c: Context) -> list[str]:
     plan = c.plan
     amortised = bool(plan.model.amortised)
-    extra = ", exact: bool = False" if amortised else ""
     lines = [
         "    @torch.no_grad()",
         "    def infer(",
@@ -54,7 +54,7 @@ def infer_lines(c: Context) -> list[str]:
         "        start: dict[str, Tensor] | None = None,",
         "        tolerance: float | None = None,",
         "        max_steps: int | None = None,",
-        *(["        exact: bool = False,"] if extra else []),
+        *(["        exact: bool = False,"] if plan.model.answers_otherwise else []),
         "    ) -> Inference:",
     ]
     if not plan.inference:
@@ -71,14 +71,15 @@ def infer_lines(c: Context) -> list[str]:
         lines += _amortised_lines(c)
     body = InferBody(c)
     RULES[decision.rule].emit(decision.payload, body)
-    text = "\n".join(body.lines)
+    start = named_lines(c)
+    text = "\n".join([*start, *body.lines])
     if uses(text, "tolerance"):
         single, double = settings.tolerances(plan)
         lines.append("        if tolerance is None:")
         lines.append(f"            tolerance = {single:g} if {c.like}.dtype == torch.float32 else {double:g}")
     if uses(text, "max_steps"):
         lines.append(f"        max_steps = {settings.max_steps(plan)} if max_steps is None else max_steps")
-    lines += ["        " + x if x else "" for x in body.lines]
+    lines += ["        " + x if x else "" for x in [*start, *body.lines]]
     return lines
 
 
@@ -136,6 +137,6 @@ def free_energy_lines(c: Context) -> list[str]:
         if not beta:
             return [*head, f"        return -torch.logsumexp(-{energies}, 1)"]
         return [*head, f"        return -torch.logsumexp(-{beta} * {energies}, 1) / {beta}"]
-    exact = ", exact=True" if plan.model.amortised else ""
+    exact = ", exact=True" if plan.model.answers_otherwise else ""
     answers = ", ".join(f'found.latents["{c.name(s)}"]' for s in c.latents)
     return [*head, f"        found = self.infer({args}{exact})", f"        return self.energy({args}, {answers})"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ebdsl import settings
 from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
 from ebdsl.emit.context import Context
+from ebdsl.emit.named import encoder_name, encoder_step_lines
 from ebdsl.emit.text import quoted, template, words
 from ebdsl.emit.updates import LearnBody
 from ebdsl.learn.core import RULES
@@ -39,8 +40,11 @@ def batch_learner(c: Context) -> list[str]:
         RULES[decision.rule].emit(decision.payload, body)
     learned = [f"model.{c.name(s)}" for s in body.gradients]
     learned += [f"*model.{c.name(m)}.parameters()" for m in plan.modules]
+    encoders = [n for n in plan.named if n.chosen.algorithm.learned]
+    learned += [f"*model.{encoder_name(c, n)}.parameters()" for n in encoders]
     decisions = [f"{d.task}: {d.algorithm}." for _, d in plan.learning]
     decisions += [f"learn {m.name}: {optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
+    decisions += [f"learn {n.chosen}: {optimizer_name(plan)} on batches." for n in encoders]
     parts = ['"steps": torch.tensor(self.steps),']
     step = _step(c, body, bool(learned))
     back = ['self.steps = int(state["steps"])']
@@ -126,7 +130,7 @@ def _step(c: Context, body: LearnBody, with_optimizer: bool) -> list[str]:
     if with_optimizer:
         if backward:
             backward = ["self.optimizer.zero_grad(set_to_none=True)", *backward, "loss.backward()"]
-        after = backward + _assign_slopes(c, body, step) + ["self.optimizer.step()"]
+        after = backward + encoder_step_lines(c) + _assign_slopes(c, body, step) + ["self.optimizer.step()"]
         projected = [(s, body.project(s, f"model.{c.name(s)}")) for s in body.gradients if s.domain.row.torch]
         if projected:
             after.append("with torch.no_grad():")

@@ -6,6 +6,7 @@ from ebdsl.emit.context import Context, called
 from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
+from ebdsl.emit.named import encode_lines, encoder_init_lines
 from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.emit.values import bracket, number
 from ebdsl.facts.normal import normal
@@ -45,6 +46,9 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
     for d in plan.inference:
         if isinstance(d.payload, Gaussian):
             lines += [*posterior_lines(c, d.payload), ""]
+    encode = encode_lines(c)
+    if encode:
+        lines += [*encode, ""]
     lines += [*infer_lines(c), "", *free_energy_lines(c)]
     reconstruction = _reconstruct_lines(c)
     if reconstruction:
@@ -115,6 +119,7 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
             lines.append(f"            self.{c.name(m)} = {first}")
             lines += ["            " + r for r in rest]
         lines.append("        self.to(dtype)")
+    lines += encoder_init_lines(c)
     for symbol in _tabulated(c):
         lines += _table_lines(c, symbol)
     return lines

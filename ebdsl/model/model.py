@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ebdsl.diagnostics import Source, Span
+from ebdsl.model.algorithms import Chosen
 from ebdsl.model.ir import Dim, Module, Node, Symbol, extent
 
 
@@ -56,7 +57,7 @@ class Model:
     ``terms`` add up to the energy ``E``; ``eliminations``, outermost first, lead from ``E`` to the
     free energy ``F``. ``dims`` has every named dimension with its size, or None until data is
     bound, in order of declaration. ``amortised`` maps a latent's name to the expression (as a
-    :class:`~ebdsl.model.ir.Tensor`) that ``infer z by …`` answers with.
+    :class:`~ebdsl.model.ir.Tensor`) that ``infer z by …`` answers with, ``algorithms`` to one asked for by name.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Model:
     energy_name: str = "E"
     free_energy_name: str = "F"
     amortised: dict[str, Node] = field(default_factory=dict)
+    algorithms: dict[str, Chosen] = field(default_factory=dict)
     train: tuple[Setting, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -92,6 +94,11 @@ class Model:
     def bind(self, sizes: dict[str, int]) -> Model:
         """The same model with free dimensions given a size."""
         return replace(self, dims={**self.dims, **sizes})
+
+    @property
+    def answers_otherwise(self) -> bool:
+        """Whether a trained model answers with something else than the planner's exact inference."""
+        return bool(self.amortised or self.algorithms)
 
     def setting(self, key: str) -> Setting | None:
         return next((s for s in self.train if s.key == key), None)

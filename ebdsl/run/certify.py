@@ -218,10 +218,9 @@ class Certifier:
 def smallest_subgradient(
     z: Array, slope: Array, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol
 ) -> Array:
-    """For each row the largest entry of the element of least norm of ``slope + ∂R(z) + N(z)``.
+    """For each row the largest entry of the element of least norm of ``slope + ∂R(z) + N(z)``, ``inf`` outside.
 
-    ``inf`` outside the domain. It is the limit of ``(z - prox_tR(z - t slope)) / t`` for small steps ``t``
-    (Moreau; Parikh & Boyd 2014, 3.2).
+    It is the limit of ``(z - prox_tR(z - t slope)) / t`` for small steps ``t`` (Parikh & Boyd 2014, section 3.2).
     """
     rows = len(z)
     inside = _prox(z, 0.0, penalties, s)

@@ -62,7 +62,7 @@ def command(
                 from ebdsl.run.certify import Certifier, report
 
                 certifier = Certifier(model.program.plan, model.network, tolerance)
-            options = {"exact": True} if exact and model.program.model.amortised else {}
+            options = {"exact": True} if exact and model.program.model.answers_otherwise else {}
             tally = infer(
                 model.program,
                 model.network,
@@ -102,7 +102,7 @@ def command(
             f"{failed} of {shown.count(tally.samples, 'answer')} {'is' if failed == 1 else 'are'} not at the target"
         )
         help = ("more steps help: --steps 10000", *(("--exact solves for the minimum",) if options == {} and
-                model.program.model.amortised else ()))  # fmt: skip
+                model.program.model.answers_otherwise else ()))  # fmt: skip
         shown.diagnostics([Diagnostic("EB0731", message, (), help)], None)
         raise click.exceptions.Exit(FAILED)
 

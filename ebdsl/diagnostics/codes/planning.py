@@ -24,6 +24,16 @@ softmin over finite ones, is.
 """,
 )
 register(
+    "EB0503",
+    "error",
+    "the named algorithm does not fit",
+    """
+`infer z by ista` and its like ask for an algorithm by name: ista, fista, cod, and the learned lista and lcod. They
+need a vector latent whose smooth part is a quadratic with one matrix for all samples, as in ||y - W z||^2, and a
+penalty with a proximal operator; coordinate steps need one that acts entry by entry.
+""",
+)
+register(
     "EB0510",
     "error",
     "the energy is flat",

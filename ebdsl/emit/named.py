@@ -1,0 +1,142 @@
+"""Algorithms asked for by name as text: the answer of ``infer``, the encoder and what it learns from."""
+
+from __future__ import annotations
+
+from ebdsl.emit.bodies import InferBody
+from ebdsl.emit.context import Context
+from ebdsl.emit.systems import symmetric_code
+from ebdsl.infer.named import Named
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.ir import BATCH
+
+
+def encoder_name(c: Context, n: Named) -> str:
+    """The attribute of the model that holds the encoder, a name that the spec does not use."""
+    name = f"{c.name(n.symbol)}_encoder"
+    while name in c.names.values():
+        name += "_"
+    return name
+
+
+def encoder_init_lines(c: Context) -> list[str]:
+    """The encoder's weights, in the constructor."""
+    lines = []
+    for n in c.plan.named:
+        if not n.chosen.algorithm.learned:
+            continue
+        c.runtime.add("UnrolledEncoder")
+        sizes = [" * ".join(c.dim(d).removeprefix("self.") for d in s.shape) or "1" for s in n.inputs]
+        code = c.dim(n.symbol.shape[0]).removeprefix("self.")
+        layers = 1 if n.chosen.weights == "shared" else (n.chosen.steps or 0) + 1
+        arguments = f"{' + '.join(sizes)}, {code}, {layers}, {code if n.entrywise else 1}, dtype"
+        lines.append(f"        self.{encoder_name(c, n)} = UnrolledEncoder({arguments})")
+    return lines
+
+
+def _pieces(c: Context, n: Named) -> tuple[InferBody, list[str]]:
+    """A body that has ``gram``, ``linear`` and, for proximal steps, ``step``, ``matrix`` and ``shift``."""
+    body = InferBody(c)
+    form = n.proximal.form
+    assert form is not None
+    body.scope.taken |= {"gram", "linear", "step", "matrix", "shift", "prox", "inputs", "goal"}
+    gram = symmetric_code(body.scope, form.matrix, (form.at[0], form.twin[0]))
+    linear = body.scope.tensor(with_batch(form.linear), (BATCH, *form.at))
+    body.line(f"gram = {gram}")
+    body.line(f"linear = {linear.code}")
+    if n.chosen.algorithm.kind == "proximal":
+        c.runtime.add("largest_eigenvalue")
+        body.line("step = 1 / float(largest_eigenvalue(gram))")
+        body.line("matrix = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device) - step * gram")
+        body.line("shift = -step * linear")
+    lines = list(body.lines)
+    body.lines.clear()
+    if body._prox_lines(n.proximal.penalties, (n.symbol,)) is None:
+        body.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
+        body.line("    return point")
+        body.line("")
+    return body, lines
+
+
+def encode_lines(c: Context) -> list[str]:
+    """``encode``: what the learned encoder says, differentiable in its weights."""
+    for n in c.plan.named:
+        row = n.chosen.algorithm
+        if not row.learned:
+            continue
+        body, pieces = _pieces(c, n)
+        z = c.name(n.symbol)
+        flat = [f"{c.name(s)}.flatten(1)" if len(s.shape) > 1 else c.name(s) if s.shape else f"{c.name(s)}[:, None]"
+                for s in n.inputs]  # fmt: skip
+        inputs = flat[0] if len(flat) == 1 else f"torch.cat(({', '.join(flat)}), 1)"
+        what = "matrix, shift, step" if row.kind == "proximal" else "gram, linear"
+        return [
+            f"    def encode(self, {c.typed(c.observed)}) -> dict[str, Tensor]:",
+            f'        """{n.chosen}: {row.doc}; differentiable in the encoder\'s weights alone."""',
+            "        with torch.no_grad():",
+            *("            " + x for x in pieces),
+            "",
+            *("        " + x if x else "" for x in body.lines),
+            f"        {z} = self.{encoder_name(c, n)}.{row.kind}(prox, {what}, {inputs}, {n.chosen.steps})",
+            f'        return {{"{z}": {z}}}',
+        ]
+    return []
+
+
+def named_lines(c: Context) -> list[str]:
+    """The beginning of ``infer`` where the spec names the algorithm: its answer, unless ``exact``."""
+    lines: list[str] = []
+    for n in c.plan.named:
+        row, steps = n.chosen.algorithm, n.chosen.steps
+        z = c.name(n.symbol)
+        lines.append(f"if not exact:  # {n.chosen}")
+        if row.learned:
+            lines += [
+                f'    {z} = self.encode({c.args(c.observed)})["{z}"]',
+                f"    energy = self.energy({c.args((*c.observed, *c.latents))})",
+                "    unknown = torch.full_like(energy, torch.nan)",
+                f"    steps = torch.full_like(energy, {steps}, dtype=torch.int64)",
+                f'    return Inference({{"{z}": {z}}}, energy, unknown, steps, energy == energy)',
+            ]
+            continue
+        body, pieces = _pieces(c, n)
+        start = InferBody(c)
+        begin = start._start((n.symbol,))
+        call = "proximal_steps" if row.kind == "proximal" else "coordinate_steps"
+        c.runtime.add(call)
+        what = "matrix, shift, step" if row.kind == "proximal" else "gram, linear"
+        many = f" * {c.dim(n.symbol.shape[0])}" if row.kind == "coordinate" else ""
+        how = f"0.0, {steps}" if steps is not None else f"goal, max_steps{many}"
+        momentum = f", {row.momentum}" if row.kind == "proximal" else ""
+        inner = [
+            *pieces, "", *body.lines, *start.lines,
+            "goal = tolerance * max(1.0, float(linear.abs().max())) if linear.numel() else tolerance",
+            f"{z}, residual, iterations = {call}(prox, {what}, {begin}, {how}{momentum})",
+            f"energy = self.energy({c.args((*c.observed, *c.latents))})",
+            f'return Inference({{"{z}": {z}}}, energy, residual, iterations, residual <= goal)',
+        ]  # fmt: skip
+        lines += ["    " + x if x else "" for x in inner]
+    return lines
+
+
+def encoder_step_lines(c: Context) -> list[str]:
+    """The encoder's gradient, put where the optimiser looks; the energy's own parameters do not feel it."""
+    for n in c.plan.named:
+        if not n.chosen.algorithm.learned:
+            continue
+        z = c.name(n.symbol)
+        code = f'model.encode({c.args(c.observed)})["{z}"]'
+        loss = (
+            f"(code - {z}).square().sum(1).mean()" if n.chosen.on == "code"
+            else f"model.energy({', '.join([*(c.name(s) for s in c.observed), 'code'])}).mean()"
+        )  # fmt: skip
+        return [
+            f"code = {code}",
+            f"encoder = tuple(model.{encoder_name(c, n)}.parameters())",
+            f"slopes = torch.autograd.grad({loss}, encoder)",
+            "for weight, slope in zip(encoder, slopes, strict=True):",
+            "    weight.grad = slope",
+        ]
+    return []
+
+
+__all__ = ["encode_lines", "encoder_init_lines", "encoder_name", "encoder_step_lines", "named_lines"]
