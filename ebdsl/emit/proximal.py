@@ -9,9 +9,10 @@ from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_tight, number
 from ebdsl.facts.penalties import Penalty, group_places, merged
 from ebdsl.infer.rules.proximal_gradient import Proximal
+from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.build import mul, neg, power
-from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.derivative import NoDerivative, fresh_index
 from ebdsl.model.ir import BATCH, Axis, Node, Symbol
 
 
@@ -147,7 +148,7 @@ class ProximalBody(LoopBody):
         """
         latents = p.latents
         try:
-            slopes = [(at, derivative(p.smooth, s, at)) for s in latents for at in (fresh_index(s),)]
+            slopes = [(at, gradient(p.smooth, s, at)) for s in latents for at in (fresh_index(s),)]
         except NoDerivative:
             return self._autograd_gradient(p)
         hoisted: list[tuple[tuple[Axis, ...], Node]] = []

@@ -151,6 +151,8 @@ class Scope:
                 return self._add(terms)
             case Mul(factors):
                 return self._product(factors, ())
+            case Sum(Apply("conv", args, index), axes) if _channels(args, axes):
+                return self._convolved(args, index, axes)
             case Sum(body, axes):
                 return self._product(body.factors if isinstance(body, Mul) else (body,), axes)
             case Pow(base, exponent):
@@ -325,6 +327,15 @@ class Scope:
             code = f"call_batched({self.module(module)}, {tuple_text(texts)}, {tuple_text(ranks)})"
         return self._indexed(code, outer, index)
 
+    def _convolved(self, args: tuple[Tensor, ...], index: tuple[Axis | int, ...], axes: tuple[Axis, ...]) -> Value:
+        """``Σ_axes kernel * map``, the axes as channels of one convolution."""
+        kernel, x = (self._emit(a.body) for a in args)
+        outer = (*(a for a in x.axes if a not in args[1].axes and a not in axes), *axes)
+        texts = [self._full(kernel, axes, args[0].axes), self._full(x, outer, args[1].axes)]
+        self.imports.add("convolve_channels")
+        code = f"convolve_channels({texts[0]}, {texts[1]}, {len(args[0].axes)})"
+        return self._indexed(code, outer[: -len(axes)], index)
+
     # ----------------------------------------------------------------- products and sums
 
     def _product(self, factors: tuple[Node, ...], axes: tuple[Axis, ...]) -> Value:
@@ -426,11 +437,20 @@ def signature_axes(key: Node, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
     return tuple(result)
 
 
+def _channels(args: tuple[Tensor, ...], axes: tuple[Axis, ...]) -> bool:
+    """Whether ``Σ_axes kernel * map`` is one convolution of several channels: both have the axes, the kernel no others."""
+    return len(axes) == 1 and args[0].free == frozenset(axes) and frozenset(axes) <= args[1].free
+
+
 def stem(node: Node) -> str:
     """A telling name for an intermediate."""
     match node:
         case Apply(function, _, _):
-            return (function.name if isinstance(function, Module) else function).lower()
+            if isinstance(function, Module):
+                return function.name.lower()
+            from ebdsl.atoms import OPAQUES
+
+            return f"{function}_value" if function in OPAQUES[function].needs else function.lower()
         case Add(terms) if any(s.role == "observed" for t in terms for s in t.symbols if isinstance(t, Get)):
             return "residual"
         case Add(terms) if any(isinstance(t, Get) and t.symbol.role == "observed" for t in terms):

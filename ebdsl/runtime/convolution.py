@@ -22,6 +22,16 @@ def convolve(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
     return correlate_padded(kernel.flip(tuple(range(-ndim, 0))), x, before, after)
 
 
+def convolve_channels(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """``Σ_c kernel[c] * x[c]``: ``(C, *k)`` and ``(..., C, *n)`` give ``(..., *n)``, as one convolution of C channels."""
+    after = tuple((k - 1) // 2 for k in kernel.shape[1:])
+    sides = [side for k, c in zip(kernel.shape[:0:-1], after[::-1], strict=True) for side in (k - 1 - c, c)]
+    maps = torch.nn.functional.pad(x.reshape(-1, *x.shape[-ndim - 1 :]), sides)
+    convolution = (torch.conv1d, torch.conv2d, torch.conv3d)[ndim - 1]
+    y = convolution(maps, kernel.flip(tuple(range(-ndim, 0)))[None])
+    return y.reshape(*x.shape[: -ndim - 1], *x.shape[-ndim:])
+
+
 def correlate(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
     """The adjoint of :func:`convolve` in the map: ``Σ_q K[q] x[p + q - c]``."""
     before = tuple((k - 1) // 2 for k in kernel.shape[-ndim:])
@@ -39,7 +49,8 @@ def kernel_gradient(x: Tensor, g: Tensor, kernel: Tensor, ndim: int) -> Tensor:
 def correlate_padded(kernel: Tensor, x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
     """``y[p] = Σ_q K[q] x[p + q - before]`` with so many zeros before and after on each axis.
 
-    Leading axes of the two broadcast; where the kernel has one entry they are a batch, else groups.
+    Leading axes of the two broadcast; where the kernel has one entry they are a batch, where the map has one they are
+    channels that come out, else groups.
     """
     ndim = len(before)
     lead = torch.broadcast_shapes(kernel.shape[:-ndim], x.shape[:-ndim])
@@ -48,11 +59,15 @@ def correlate_padded(kernel: Tensor, x: Tensor, before: tuple[int, ...], after: 
     groups = [i for i in range(len(lead)) if kernel.shape[i] != 1]
     count = kernel.shape[: len(lead)].numel()
     inner = range(len(lead), len(lead) + ndim)
-    maps = x.expand(*lead, *x.shape[-ndim:]).permute(*batch, *groups, *inner).reshape(-1, count, *x.shape[-ndim:])
+    x = x[(None,) * (len(lead) + ndim - x.ndim)]
+    spread = all(x.shape[i] == 1 for i in groups)
+    over = [1 if spread and i in groups else n for i, n in enumerate(lead)]
+    maps = x.expand(*over, *x.shape[-ndim:]).permute(*batch, *groups, *inner)
+    maps = maps.reshape(-1, 1 if spread else count, *x.shape[-ndim:])
     sides = [side for pair in zip(before[::-1], after[::-1], strict=True) for side in pair]
     weight = kernel.reshape(count, 1, *kernel.shape[-ndim:])
     convolution = (torch.conv1d, torch.conv2d, torch.conv3d)[ndim - 1]
-    y = convolution(torch.nn.functional.pad(maps, sides), weight, groups=count)
+    y = convolution(torch.nn.functional.pad(maps, sides), weight, groups=1 if spread else count)
     order = [*batch, *groups]
     y = y.reshape(*(lead[i] for i in order), *y.shape[-ndim:])
     return y.permute(*(order.index(i) for i in range(len(lead))), *inner)

@@ -99,6 +99,30 @@ def covered(pictures: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
+def test_group_sparsity_uses_few_pools_and_all_of_each() -> None:
+    spec = fit("group_sparsity", patches(4000), epochs=1)
+    values = energies(spec)
+    assert np.mean(values[-5:]) < np.mean(values[:5])
+    Y = samples(spec, patches(300))["y"]
+    z = spec.infer(Y)["z"]
+    pools = np.linalg.norm(z, axis=2) > 0
+    assert 0.005 < pools.mean() < 0.4
+    assert (z[pools] != 0).mean() > 0.99  # within a pool the number of features does not matter
+
+
+@pytest.mark.slow
+def test_conv_sparse_coding_explains_photos_by_few_entries_of_its_maps() -> None:
+    spec = fit("conv_sparse_coding", "patches(natural, size = 32, count = 160)", epochs=1)
+    values = energies(spec)
+    assert np.mean(values[-3:]) < np.mean(values[:3])
+    Y = samples(spec, "patches(natural, size = 32, count = 16)")["y"]
+    codes = spec.infer(Y)
+    assert 0.001 < (codes["z"] != 0).mean() < 0.2
+    W = spec.module().W.detach().numpy()
+    np.testing.assert_allclose(np.linalg.norm(W.reshape(len(W), -1), axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_psd_encoder_answers_near_the_argmin() -> None:
     spec = fit("psd", patches(20_000), epochs=2)
     Y = torch.as_tensor(samples(spec, patches(2000))["y"])
