@@ -438,7 +438,7 @@ def signature_axes(key: Node, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
 
 
 def _channels(args: tuple[Tensor, ...], axes: tuple[Axis, ...]) -> bool:
-    """Whether ``Σ_axes kernel * map`` is one convolution of several channels: both have the axes, the kernel no others."""
+    """Whether ``Σ_axes kernel * map`` is one convolution of channels: both have the axes, the kernel no others."""
     return len(axes) == 1 and args[0].free == frozenset(axes) and frozenset(axes) <= args[1].free
 
 

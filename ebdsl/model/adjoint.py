@@ -1,8 +1,8 @@
 """Gradients of numbers that go through linear functions of tensors: a convolution's is a correlation.
 
-Forward derivatives (:mod:`ebdsl.model.derivative`) want an entry's derivative by an entry, and a convolution has none in index notation.
-A sum over its entries has one by its adjoint: the value stands as a symbol of its own, and what the sum's derivative by
-that symbol is goes back through the function's row (``vjp``).
+Forward derivatives (:mod:`ebdsl.model.derivative`) want an entry's derivative by an entry, and a convolution has none
+in index notation. A sum over its entries has one by its adjoint: the value stands as a symbol of its own, and what the
+sum's derivative by that symbol is goes back through the function's row (``vjp``).
 """
 
 from __future__ import annotations

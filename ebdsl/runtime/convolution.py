@@ -23,7 +23,7 @@ def convolve(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
 
 
 def convolve_channels(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
-    """``Σ_c kernel[c] * x[c]``: ``(C, *k)`` and ``(..., C, *n)`` give ``(..., *n)``, as one convolution of C channels."""
+    """``Σ_c kernel[c] * x[c]``: ``(C, *k)`` and ``(..., C, *n)`` give ``(..., *n)``, as one convolution."""
     after = tuple((k - 1) // 2 for k in kernel.shape[1:])
     sides = [side for k, c in zip(kernel.shape[:0:-1], after[::-1], strict=True) for side in (k - 1 - c, c)]
     maps = torch.nn.functional.pad(x.reshape(-1, *x.shape[-ndim - 1 :]), sides)

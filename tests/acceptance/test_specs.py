@@ -112,10 +112,10 @@ def test_group_sparsity_uses_few_pools_and_all_of_each() -> None:
 
 @pytest.mark.slow
 def test_conv_sparse_coding_explains_photos_by_few_entries_of_its_maps() -> None:
-    spec = fit("conv_sparse_coding", "patches(natural, size = 32, count = 160)", epochs=1)
+    spec = fit("conv_sparse_coding", "patches(natural, size = 32, count = 64)", epochs=1, batch=8)
     values = energies(spec)
     assert np.mean(values[-3:]) < np.mean(values[:3])
-    Y = samples(spec, "patches(natural, size = 32, count = 16)")["y"]
+    Y = samples(spec, "patches(natural, size = 32, count = 6)")["y"]
     codes = spec.infer(Y)
     assert 0.001 < (codes["z"] != 0).mean() < 0.2
     W = spec.module().W.detach().numpy()
