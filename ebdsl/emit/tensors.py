@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ebdsl.emit.channels import are_channels, convolved
 from ebdsl.emit.economy import economical
 from ebdsl.emit.logarithms import log_of_sum
 from ebdsl.emit.products import contracted
@@ -151,8 +152,8 @@ class Scope:
                 return self._add(terms)
             case Mul(factors):
                 return self._product(factors, ())
-            case Sum(Apply("conv", args, index), axes) if _channels(args, axes):
-                return self._convolved(args, index, axes)
+            case Sum(Apply("conv", args, index), axes) if are_channels(args, axes):
+                return convolved(self, args, index, axes)
             case Sum(body, axes):
                 return self._product(body.factors if isinstance(body, Mul) else (body,), axes)
             case Pow(base, exponent):
@@ -327,15 +328,6 @@ class Scope:
             code = f"call_batched({self.module(module)}, {tuple_text(texts)}, {tuple_text(ranks)})"
         return self._indexed(code, outer, index)
 
-    def _convolved(self, args: tuple[Tensor, ...], index: tuple[Axis | int, ...], axes: tuple[Axis, ...]) -> Value:
-        """``Σ_axes kernel * map``, the axes as channels of one convolution."""
-        kernel, x = (self._emit(a.body) for a in args)
-        outer = (*(a for a in x.axes if a not in args[1].axes and a not in axes), *axes)
-        texts = [self._full(kernel, axes, args[0].axes), self._full(x, outer, args[1].axes)]
-        self.imports.add("convolve_channels")
-        code = f"convolve_channels({texts[0]}, {texts[1]}, {len(args[0].axes)})"
-        return self._indexed(code, outer[: -len(axes)], index)
-
     # ----------------------------------------------------------------- products and sums
 
     def _product(self, factors: tuple[Node, ...], axes: tuple[Axis, ...]) -> Value:
@@ -435,11 +427,6 @@ def signature_axes(key: Node, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
             result.append(Axis(f"@{count}", a.dim))
             count += 1
     return tuple(result)
-
-
-def _channels(args: tuple[Tensor, ...], axes: tuple[Axis, ...]) -> bool:
-    """Whether ``Σ_axes kernel * map`` is one convolution of channels: both have the axes, the kernel no others."""
-    return len(axes) == 1 and args[0].free == frozenset(axes) and frozenset(axes) <= args[1].free
 
 
 def stem(node: Node) -> str:
