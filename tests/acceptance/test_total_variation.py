@@ -13,7 +13,7 @@ EXAMPLE = Path(ebdsl.__file__).parents[1] / "examples" / "total_variation.ebm"
 
 
 def test_noise_goes_and_edges_stay() -> None:
-    spec = ebdsl.load(EXAMPLE)
+    spec = ebdsl.load(EXAMPLE, H=40, W=36)
     clean = np.zeros((2, 40, 36))
     clean[0, 10:30, 8:20] = 1
     i, j = np.mgrid[:40, :36]
