@@ -17,8 +17,8 @@ from ebdsl.model.ir import BATCH, Dim, Get, Module, Node, Symbol
 from ebdsl.model.model import Elimination, Model
 from ebdsl.strategies.core import Chosen, No
 
-CHEAP = ("enumeration", "closed form", "Gaussian integral")
-EXACT = ("enumeration", "Gaussian integral")
+CHEAP = ("enumeration", "closed form", "Gaussian integral", "variable elimination")
+EXACT = ("enumeration", "Gaussian integral", "variable elimination")
 """Rules whose free energy is written out, so that it can be differentiated twice."""
 
 
@@ -106,7 +106,7 @@ def _at_answers(energy: Node, inference: list[Decision]) -> tuple[Node, Symbol |
     from ebdsl.model.domains import Domain
 
     payload = inference[0].payload if inference else None
-    if isinstance(payload, Posterior):
+    if isinstance(payload, Posterior) and payload.statistics:
         return payload.expected(energy), None, payload.statistics
     if not isinstance(payload, Enumeration):
         return energy, None, ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.gaussian import GaussianBody
+from ebdsl.emit.elimination import EliminationBody
 from ebdsl.emit.splitting import SplittingBody
 from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(SplittingBody, GaussianBody):
+class InferBody(SplittingBody, EliminationBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

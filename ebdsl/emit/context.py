@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ebdsl.emit.names import class_name, python_names
 from ebdsl.emit.tensors import Scope
+from ebdsl.infer.rules.elimination import Elimination, values_of
 from ebdsl.model.ir import Dim, Module, Part, Symbol
 from ebdsl.model.model import Model
 from ebdsl.plan import Plan
@@ -103,6 +104,10 @@ def make_context(plan: Plan) -> Context:
         for state in getattr(decision.payload, "states", ()):
             if state.table is not None:
                 names[state.table.name] = f"{names[state.symbol.name]}_values"
+    for decision in plan.inference:
+        if isinstance(decision.payload, Elimination):
+            for z in decision.payload.latents:
+                names[values_of(z).name] = f"{names[z.name]}_points"
     for s in plan.statistics:
         names[s.symbol.name] = s.word if s.of is None else f"{names[s.of.name]}_{s.word}"
     if plan.weights is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ebdsl import settings
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
+from ebdsl.emit.elimination import free_elimination_lines
 from ebdsl.emit.named import named_lines
 from ebdsl.emit.text import uses
 from ebdsl.infer.core import RULES
+from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.model.algebra import with_batch
@@ -137,6 +139,8 @@ def free_energy_lines(c: Context) -> list[str]:
         if not beta:
             return [*head, f"        return -torch.logsumexp(-{energies}, 1)"]
         return [*head, f"        return -torch.logsumexp(-{beta} * {energies}, 1) / {beta}"]
+    if isinstance(payload, Elimination) and payload.kind == "softmin":
+        return [*head, *free_elimination_lines(c, payload)]
     exact = ", exact=True" if plan.model.answers_otherwise else ""
     answers = ", ".join(f'found.latents["{c.name(s)}"]' for s in c.latents)
     return [*head, f"        found = self.infer({args}{exact})", f"        return self.energy({args}, {answers})"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.emit.context import Context, called
+from ebdsl.emit.elimination import part_lines
 from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
@@ -11,6 +12,7 @@ from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.emit.values import bracket, number
 from ebdsl.facts.normal import normal
 from ebdsl.infer.rules.each_state import EachState
+from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.model.algebra import with_batch
@@ -46,6 +48,8 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
     for d in plan.inference:
         if isinstance(d.payload, Gaussian):
             lines += [*posterior_lines(c, d.payload), ""]
+        if isinstance(d.payload, Elimination):
+            lines += [*part_lines(c, d.payload), ""]
     encode = encode_lines(c)
     if encode:
         lines += [*encode, ""]
@@ -122,6 +126,9 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
     lines += encoder_init_lines(c)
     for symbol in _tabulated(c):
         lines += _table_lines(c, symbol)
+    for decision in c.plan.inference:
+        if isinstance(decision.payload, Elimination):
+            lines += [x for s in decision.payload.latents if s.domain.kind != "onehot" for x in _point_lines(c, s)]
     return lines
 
 
@@ -134,6 +141,14 @@ def _tabulated(c: Context) -> list[Symbol]:
         if isinstance(decision.payload, EachState):
             found += decision.payload.finite
     return found
+
+
+def _point_lines(c: Context, symbol: Symbol) -> list[str]:
+    """A buffer with the values of one entry of a finite latent."""
+    text = symbol.domain.row.points_torch
+    assert text is not None
+    points = text.format(n="1", options="dtype=dtype")
+    return [f'        self.register_buffer("{c.name(symbol)}_points", {points}, persistent=False)']
 
 
 def _table_lines(c: Context, symbol: Symbol) -> list[str]:

@@ -70,4 +70,46 @@ GAUSSIAN: dict[str, str] = {
     """,
 }
 
-AVERAGED: dict[str, str] = GAUSSIAN
+ELIMINATED: dict[str, str] = {
+    "many_switches": """
+        observed y : R[12]
+        latent   b : {0,1}[12]
+        param    w : R[12], a : R
+        E(y, b) = Σ_i b_i (w_i - y_i) + Σ_i (w_i - 1)^2 + a^2 Σ_i b_i
+        F(y) = softmin_b[1] E(y, b)
+    """,
+    "short_chain": """
+        observed y : R[6, 2]
+        latent   s : onehot[6, 3]
+        param    A : R[3, 3], m : R[3, 2]
+        E(y, s) = Σ_t Σ_k s[t, k] ||y[t] - m[k]||^2
+                + s[0]' A s[1] + s[1]' A s[2] + s[2]' A s[3] + s[3]' A s[4] + s[4]' A s[5] + ||A||^2
+        F(y) = softmin_s[2] E(y, s)
+    """,
+    "short_chain_lowest": """
+        observed y : R[6, 2]
+        latent   s : onehot[6, 3]
+        param    A : R[3, 3], m : R[3, 2]
+        E(y, s) = Σ_t Σ_k s[t, k] ||y[t] - m[k]||^2
+                + s[0]' A s[1] + s[1]' A s[2] + s[2]' A s[3] + s[3]' A s[4] + s[4]' A s[5] + ||A||^2
+        F(y) = min_s E(y, s)
+    """,
+    "tree_of_latents": """
+        observed y : R[D]
+        latent   a : onehot[4], b : onehot[5], c : onehot[3], d : {-1,1}[4]
+        param    P : R[4, 5], Q : R[4, 3], w : R[4, 4], m : R[4, D]
+        E(y, a, b, c, d) = ||y - Σ_k a_k m[k]||^2 + a' P b + a' Q c + Σ_{k, i} a_k w[k, i] d_i
+                          + ||P||^2 + ||Q||^2 + ||w||^2
+        F(y) = softmin_{a, b, c, d}[1] E(y, a, b, c, d)
+    """,
+    "tree_lowest": """
+        observed y : R[D]
+        latent   a : onehot[4], b : onehot[5], c : onehot[3], d : {-1,1}[4]
+        param    P : R[4, 5], Q : R[4, 3], w : R[4, 4], m : R[4, D]
+        E(y, a, b, c, d) = ||y - Σ_k a_k m[k]||^2 + a' P b + a' Q c + Σ_{k, i} a_k w[k, i] d_i
+                          + ||P||^2 + ||Q||^2 + ||w||^2
+        F(y) = min_{a, b, c, d} E(y, a, b, c, d)
+    """,
+}
+
+AVERAGED: dict[str, str] = GAUSSIAN | ELIMINATED

@@ -12,7 +12,7 @@ import torch
 
 from ebdsl.model import reference
 from ebdsl.model.ir import Symbol
-from tests.emit.averages import GAUSSIAN
+from tests.emit.averages import ELIMINATED, GAUSSIAN
 from tests.emit.compiled import Compiled, case
 
 Array = np.ndarray
@@ -118,3 +118,39 @@ def test_a_matrix_that_is_not_definite_is_not_answered() -> None:
         net.q.copy_(-2 * torch.eye(4, dtype=torch.float64))
     found = net.infer(*arguments(c, y))
     assert bool(found.energy.isnan().all()) and not bool(found.converged.any())
+
+
+# --------------------------------------------------------------------------- elimination
+
+
+@pytest.mark.parametrize("name", ELIMINATED)
+def test_elimination_is_enumeration(name: str) -> None:
+    """Free energies, answers and posteriors of single sites, against all values tried in numpy."""
+    c, net, y = ready(name, count=2)
+    assert c.rule == "variable elimination"
+    found = net.infer(*arguments(c, y))
+    latents = c.model.role("latent")
+    choices = [np.array(list(reference.points(s, dict(c.sizes)))) for s in latents]
+    places = np.array(list(itertools.product(*(range(len(x)) for x in choices))))
+    tried = {
+        c.python(s): torch.as_tensor(x[places[:, k]]) for k, (s, x) in enumerate(zip(latents, choices, strict=True))
+    }
+    free = net.free_energy(*arguments(c, y)).detach()
+    for i in range(2):
+        given = [v[i : i + 1].expand(len(places), *v.shape[1:]) for v in arguments(c, y)]
+        energies = net.energy(*given, *tried.values()).detach().numpy()
+        at = int(energies.argmin())
+        values = c.values(net, y, {k: v[at : at + 1].expand(2, *v.shape[1:]) for k, v in tried.items()}, at=i)
+        assert energies[at] == pytest.approx(c.energy(net, values), rel=1e-9)
+        if c.model.eliminations[0].kind == "min":
+            assert float(found.energy[i]) == pytest.approx(energies[at], rel=1e-12)
+            expected = {k: v[at].numpy() for k, v in tried.items()}
+        else:
+            beta = beta_of(c, values)
+            total = np.logaddexp.reduce(-beta * energies)
+            assert float(found.energy[i]) == pytest.approx(-total / beta, rel=1e-10)
+            shares = np.exp(-beta * energies - total)
+            expected = {k: np.tensordot(shares, v.numpy(), 1) for k, v in tried.items()}
+        assert float(free[i]) == pytest.approx(float(found.energy[i]), rel=1e-10)
+        for k, z in expected.items():
+            np.testing.assert_allclose(found.latents[k][i].numpy(), z, rtol=1e-8, atol=1e-9)
