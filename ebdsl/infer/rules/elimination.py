@@ -198,6 +198,8 @@ def consider(problem: Problem) -> Decision | Refusal:
     total = None if None in counts else math.prod(c for c in counts if c is not None)
     if total is not None and total <= FEW:
         return Refusal(NAME, f"{problem.names} has only {total} values: all can be tried")
+    if total is None and not any(lead_of(s) for s in problem.latents):
+        return Refusal(NAME, f"how many values {problem.names} takes is not known before the data is")
     parts, rest = parts_of(problem.energy, problem.latents)
     if isinstance(parts, str):
         return Refusal(NAME, parts)
