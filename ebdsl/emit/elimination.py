@@ -5,7 +5,7 @@ from __future__ import annotations
 from ebdsl.emit.context import Context
 from ebdsl.emit.gaussian import GaussianBody
 from ebdsl.emit.text import quoted, tuple_text
-from ebdsl.infer.rules.elimination import Elimination, Part, lead_of, site_count
+from ebdsl.infer.rules.elimination import Ahead, Elimination, Part, lead_of, site_count
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, ZERO, Axis, Dim, Symbol
 
@@ -45,7 +45,9 @@ def part_lines(c: Context, e: Elimination) -> list[str]:
 def _places(c: Context, p: Part) -> str:
     names = {a: f"i{k}" for k, a in enumerate(p.lead)}
 
-    def entry(i: Axis | int, d: Dim) -> str:
+    def entry(i: Axis | int | Ahead, d: Dim) -> str:
+        if isinstance(i, Ahead):
+            return f"{names[i.axis]} + {i.offset}" if i.offset else names[i.axis]
         if isinstance(i, Axis):
             return names[i]
         return str(i) if i >= 0 else f"{c.dim(d)} - {-i}"

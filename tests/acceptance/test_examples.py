@@ -48,3 +48,28 @@ def test_probabilistic_pca_has_its_closed_form() -> None:
     kept = vectors[:, -2:]
     expected = kept @ np.diag(values[-2:] - noise) @ kept.T
     np.testing.assert_allclose(w @ w.T, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def hidden_chains(count: int, length: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Observations ``(count, length)`` of three states that mostly stay, and the states."""
+    rng = np.random.default_rng(2)
+    moves = np.array([[0.9, 0.1, 0.0], [0.0, 0.9, 0.1], [0.1, 0.0, 0.9]])
+    states = np.zeros((count, length), dtype=int)
+    for t in range(1, length):
+        draws = rng.random(count)
+        states[:, t] = (draws[:, None] > moves[states[:, t - 1]].cumsum(1)).sum(1)
+    return np.array([-3.0, 0.0, 3.0])[states] + rng.standard_normal(states.shape), states
+
+
+def test_hidden_markov_recovers_its_states_and_their_moves() -> None:
+    """Baum-Welch comes out of the algebra: the free energy never rises, means and moves are found."""
+    y, states = hidden_chains(300)
+    spec = example("hidden_markov").fit(y, seed=3, device="cpu", epochs=100)
+    falls = np.diff([row["energy"] for row in spec.history])
+    assert (falls <= 1e-4).all()
+    net = spec.module()
+    order = net.mu.detach().numpy().argsort()
+    np.testing.assert_allclose(net.mu.detach().numpy()[order], [-3, 0, 3], atol=0.15)
+    np.testing.assert_allclose(net.A.detach().numpy()[np.ix_(order, order)].diagonal(), 0.9, atol=0.03)
+    said = np.asarray(spec.infer(y)["s"])[:, :, order].argmax(2)
+    assert (said == states).mean() > 0.93

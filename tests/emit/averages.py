@@ -71,6 +71,20 @@ GAUSSIAN: dict[str, str] = {
 }
 
 ELIMINATED: dict[str, str] = {
+    "hidden_chain": """
+        observed y : R[7, 2]
+        latent   s : onehot[7, 3]
+        param    A : simplex[3, 3], m : R[3, 2]
+        E(y, s) = ½ Σ_t Σ_k s[t, k] ||y[t] - m[k]||^2 - Σ_t Σ_{k, l} s[t, k] s[t+1, l] log A[k, l]
+        F(y) = softmin_s[1] E(y, s)
+    """,
+    "chain_of_two": """
+        observed y : R[4]
+        latent   s : onehot[4, 3], b : {0,1}[4]
+        param    A : R[3, 3], m : R[3], c : R
+        E(y, s, b) = Σ_t (y_t - Σ_k s[t, k] m_k - c b_t)^2 + Σ_t s[t]' A s[t+1] + Σ_t (b[t+1] - b[t])^2 + ||A||^2 + c^2
+        F(y) = min_{s, b} E(y, s, b)
+    """,
     "many_switches": """
         observed y : R[12]
         latent   b : {0,1}[12]

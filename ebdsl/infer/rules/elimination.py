@@ -21,7 +21,7 @@ from ebdsl.model import build
 from ebdsl.model.algebra import contract, delta, expand, multiply, rename, replace_symbol
 from ebdsl.model.build import add
 from ebdsl.model.domains import Domain
-from ebdsl.model.ir import Axis, Dim, Get, Mul, Node, Sum, Symbol
+from ebdsl.model.ir import Axis, Dim, Get, Mul, Node, Shift, Sum, Symbol, extent
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
@@ -31,7 +31,16 @@ FEW = 256
 MOST_SITES = 4096
 TRIAL = 5  # a size for dimensions that the data has still to tell, to judge the structure by
 
-Place = tuple[Axis | int, ...]
+
+@dataclass(frozen=True)
+class Ahead:
+    """The entry ``offset`` places after that of ``axis``."""
+
+    axis: Axis
+    offset: int
+
+
+Place = tuple[Axis | int | Ahead, ...]
 
 
 @dataclass(frozen=True)
@@ -59,10 +68,7 @@ class Part:
     @property
     def key(self) -> object:
         number = {a: k for k, a in enumerate(self.lead)}
-        places = tuple(
-            (s.latent, tuple(("axis", number[i]) if isinstance(i, Axis) else ("at", i) for i in s.place))
-            for s in self.sites
-        )
+        places = tuple((s.latent, tuple(_numbered(i, number) for i in s.place)) for s in self.sites)
         return tuple(a.dim for a in self.lead), places
 
 
@@ -97,6 +103,12 @@ class Elimination:
             assert weights is not None
             total.append(contract(multiply(Get(weights, p.axes), p.node), p.axes))
         return add(*total)
+
+
+def _numbered(i: Axis | int | Ahead, number: dict[Axis, int]) -> tuple[str, int, int]:
+    if isinstance(i, Ahead):
+        return ("axis", number[i.axis], i.offset)
+    return ("axis", number[i], 0) if isinstance(i, Axis) else ("at", i, 0)
 
 
 def values_of(latent: Symbol) -> Symbol:
@@ -164,8 +176,30 @@ def _part(piece: Node, latents: tuple[Symbol, ...]) -> Part | str:
             return Get(values_of(latent), (sites[latent, index].state,))
 
         body = replace_symbol(body, latent, value)
-    lead = tuple(dict.fromkeys(i for s in sites.values() for i in s.place if isinstance(i, Axis)))
-    return Part(contract(body, tuple(a for a in axes if a not in lead)), lead, tuple(sites.values()))
+    body, moved = _neighbours(body, {i for s in sites.values() for i in s.place if isinstance(i, Axis)})
+    found = tuple(
+        replace(s, place=tuple(moved.get(i, i) if isinstance(i, Axis) else i for i in s.place))
+        for s in sites.values()
+    )  # fmt: skip
+    lead = tuple(dict.fromkeys(a for s in found for a in map(_axis, s.place) if a is not None))
+    return Part(contract(body, tuple(a for a in axes if a not in lead and a not in moved)), lead, found)
+
+
+def _neighbours(body: Node, places: set[Axis]) -> tuple[Node, dict[Axis, Ahead]]:
+    """``shift(t, j, k)`` taken out where ``j`` is but the place of a latent: the place is then ``k`` after that of t."""
+    factors = body.factors if isinstance(body, Mul) else (body,)
+    moved: dict[Axis, Ahead] = {}
+    for f in factors:
+        if not (isinstance(f, Shift) and isinstance(f.right, Axis) and f.right in places and f.right not in moved):
+            continue
+        if not any(f.right in g.free for g in factors if g is not f):
+            moved[f.right] = Ahead(f.left, f.offset)
+            factors = tuple(g for g in factors if g is not f)
+    return build.mul(*factors), moved
+
+
+def _axis(i: Axis | int | Ahead) -> Axis | None:
+    return i.axis if isinstance(i, Ahead) else i if isinstance(i, Axis) else None
 
 
 def _places(node: Node, latent: Symbol) -> list[Place]:
@@ -239,16 +273,18 @@ def consider(problem: Problem) -> Decision | Refusal:
 Graph = tuple[dict[object, int], list[frozenset[object]]]
 
 
-def _sizes(problem: Problem) -> tuple[dict[Dim, int], bool]:
+def _sizes(problem: Problem) -> tuple[dict[str, int | None], bool]:
     known = dict(problem.model.dims)
     return {d: TRIAL if size is None else size for d, size in known.items()}, None not in known.values()
 
 
-def _graph(problem: Problem, parts: Sequence[Part], sizes: dict[Dim, int]) -> Graph | None:
+def _graph(problem: Problem, parts: Sequence[Part], sizes: dict[str, int | None]) -> Graph | None:
     """Sites with their numbers of values, and the sets of them that parts tie together."""
 
     def size(d: Dim) -> int:
-        return d if isinstance(d, int) else sizes[d]
+        found = extent(d, sizes)
+        assert found is not None
+        return found
 
     sites: dict[object, int] = {}
     for s in problem.latents:
@@ -266,7 +302,9 @@ def _graph(problem: Problem, parts: Sequence[Part], sizes: dict[Dim, int]) -> Gr
 
 def _site_at(site: Site, here: dict[Axis, int], extents: Sequence[int]) -> object:
     """A site by name and number where its axes are at ``here``; a negative place counts from the end."""
-    at = (here[i] if isinstance(i, Axis) else i % n for i, n in zip(site.place, extents, strict=True))
+    at = []
+    for i, n in zip(site.place, extents, strict=True):
+        at.append(here[i.axis] + i.offset if isinstance(i, Ahead) else here[i] if isinstance(i, Axis) else i % n)
     return site.latent.name, tuple(at)
 
 
