@@ -177,16 +177,13 @@ def _part(piece: Node, latents: tuple[Symbol, ...]) -> Part | str:
 
         body = replace_symbol(body, latent, value)
     body, moved = _neighbours(body, {i for s in sites.values() for i in s.place if isinstance(i, Axis)})
-    found = tuple(
-        replace(s, place=tuple(moved.get(i, i) if isinstance(i, Axis) else i for i in s.place))
-        for s in sites.values()
-    )  # fmt: skip
+    found = tuple(replace(s, place=_moved(s.place, moved)) for s in sites.values())
     lead = tuple(dict.fromkeys(a for s in found for a in map(_axis, s.place) if a is not None))
     return Part(contract(body, tuple(a for a in axes if a not in lead and a not in moved)), lead, found)
 
 
 def _neighbours(body: Node, places: set[Axis]) -> tuple[Node, dict[Axis, Ahead]]:
-    """``shift(t, j, k)`` taken out where ``j`` is but the place of a latent: the place is then ``k`` after that of t."""
+    """``shift(t, j, k)`` taken out where ``j`` is only the place of a latent, which is then ``k`` after t."""
     factors = body.factors if isinstance(body, Mul) else (body,)
     moved: dict[Axis, Ahead] = {}
     for f in factors:
@@ -196,6 +193,10 @@ def _neighbours(body: Node, places: set[Axis]) -> tuple[Node, dict[Axis, Ahead]]
             moved[f.right] = Ahead(f.left, f.offset)
             factors = tuple(g for g in factors if g is not f)
     return build.mul(*factors), moved
+
+
+def _moved(place: Place, moved: dict[Axis, Ahead]) -> Place:
+    return tuple(moved.get(i, i) if isinstance(i, Axis) else i for i in place)
 
 
 def _axis(i: Axis | int | Ahead) -> Axis | None:
