@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ebdsl.emit.unused import explained
 from ebdsl.facts.convexity import curvature
 from ebdsl.facts.ledger import ledger
 from ebdsl.facts.normal import is_smooth, normal, through_module
@@ -92,8 +93,10 @@ def text(plan: Plan) -> str:
         lines.append(f"  a trained model answers with its encoder for {latent}; exact inference starts there")
     lines += [f"  {n.sentence}" for n in plan.named]
     lines += ["", f"learning  {_schedule(plan)}"]
-    for _, d in plan.learning:
+    for w, d in plan.learning:
         lines += _decision_lines(d)
+        unused = explained(plan, w)
+        lines += [f"    unused     {unused}"] if unused else []
     for m in plan.modules:
         lines += [f"  learn {m.name}: gradient on batches, through autograd", "    guarantee  a local minimum"]
     lines += ["", "volume of low energy"]

@@ -9,6 +9,15 @@ from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
 from ebdsl.emit.context import Context
 from ebdsl.emit.named import encoder_name, encoder_step_lines
 from ebdsl.emit.text import quoted, template, words
+from ebdsl.emit.unused import (
+    SLICES_CHECKED_EACH,
+    STATES_CHECKED_EACH,
+    fit_state_lines,
+    refit_slices_lines,
+    refit_states_lines,
+    slice_blocks,
+    state_blocks,
+)
 from ebdsl.emit.updates import LearnBody
 from ebdsl.learn.core import RULES
 from ebdsl.model.algebra import contract, modules_in, with_batch
@@ -45,6 +54,10 @@ def batch_learner(c: Context) -> list[str]:
     decisions = [f"{d.task}: {d.algorithm}." for _, d in plan.learning]
     decisions += [f"learn {m.name}: {optimizer_name(plan)} on batches, through autograd." for m in plan.modules]
     decisions += [f"learn {n.chosen}: {optimizer_name(plan)} on batches." for n in encoders]
+    states = state_blocks(plan)
+    if states:
+        dim = c.dim(states[0].symbol.shape[states[0].place], "model")
+        body.statistics.append(("usage", f"torch.full(({dim},), 1 / {dim}, dtype=dtype, device=device)"))
     parts = ['"steps": torch.tensor(self.steps),']
     step = _step(c, body, bool(learned))
     back = ['self.steps = int(state["steps"])']
@@ -84,6 +97,8 @@ def batch_learner(c: Context) -> list[str]:
                 self.steps += 1
                 <step>
 
+            <refit>
+
             def state_dict(self) -> dict[str, Tensor]:
                 """What resuming needs besides the model."""
                 return {{
@@ -101,9 +116,36 @@ def batch_learner(c: Context) -> list[str]:
         found=found_lines(c),
         sized=[f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(step)) else [],
         step=step,
+        refit=_refit_methods(c),
         parts=parts,
         back=back,
     )
+
+
+def _refit_methods(c: Context) -> list[str]:
+    lines = refit_states_lines(c)
+    if lines:
+        lines = [*fit_state_lines(c), "", *lines]
+    slices = refit_slices_lines(c)
+    return [*lines, *([""] if lines and slices else []), *slices]
+
+
+def _refit(c: Context) -> list[str]:
+    """What is done in a step about parameters that no sample uses."""
+    lines = []
+    if state_blocks(c.plan):  # the running mean reaches back over about 20 samples a state
+        usage = 'self.statistics["usage"]'
+        share = f"min(1.0, {c.like}.shape[0] / (20 * len(usage)))"
+        lines += [f"usage = {usage}", f"usage.lerp_(weights.mean(0), {share})"]
+        lines += [
+            f"if self.steps % {STATES_CHECKED_EACH} == 0:",
+            f"    self.refit_unused(usage, found.energy, {c.args(c.observed)})",
+        ]
+    calls = [
+        f"    self.refit_unused_{c.name(b.symbol)}(found.energy, {c.args((*c.observed, *c.latents))})"
+        for b in slice_blocks(c.plan)
+    ]
+    return [*lines, *([f"if self.steps % {SLICES_CHECKED_EACH} == 0:", *calls] if calls else [])]
 
 
 def _statistics(c: Context, body: LearnBody) -> list[str]:
@@ -140,7 +182,7 @@ def _step(c: Context, body: LearnBody, with_optimizer: bool) -> list[str]:
         if with_optimizer:
             lines.append("with torch.no_grad():")
         lines += ["    " + x for x in body.lines]
-    return [*lines, *_metrics(c, step)]
+    return [*lines, *_refit(c), *_metrics(c, step)]
 
 
 def _energies(c: Context, body: LearnBody) -> _Step:

@@ -6,6 +6,7 @@ from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_
 from ebdsl.emit.context import Context
 from ebdsl.emit.seeding import start_lines
 from ebdsl.emit.text import template, words
+from ebdsl.emit.unused import refit_states_lines
 from ebdsl.emit.updates import LearnBody
 from ebdsl.learn.core import RULES
 
@@ -20,6 +21,7 @@ def full_learner(c: Context) -> list[str]:
     arguments = ", ".join([c.args(c.observed), *names])
     energy = "found.energy.mean()" if plan.inference else f"model.energy({c.args(c.observed)}).mean()"
     sized = [f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(body.lines)) else []
+    refit = refit_states_lines(c)
     return template(
         f'''
         class Learner:
@@ -49,6 +51,7 @@ def full_learner(c: Context) -> list[str]:
                 metrics = {{"energy": energy}}
                 <terms>
                 self.update({arguments})
+                <refit>
                 self.steps += 1
                 value = float(energy)
                 self.converged = abs(self.last - value) <= 1e-9 * max(1e-30, abs(value))
@@ -61,6 +64,8 @@ def full_learner(c: Context) -> list[str]:
                 model = self.model
                 <sized>
                 <updates>
+
+            <refit_unused>
 
             def state_dict(self) -> dict[str, Tensor]:
                 """What resuming needs besides the model."""
@@ -83,6 +88,8 @@ def full_learner(c: Context) -> list[str]:
         terms=_terms(c),
         sized=sized,
         updates=body.lines,
+        refit=[f"self.refit_unused(weights.sum(0), found.energy, {c.args(c.observed)})"] if refit else [],
+        refit_unused=refit,
     )
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from ebdsl.emit.answers import enumeration, observed_lines
 from ebdsl.emit.context import Context
-from ebdsl.emit.systems import solve_code
-from ebdsl.emit.text import template, words
-from ebdsl.emit.updates import LearnBody
-from ebdsl.facts.quadratic import Quadratic
-from ebdsl.model.ir import Symbol
+from ebdsl.emit.text import template
+from ebdsl.emit.unused import fit_state_lines, state_blocks
 
 
 def start_lines(c: Context) -> list[str]:
     """The methods ``start`` and, where it helps, ``fit_state``."""
-    seeds = _seeds(c)
+    seeds = [b for b in state_blocks(c.plan) if b.form is not None]
     states = enumeration(c)
     if not seeds or states is None:
         return template('''
@@ -31,7 +28,6 @@ def start_lines(c: Context) -> list[str]:
             f"state = model.state_energies({whole}).argmin(1)",
             f"self.update({whole}, nn.functional.one_hot(state, {count}).to({like}.dtype))",
         ]
-    fits = _fits(c, seeds)
     return template(
         f'''
         @torch.no_grad()
@@ -50,46 +46,10 @@ def start_lines(c: Context) -> list[str]:
                 distance = energy if number == 0 else torch.minimum(distance, energy)
             <rest>
 
-        @torch.no_grad()
-        def fit_state(self, number: int, {c.args(c.observed, typed=True)}) -> None:
-            """The parameters of state ``number`` at their minimum for a few samples."""
-            model = self.model
-            <sized>
-            weights = torch.zeros({like}.shape[0], {count}, dtype={like}.dtype, device={like}.device)
-            weights[:, number] = 1
-            <fits>
+        <fit_state>
         ''',
         observed=observed_lines(c, "data"),
         few=[f"{c.name(s)} = {c.name(s)}[few]" for s in c.observed],
         rest=rest,
-        sized=[f"samples = {like}.shape[0]"] if "samples" in words("\n".join(fits)) else [],
-        fits=fits,
+        fit_state=fit_state_lines(c),
     )
-
-
-def _seeds(c: Context) -> list[tuple[Symbol, Quadratic, int]]:
-    """Blocks that fall apart by state and are quadratic: each state's part can be fitted alone."""
-    states = enumeration(c)
-    if states is None or len(states.states) != 1:
-        return []
-    dim = states.states[0].axis.dim
-    found = []
-    for w, decision in c.plan.learning:
-        form = getattr(decision.payload, "form", None)
-        if isinstance(form, Quadratic) and w.shape.count(dim) == 1:
-            place = w.shape.index(dim)
-            if place in form.varies:
-                found.append((w, form, place))
-    return found
-
-
-def _fits(c: Context, seeds: list[tuple[Symbol, Quadratic, int]]) -> list[str]:
-    lines: list[str] = []
-    for w, form, place in seeds:
-        body = LearnBody(c, full=True)
-        scope = body.scope()
-        name = c.name(w)
-        code = body.project(w, solve_code(scope, form, per_sample=False, keep=f"model.{name}"))
-        at = ", ".join("number" if p == place else ":" for p in range(len(w.shape)))
-        lines += [*scope.lines, f"fitted = {code}", f"model.{name}[{at}] = fitted[{at}]"]
-    return lines

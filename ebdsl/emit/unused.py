@@ -1,0 +1,267 @@
+"""Parameters that no sample uses: a prototype without members, an atom that is in no code.
+
+Their energy is flat, so that no update moves them. What can be done is read off the algebra: where a block falls apart
+by state, one state's part is fitted to a sample that all others explain badly (scikit-learn's K-means does the same
+with an empty cluster); where a slice is multiplied by an entry of a code, it takes the direction in which slice and
+entry together lower the energy of such a sample (Aharon, Elad & Bruckstein 2006, section IV.D, take the sample itself).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ebdsl.emit.context import Context
+from ebdsl.emit.systems import solve_code, symmetric_code
+from ebdsl.emit.text import template, words
+from ebdsl.emit.updates import LearnBody
+from ebdsl.facts.quadratic import Quadratic
+from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.model.algebra import contract, with_batch, zeroed
+from ebdsl.model.build import add, neg
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.ir import BATCH, ZERO, Dim, Node, Symbol
+from ebdsl.plan import Plan
+
+LEAST_SHARE = 0.01
+"""Of an even share of the samples: a state that takes less of those of late is unused."""
+LEAST_CURVATURE = 1e-3
+"""Of the mean over the slices: a slice whose codes' mean square is less is unused."""
+STATES_CHECKED_EACH, SLICES_CHECKED_EACH = 10, 50
+"""Steps between two looks: each waits for the device."""
+
+
+@dataclass(frozen=True)
+class StateBlock:
+    """A block with an axis of states at ``place``. ``form``: its quadratic, where each state can be fitted alone."""
+
+    symbol: Symbol
+    place: int
+    form: Quadratic | None
+
+
+@dataclass(frozen=True)
+class SliceBlock:
+    """A block of slices along ``place``.
+
+    ``direction`` is that in which the energy of one sample falls, ``(B, *shape)``; ``constant`` the part of the
+    matrix that is there without any code, ZERO if there is none.
+    """
+
+    symbol: Symbol
+    form: Quadratic
+    place: int
+    direction: Node
+    constant: Node
+
+
+def state_dim(plan: Plan) -> Dim | None:
+    """The dimension that numbers the states of the only finite latent, if parameters can have it."""
+    payload = plan.inference[0].payload if plan.inference else None
+    if not isinstance(payload, Enumeration) or len(payload.states) != 1 or payload.states[0].table is not None:
+        return None
+    return payload.states[0].axis.dim
+
+
+def state_blocks(plan: Plan) -> tuple[StateBlock, ...]:
+    """All blocks that have a part for each state; none where no part can be set apart from the others."""
+    dim = state_dim(plan)
+    found = []
+    for w, decision in plan.learning:
+        if dim is None or w.shape.count(dim) != 1:
+            continue
+        place = w.shape.index(dim)
+        form = getattr(decision.payload, "form", None)
+        alone = isinstance(form, Quadratic) and place in form.varies
+        found.append(StateBlock(w, place, form if alone else None))
+    return tuple(found) if any(b.form for b in found) else ()
+
+
+def slice_blocks(plan: Plan) -> tuple[SliceBlock, ...]:
+    """Blocks learned from batches whose slices are each multiplied by an entry of a code."""
+    if plan.schedule != "batches" or plan.weights is not None or plan.statistics:
+        return ()
+    found = []
+    latents = plan.model.role("latent")
+    for w, decision in plan.learning:
+        form = getattr(decision.payload, "form", None)
+        if not isinstance(form, Quadratic) or len(form.coupled) != 1 or form.varies:
+            continue
+        try:
+            slope = derivative(plan.energy, w, form.at)
+            parts = [
+                contract(derivative(slope, z, at), at)
+                for z in latents
+                if z in slope.symbols
+                for at in (fresh_index(z),)
+            ]
+        except NoDerivative:
+            continue
+        direction = with_batch(neg(add(*parts))) if parts else ZERO
+        if direction != ZERO:
+            found.append(SliceBlock(w, form, form.coupled[0], direction, zeroed(form.matrix, latents)))
+    return tuple(found)
+
+
+def explained(plan: Plan, symbol: Symbol) -> str | None:
+    """What happens to the parts of ``symbol`` that no sample uses, for ``explain``."""
+    for block in state_blocks(plan):
+        if block.symbol == symbol:
+            when = "no sample takes" if plan.schedule == "full" else f"takes under {LEAST_SHARE:.0%} of an even share"
+            what = "is fitted to the sample of highest energy" if block.form else "is that of the state used most"
+            return f"the part of a state that {when} {what}"
+    for other in slice_blocks(plan):
+        if other.symbol == symbol:
+            what = "takes what the sample of highest energy lacks"
+            return f"a slice that no code uses {what}, looked for each {SLICES_CHECKED_EACH} steps"
+    return None
+
+
+# --------------------------------------------------------------------------- the text
+
+
+def fit_state_lines(c: Context) -> list[str]:
+    """The method ``fit_state``; there have to be blocks by state."""
+    blocks = [b for b in state_blocks(c.plan) if b.form is not None]
+    dim = state_dim(c.plan)
+    assert dim is not None
+    count = c.dim(dim, "model")
+    fits = _fits(c, blocks)
+    return template(
+        f'''
+        @torch.no_grad()
+        def fit_state(self, number: int, {c.args(c.observed, typed=True)}) -> None:
+            """The parameters of state ``number`` at their minimum for a few samples."""
+            model = self.model
+            <sized>
+            weights = torch.zeros({c.like}.shape[0], {count}, dtype={c.like}.dtype, device={c.like}.device)
+            weights[:, number] = 1
+            <fits>
+        ''',
+        sized=[f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(fits)) else [],
+        fits=fits,
+    )
+
+
+def _fits(c: Context, blocks: list[StateBlock]) -> list[str]:
+    lines: list[str] = []
+    for b in blocks:
+        assert b.form is not None
+        body = LearnBody(c, full=True)
+        scope = body.scope()
+        name = c.name(b.symbol)
+        code = body.project(b.symbol, solve_code(scope, b.form, per_sample=False, keep=f"model.{name}"))
+        at = _at("number", b.place)
+        lines += [*scope.lines, f"fitted = {code}", f"model.{name}[{at}] = fitted[{at}]"]
+    return lines
+
+
+def _at(number: str, place: int) -> str:
+    """The index of one part along axis ``place``."""
+    return ", ".join([*([":"] * place), number])
+
+
+def refit_states_lines(c: Context) -> list[str]:
+    """The method ``refit_unused``, and nothing where states have no parameters of their own."""
+    blocks = state_blocks(c.plan)
+    if not blocks:
+        return []
+    streamed = c.plan.schedule == "batches"
+    same, cleared = [], []
+    for b in blocks:
+        name = c.name(b.symbol)
+        at, fullest = _at("number", b.place), _at("fullest", b.place)
+        if b.form is None:
+            same.append(f"model.{name}[{at}] = model.{name}[{fullest}]")
+            if b.symbol.domain.row.whole and b.symbol.domain.row.torch:  # its entries are tied to those of other states
+                code = LearnBody(c, full=True).project(b.symbol, f"model.{name}")
+                same.append(f"model.{name}.copy_({code})")
+        elif streamed:  # what was gathered for the old part is forgotten
+            matrix = _at("number", b.form.varies.index(b.place))
+            cleared.append(f'self.statistics["{name}_matrix"][{matrix}] = 0')
+            cleared.append(f'self.statistics["{name}_linear"][{at}] = 0')
+    one = ", ".join(f"{c.name(s)}[sample : sample + 1]" for s in c.observed)
+    used = "usage" if streamed else "taken"
+    only = "" if streamed else ", if that helps"
+    least = f"{LEAST_SHARE} / len(usage)" if streamed else "1e-3"
+    return template(
+        f'''
+        @torch.no_grad()
+        def refit_unused(self, {used}: Tensor, energy: Tensor, {c.args(c.observed, typed=True)}) -> None:
+            """States that hardly any sample takes are fitted to the samples of highest energy, one each{only}."""
+            <model>
+            numbers = ({used} < {least}).nonzero()[:, 0].tolist()
+            <before>
+            <fullest>
+            samples = energy.topk(min(len(numbers), len(energy))).indices.tolist()
+            for number, sample in zip(numbers, samples, strict=False):
+                <same>
+                self.fit_state(number, {one})
+                <cleared>
+            <better>
+        ''',
+        model=["model = self.model"] if same or not streamed else [],
+        before=[]
+        if streamed
+        else [
+            "if not numbers:",
+            "    return",
+            "before = {name: value.clone() for name, value in model.state_dict().items()}",
+        ],
+        better=[]
+        if streamed
+        else [
+            f"if not bool(model.infer({c.args(c.observed)}).energy.mean() < energy.mean()):",
+            "    model.load_state_dict(before)",
+        ],
+        fullest=[f"fullest = int({used}.argmax())"] if same else [],
+        same=same,
+        cleared=[*cleared, "usage[number] = 1 / len(usage)"] if streamed else [],
+    )
+
+
+def refit_slices_lines(c: Context) -> list[str]:
+    """A method ``refit_unused_W`` for each block of slices."""
+    lines: list[str] = []
+    for b in slice_blocks(c.plan):
+        name = c.name(b.symbol)
+        at = _at("number", b.place)
+        body = LearnBody(c, full=False)
+        scope = body.scope()
+        scope.count(b.direction)
+        direction = scope.tensor(b.direction, (BATCH, *b.form.at))
+        constant: list[str] = []
+        if b.constant != ZERO:
+            own = c.scope("model", batch="1")  # as the statistics: the mean over samples
+            code = symmetric_code(own, b.constant, (b.form.at[b.place], b.form.twin[b.place]))
+            constant = [*own.lines, f"use = use - ({code}).diagonal()"]
+        names = [c.name(s) for s in (*c.observed, *c.latents)]
+        project = body.project(b.symbol, "slope")
+        if lines:
+            lines.append("")
+        lines += template(
+            f'''
+            @torch.no_grad()
+            def refit_unused_{name}(self, energy: Tensor, {", ".join(f"{n}: Tensor" for n in names)}) -> None:
+                """Slices that no code uses take the direction in which the samples of highest energy would use them."""
+                model = self.model
+                use = self.statistics["{name}_matrix"].diagonal()
+                <constant>
+                numbers = (use < {LEAST_CURVATURE} * use.mean()).nonzero()[:, 0].tolist()
+                if not numbers:
+                    return
+                worst = energy.topk(min(len(numbers), len(energy))).indices
+                <worst>
+                <sized>
+                <direction>
+                for number, slope in zip(numbers, {direction.code}, strict=False):
+                    model.{name}[{at}] = {project}[{at}]
+                    self.statistics["{name}_matrix"][number] = 0
+                    self.statistics["{name}_matrix"][:, number] = 0
+                    self.statistics["{name}_linear"][{at}] = 0
+            ''',
+            constant=constant,
+            worst=[f"{n} = {n}[worst]" for n in names],
+            sized=["samples = len(worst)"] if "samples" in words(direction.code + "".join(scope.lines)) else [],
+            direction=scope.lines,
+        )
+    return lines
