@@ -154,3 +154,19 @@ def test_elimination_is_enumeration(name: str) -> None:
         assert float(free[i]) == pytest.approx(float(found.energy[i]), rel=1e-10)
         for k, z in expected.items():
             np.testing.assert_allclose(found.latents[k][i].numpy(), z, rtol=1e-8, atol=1e-9)
+
+
+def test_a_long_chain_is_planned_by_its_structure() -> None:
+    """Ten thousand steps: as quick to plan as forty, and 3^10000 values frighten nobody."""
+    from tests.emit.compiled import planned
+
+    text = """
+        observed y : R[10000]
+        latent   s : onehot[10000, 3]
+        param    A : R[3, 3], m : R[3]
+        E(y, s) = Σ_t Σ_k s[t, k] (y_t - m_k)^2 + Σ_t s[t]' A s[t+1] + ||A||^2
+        F(y) = min_s E(y, s)
+    """
+    (decision,) = planned(text).inference
+    assert decision.rule == "variable elimination" and "Viterbi" in decision.algorithm
+    assert "10000 variables" in decision.cost

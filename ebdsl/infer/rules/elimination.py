@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ebdsl.facts.normal import normal
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.infer.posterior import Statistic
-from ebdsl.infer.rules.enumeration import LIMIT, count
+from ebdsl.infer.rules.enumeration import LIMIT, count, in_words
 from ebdsl.model import build
 from ebdsl.model.algebra import contract, delta, expand, multiply, rename, replace_symbol
 from ebdsl.model.build import add
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "variable elimination"
 FEW = 256
 MOST_SITES = 4096
+LONG = 64  # entries of a long dimension by which its structure is judged: further ones repeat it
 TRIAL = 5  # a size for dimensions that the data has still to tell, to judge the structure by
 
 
@@ -239,12 +240,15 @@ def consider(problem: Problem) -> Decision | Refusal:
     if isinstance(parts, str):
         return Refusal(NAME, parts)
     sizes, exact = _sizes(problem)
+    variables = sum(math.prod(extent(d, sizes) or 1 for d in lead_of(s)) for s in problem.latents)
     graph = _graph(problem, parts, sizes)
     if graph is None:
         return Refusal(NAME, f"there are more than {MOST_SITES} pairs of variables: no structure was looked for")
     width, largest, work = _simulated(graph)
     if total is not None and largest >= total:
-        return Refusal(NAME, f"every variable meets every other: a table of all {total:.3g} values would be needed")
+        return Refusal(
+            NAME, f"every variable meets every other: a table of all {in_words(total)} values would be needed"
+        )
     if largest > LIMIT:
         return Refusal(
             NAME,
@@ -266,7 +270,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     return Decision(
         NAME, f"{problem.kind} over {problem.names}",
         f"one variable after the other ({how}), exact for all values together", "exact" if soft else "global",
-        f"{work:.3g} energies, {len(graph[0])} variables", (*facts, shape + about), (),
+        f"{work * variables / len(graph[0]):.3g} energies, {variables} variables", (*facts, shape + about), (),
         Elimination(problem.kind, problem.latents, tuple(parts), rest, problem.beta),
     )  # fmt: skip
 
@@ -282,22 +286,28 @@ def _sizes(problem: Problem) -> tuple[dict[str, int | None], bool]:
 def _graph(problem: Problem, parts: Sequence[Part], sizes: dict[str, int | None]) -> Graph | None:
     """Sites with their numbers of values, and the sets of them that parts tie together."""
 
+    longest = max([extent(d, sizes) or 0 for s in problem.latents for d in lead_of(s)], default=0)
+
     def size(d: Dim) -> int:
         found = extent(d, sizes)
         assert found is not None
         return found
 
+    def length(d: Dim) -> int:
+        found = size(d)
+        return found - (longest - LONG) if found > LONG and longest - found < LONG // 2 else min(found, LONG)
+
     sites: dict[object, int] = {}
     for s in problem.latents:
-        for place in itertools.product(*(range(size(d)) for d in lead_of(s))):
+        for place in itertools.product(*(range(length(d)) for d in lead_of(s))):
             sites[s.name, place] = size(site_count(s))
     ties: list[frozenset[object]] = []
     for p in parts:
-        if math.prod(size(a.dim) for a in p.lead) > MOST_SITES:
+        if math.prod(length(a.dim) for a in p.lead) > MOST_SITES:
             return None
-        for at in itertools.product(*(range(size(a.dim)) for a in p.lead)):
+        for at in itertools.product(*(range(length(a.dim)) for a in p.lead)):
             here = dict(zip(p.lead, at, strict=True))
-            ties.append(frozenset(_site_at(s, here, [size(d) for d in lead_of(s.latent)]) for s in p.sites))
+            ties.append(frozenset(_site_at(s, here, [length(d) for d in lead_of(s.latent)]) for s in p.sites))
     return sites, ties
 
 

@@ -55,6 +55,11 @@ def count(symbol: Symbol, problem: Problem) -> int | None:
     return len(points(())) ** math.prod(whole)
 
 
+def in_words(number: int) -> str:
+    """A whole number of any size, shortly."""
+    return f"{number:.3g}" if number < 10**300 else f"10^{int(math.log10(number))}"
+
+
 def at_states(node: Node, states: Sequence[States]) -> Node:
     """The node with latents replaced by their values: a number for each state."""
     for s in states:
@@ -92,7 +97,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal("enumeration", "the number of values is not known before the data is")
     total = math.prod(c for c in counts if c is not None)
     if total > LIMIT:
-        return Refusal("enumeration", f"{problem.names} has {total:.3g} values, more than {LIMIT}")
+        return Refusal("enumeration", f"{problem.names} has {in_words(total)} values, more than {LIMIT}")
     states = states_of(problem.latents, problem)
     sizes = " × ".join(
         str(c) if c is not None else str(s.shape[-1]) for c, s in zip(counts, problem.latents, strict=True)

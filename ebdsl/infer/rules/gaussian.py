@@ -15,7 +15,7 @@ from ebdsl.facts.definite import definite
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.infer.posterior import Statistic
-from ebdsl.infer.rules.enumeration import LIMIT, States, at_states, count, states_of
+from ebdsl.infer.rules.enumeration import LIMIT, States, at_states, count, in_words, states_of
 from ebdsl.model.algebra import contract, degree, delta, multiply, replace_symbol
 from ebdsl.model.build import add, lit
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
@@ -118,7 +118,7 @@ def consider(problem: Problem) -> Decision | Refusal:
             return Refusal(NAME, f"the number of values of {s.name} is not known before the data is")
         total *= number or 1
     if total > LIMIT:
-        return Refusal(NAME, f"{', '.join(s.name for s in finite)} has {total:.3g} values, more than {LIMIT}")
+        return Refusal(NAME, f"{', '.join(s.name for s in finite)} has {in_words(total)} values, more than {LIMIT}")
     names = ", ".join(s.name for s in latents)
     states = states_of(finite, problem)
     energy = at_states(problem.energy, states)
