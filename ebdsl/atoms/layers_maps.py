@@ -59,11 +59,16 @@ def _conv_shape(inputs: Shape, output: Shape | None, args: tuple[Any, ...], keyw
 
 def _conv_torch(inputs: Texts, output: Texts, args: tuple[Any, ...], keywords: Keywords) -> str:
     _, size, stride = _conv_args("conv", args, keywords)
-    padding = "'same'" if stride == 1 else str(size // 2)
-    options = [f"padding={padding}"] if size > 1 else []
+    dims = len(inputs) - 1
+    uneven = stride == 1 and size % 2 == 0  # one more entry behind than before: padding='same' would copy, and warn
+    options = [f"padding={size // 2}"] if size > 1 and not uneven else []
     options += [f"stride={stride}"] if stride > 1 else []
     options += [] if truth(keywords, "bias", True) else ["bias=False"]
-    return f"nn.Conv{len(inputs) - 1}d({', '.join([inputs[0], output[0], str(size), *options])})"
+    conv = f"nn.Conv{dims}d({', '.join([inputs[0], output[0], str(size), *options])})"
+    if not uneven:
+        return conv
+    sides = ", ".join([str(size // 2 - 1), str(size // 2)] * dims)
+    return f"nn.Sequential(nn.ConstantPad{dims}d(({sides}), 0.0), {conv})"
 
 
 register(

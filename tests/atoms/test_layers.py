@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 from ebdsl.atoms import LAYERS, SCALARS, ShapeError
 from ebdsl.atoms.core import LAYER_SPELLINGS, LayerAtom
+from ebdsl.atoms.layers_maps import _conv_torch
 from ebdsl.runtime.layers import Gain, Pointwise, Shrink
 
 ROWS = pytest.mark.parametrize("row", LAYERS.values(), ids=LAYERS.keys())
@@ -116,3 +118,18 @@ def test_shrinkage_is_soft_thresholding_when_sharp() -> None:
     expected = x.sign() * (x.abs() - threshold).clamp_min(0)
     torch.testing.assert_close(layer(x), expected, atol=0.03, rtol=0)
     assert bool(torch.isfinite(layer(torch.full((1, 3), 1e4))).all())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dims, size", [(1, 4), (2, 2), (2, 3), (3, 2)])
+def test_convolutions_keep_the_size_without_a_warning(dims: int, size: int) -> None:
+    """Kernels of even size reach one further behind than before, as torch's ``padding='same'``."""
+    shape = ("2", *["5"] * dims)
+    ours = eval(_conv_torch(shape, ("3", *shape[1:]), (3, size), {}), {"nn": nn})
+    theirs = getattr(nn, f"Conv{dims}d")(2, 3, size, padding="same")
+    theirs.load_state_dict({k.split(".")[-1]: v for k, v in ours.state_dict().items()})
+    x = torch.randn(2, 2, *[5] * dims, generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = theirs(x)
+    assert torch.allclose(ours(x), wanted, atol=1e-6)
