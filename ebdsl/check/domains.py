@@ -29,7 +29,7 @@ def domain_and_shape(
 ) -> tuple[Domain, tuple[Dim, ...]] | None:
     """The domain and the shape of a declared variable; None after an error."""
     assert s.type is not None
-    shape = shape_of(s.type, ctx)
+    shape = shape_of(s.type, ctx, s.role in ("latent", "param"))
     domains: list[tuple[Domain, ast.TypeExpr]] = []
     good = shape is not None
     for t in (s.type, *s.constraints):
@@ -69,9 +69,9 @@ def domain_and_shape(
     return (domain, shape) if _suits(domain, s, t, shape, ctx) else None
 
 
-def shape_of(t: ast.TypeExpr, ctx: Context) -> tuple[Dim, ...] | None:
+def shape_of(t: ast.TypeExpr, ctx: Context, stretch: bool = False) -> tuple[Dim, ...] | None:
     """The shape in a type's brackets; None after an error."""
-    dims = [dimension(d, ctx) for d in t.dims]
+    dims = [dimension(d, ctx, stretch) for d in t.dims]
     return None if None in dims else tuple(d for d in dims if d is not None)
 
 

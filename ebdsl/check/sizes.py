@@ -59,8 +59,11 @@ def whole(name: str, value: float | None, span: Span, ctx: Context) -> int | Non
     return int(value)
 
 
-def dimension(d: ast.Expr, ctx: Context) -> Dim | None:
-    """What stands in the brackets of a type: a name, or a size. None after an error."""
+def dimension(d: ast.Expr, ctx: Context, stretch: bool = False) -> Dim | None:
+    """What stands in the brackets of a type: a name, or a size. None after an error.
+
+    ``stretch``: whether it may be that of a stretch, ``T-1``, whose size the data tells.
+    """
     if isinstance(d, ast.Name):
         k = key(d.id)
         if k in ctx.indices:
@@ -80,6 +83,11 @@ def dimension(d: ast.Expr, ctx: Context) -> Dim | None:
         return None
     for n in names_in(d):
         ctx.used.add(key(n.id))
+    named = _end(d, ctx) if stretch else None
+    if named is not None and named[1] < 0 and named[0] not in ctx.broken:
+        count = ctx.dims[named[0]]
+        if count is None or count + named[1] > 0:
+            return Part(named[0], -named[1])
     return computed_size("this dimension", d, ctx)
 
 

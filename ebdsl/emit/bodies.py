@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ebdsl.emit.bands import BandBody
 from ebdsl.emit.elimination import EliminationBody
 from ebdsl.emit.splitting import SplittingBody
 from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(SplittingBody, EliminationBody):
+class InferBody(SplittingBody, EliminationBody, BandBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

@@ -16,7 +16,7 @@ from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.model.algebra import with_batch
-from ebdsl.model.ir import BATCH, Symbol
+from ebdsl.model.ir import BATCH, Dim, Symbol
 from ebdsl.plan import Plan
 
 
@@ -60,8 +60,8 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
     return lines
 
 
-def _dim_text(c: Context, dim: object) -> str:
-    return str(dim) if isinstance(dim, int) else c.names[str(dim)]
+def _dim_text(c: Context, dim: Dim) -> str:
+    return c.dim(dim).removeprefix("self.")
 
 
 def _energy_doc(plan: Plan) -> str:

@@ -73,3 +73,22 @@ def test_hidden_markov_recovers_its_states_and_their_moves() -> None:
     np.testing.assert_allclose(net.A.detach().numpy()[np.ix_(order, order)].diagonal(), 0.9, atol=0.03)
     said = np.asarray(spec.infer(y)["s"])[:, :, order].argmax(2)
     assert (said == states).mean() > 0.93
+
+
+# ---------------------------------------------------------------------- along time
+
+
+def test_trend_filtering_is_hodrick_and_prescotts() -> None:
+    """Against a dense solve of ``(I + λ D'D) x = y``; more than one length with one spec."""
+    rng = np.random.default_rng(0)
+    for steps in (30, 200):
+        y = np.cumsum(rng.standard_normal((5, steps)), 1)
+        d = np.diff(np.eye(steps), 2, axis=0)
+        found = example("trend_filtering").fit(y, device="cpu").infer(y)["x"]
+        np.testing.assert_allclose(found, np.linalg.solve(np.eye(steps) + 1600 * d.T @ d, y.T).T, atol=1e-2)
+
+
+def test_time_is_solved_step_by_step() -> None:
+    for name in ("trend_filtering", "kalman_smoothing", "linear_quadratic_control"):
+        said = example(name).explain()
+        assert "block tridiagonal Cholesky along T" in said and "the global minimum" in said and "linear in T" in said

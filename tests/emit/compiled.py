@@ -18,7 +18,7 @@ from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.emit.context import make_context
 from ebdsl.model import reference
-from ebdsl.model.ir import Symbol
+from ebdsl.model.ir import Dim, Symbol, extent
 from ebdsl.model.model import Model
 from ebdsl.plan import Plan
 from tests.emit.corpus import CORPUS, SIZES
@@ -68,8 +68,10 @@ class Compiled:
     def python(self, thing: str | Symbol) -> str:
         return self.names[thing if isinstance(thing, str) else thing.name]
 
-    def size(self, dim: str | int) -> int:
-        return dim if isinstance(dim, int) else self.sizes[dim]
+    def size(self, dim: Dim) -> int:
+        found = extent(dim, self.sizes)
+        assert found is not None
+        return found
 
     def shape(self, symbol: Symbol) -> tuple[int, ...]:
         return tuple(self.size(d) for d in symbol.shape)
