@@ -1,4 +1,8 @@
-"""Golden files: ``golden(name, text)`` compares with ``golden/name`` beside the test, or writes it."""
+"""Golden files, and the same random examples in every run.
+
+``golden(name, text)`` compares with ``golden/name`` beside the test, or writes it. ``--hypothesis-profile explore`` draws new
+examples.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

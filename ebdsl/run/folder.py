@@ -1,4 +1,7 @@
-"""The folder that a run leaves: spec.ebm, model.py, run.json, metrics.jsonl, tb/, checkpoints/, pictures/."""
+"""The folder that a run leaves: spec.ebm, model.py, run.json, metrics.jsonl, tb/, checkpoints/, pictures/.
+
+Where the training data was prepared, preprocessing.safetensors has the numbers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,17 @@ from typing import Any
 from ebdsl.run.files import make_folder, read_bytes, refuse, unwritable, write_atomically
 
 FORMAT = "ebdsl run 1"
-OURS = ("run.json", "spec.ebm", "model.py", "metrics.jsonl", "tb", "checkpoints", "pictures", ".lock")
+OURS = (
+    "run.json",
+    "spec.ebm",
+    "model.py",
+    "preprocessing.safetensors",
+    "metrics.jsonl",
+    "tb",
+    "checkpoints",
+    "pictures",
+    ".lock",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,10 @@ class Folder:
     @property
     def generated(self) -> Path:
         return self.path / "model.py"
+
+    @property
+    def preprocessing(self) -> Path:
+        return self.path / "preprocessing.safetensors"
 
     def facts(self) -> dict[str, Any]:
         """What ``run.json`` says. Raises :class:`SpecError` (EB0812) where this is no run."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ebdsl.diagnostics import Diagnostic, SpecError
 from ebdsl.model.model import Model
+from ebdsl.run.data.preprocess import Transform
 from ebdsl.run.files import refuse
 
 
@@ -18,6 +19,7 @@ class Observations:
     """``arrays`` (n, *shape) by the spec's names; ``sizes`` of the dimensions they tell; ``about`` for a person.
 
     ``held_out`` is like ``arrays``, or empty. ``image_shapes`` (height, width[, 3]) of what are pictures.
+    ``transforms`` is how they were prepared; ``own``: their source or the user said how.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -26,6 +28,8 @@ class Observations:
     warnings: tuple[Diagnostic, ...] = ()
     held_out: Mapping[str, np.ndarray] = field(default_factory=dict)
     image_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    transforms: Mapping[str, Transform] = field(default_factory=dict)
+    own: bool = False
 
 
 def observations(model: Model, word: Any, seed: int) -> Observations:
@@ -49,7 +53,33 @@ def observations(model: Model, word: Any, seed: int) -> Observations:
     if loaded.value is None or loaded.errors:
         raise SpecError(loaded.diagnostics, model.source)
     data = loaded.value
-    return Observations(data.arrays, data.sizes, data.describe, loaded.diagnostics, data.held_out, data.image_shapes)
+    return Observations(
+        data.arrays,
+        data.sizes,
+        data.describe,
+        loaded.diagnostics,
+        data.held_out,
+        data.image_shapes,
+        data.transforms,
+        data.own,
+    )
+
+
+def prepared(seen: Observations, transforms: Mapping[str, Transform]) -> Observations:
+    """New samples brought to what a model was trained on, by the numbers of its training data."""
+    known = {name: t for name, t in transforms.items() if t.stages and name in seen.arrays}
+    if seen.own or not known:
+        return seen
+
+    def through(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {
+            name: np.ascontiguousarray(known[name](np.asarray(x, np.float32)), np.float32) if name in known else x
+            for name, x in arrays.items()
+        }
+
+    said = "; ".join(dict.fromkeys(", ".join(t.said) for t in known.values()))
+    about = f"{seen.about}; prepared as the training data: {said}"
+    return replace(seen, arrays=through(seen.arrays), held_out=through(seen.held_out), about=about)
 
 
 def sizes(model: Model, arrays: Mapping[str, np.ndarray], *, trained: bool = False) -> dict[str, int]:

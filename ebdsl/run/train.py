@@ -14,7 +14,7 @@ from ebdsl.diagnostics import Source, SpecError
 from ebdsl.model.model import Model
 from ebdsl.run import checkpoint as checkpoints
 from ebdsl.run import folder as folders
-from ebdsl.run import generated, loop
+from ebdsl.run import generated, loop, preprocessing
 from ebdsl.run.events import Events
 from ebdsl.run.faults import translated
 from ebdsl.run.files import exists, read_source, refuse, write_atomically
@@ -113,6 +113,7 @@ def found_folder(folder: Folder, live: Session, ready: Ready) -> None:
     folder.write_facts(about)
     write_atomically(folder.spec, built.source.text)
     generated.write(folder.generated, built.text)
+    preprocessing.write(folder.preprocessing, seen.transforms)
 
 
 def take_up(

@@ -14,12 +14,13 @@ import torch
 from ebdsl.diagnostics import Diagnostic, Source
 from ebdsl.model.model import Model
 from ebdsl.run import checkpoint as checkpoints
+from ebdsl.run import preprocessing
 from ebdsl.run.batches import Batches, batches
 from ebdsl.run.checkpoint import Checkpoint, restore
 from ebdsl.run.device import device
 from ebdsl.run.files import refuse
 from ebdsl.run.folder import Folder
-from ebdsl.run.observations import Observations, observations, sizes
+from ebdsl.run.observations import Observations, observations, prepared, sizes
 from ebdsl.run.options import Options, merged
 from ebdsl.run.program import Program, checked_model, program, renamed
 from ebdsl.run.use import using
@@ -69,8 +70,11 @@ class Trained:
         return batches(ready, rows, self.where, getattr(torch, self.options.dtype))
 
     def samples(self, word: str | None) -> Observations:
-        """Data for this model: ``word``, or what it was trained on. Raises :class:`SpecError`."""
-        return observations(self.loose, word if word is not None else self.data, self.options.seed)
+        """Data for this model: ``word``, prepared as its training data was, or that. Raises :class:`SpecError`."""
+        seen = observations(self.loose, word if word is not None else self.data, self.options.seed)
+        if word is None or self.folder is None:
+            return seen
+        return prepared(seen, preprocessing.read(self.folder.preprocessing))
 
 
 def trained(path: Path, *, on: str | None = None, allow_python: bool = False) -> Trained:

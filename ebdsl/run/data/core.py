@@ -6,9 +6,12 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ebdsl.run.data.preprocess import Transform
 
 Arrays = dict[str, np.ndarray]
 
@@ -110,8 +113,8 @@ class Data:
     memory-mapped file used as it is. ``held_out`` is alike, empty without a hold-out. ``describe`` says in
     words what was loaded and what was done to it. ``sizes`` are the free dimensions the data
     tells. ``image_shapes`` has the symbols that are pictures with ``(height, width)`` or ``(height, width, 3)``.
-    ``truth`` is what
-    generated data was made from.
+    ``truth`` is what generated data was made from. ``transforms`` has what was done to the entries, by symbol;
+    ``own``: the source or the user's words said what to do.
     """
 
     arrays: Arrays
@@ -122,6 +125,8 @@ class Data:
     held_out: Arrays = field(default_factory=dict)
     held_out_labels: np.ndarray | None = None
     truth: Arrays = field(default_factory=dict)
+    transforms: Mapping[str, Transform] = field(default_factory=dict)
+    own: bool = False
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))

@@ -76,7 +76,7 @@ def _load(
         return Checked(None, bound.diagnostics)
     fitted = bound.value
     train, held, kept, apart, split = _split(fitted.arrays, settings, holdout, np.random.default_rng([seed % 2**63, 1]))
-    train, held, done = _preprocess(train, held, settings, fitted, row)
+    train, held, done, transforms = _preprocess(train, held, settings, fitted, row)
     found = values.outside(train, model, place) or values.outside(held, model, place)
     if not preprocess.touches(settings):
         found += tuple(_bytes(name, place) for name, x in fitted.arrays.items() if _is_bytes(x))
@@ -90,6 +90,8 @@ def _load(
         held_out=held,
         held_out_labels=labels[apart] if labels is not None and held else None,
         truth=raw.truth,
+        transforms=transforms,
+        own=bool(transforms) or any(name in preprocess.ESTIMATED for name in given),
     )
     checked = Checked(data, found)
     return replace(checked, value=None) if checked.errors else checked
@@ -155,9 +157,10 @@ def _split(
 
 def _preprocess(
     train: Arrays, held: Arrays, settings: Mapping[str, Any], fitted: bind.Fitted, row: Source
-) -> tuple[Arrays, Arrays, str]:
+) -> tuple[Arrays, Arrays, str, dict[str, preprocess.Transform]]:
     """Arrays after preprocessing, as float32; memory-mapped ones stay where nothing is to be done."""
     said: list[str] = []
+    transforms: dict[str, preprocess.Transform] = {}
     train, held = dict(train), dict(held)
     for name, x in train.items():
         if name in fitted.coded or not preprocess.touches(settings):
@@ -172,11 +175,12 @@ def _preprocess(
                 "preprocess the file beforehand",
             )
         transform, done = preprocess.fit(np.asarray(x, np.float32), settings)
+        transforms[name] = transform
         train[name] = np.ascontiguousarray(done, np.float32)
         if name in held:
             held[name] = np.ascontiguousarray(transform(np.asarray(held[name], np.float32)), np.float32)
         said.append((f"{name}: " if len(train) > 1 else "") + ", ".join(transform.said))
-    return train, held, "; ".join(dict.fromkeys(said))
+    return train, held, "; ".join(dict.fromkeys(said)), transforms
 
 
 def _plain(x: np.ndarray) -> np.ndarray:

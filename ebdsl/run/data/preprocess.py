@@ -8,7 +8,7 @@ covariance, a scale) is estimated on the training samples alone and applied to t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,16 +50,35 @@ UNIFORM = (
 
 
 @dataclass(frozen=True)
-class Transform:
-    """A map on arrays ``(n, *shape)`` and what it does, in words. ``steps`` empty: the identity."""
+class Stage:
+    """One step: a row of :data:`STEPS`, the numbers it was fitted with, and what it does, in words."""
 
-    steps: tuple[Callable[[np.ndarray], np.ndarray], ...] = ()
-    said: tuple[str, ...] = ()
+    kind: str
+    said: str
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        for step in self.steps:
-            x = step(x)
+        return STEPS[self.kind](x, **self.numbers)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A map on arrays ``(n, *shape)``. ``stages`` empty: the identity."""
+
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        return tuple(s.said for s in self.stages)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        for stage in self.stages:
+            x = stage(x)
         return x
+
+
+ESTIMATED = ("centre", "normalise", "whiten", "scale", "times", "threshold")
+"""Keywords that say how data is prepared: who says one of them for new data has said all."""
 
 
 def settings(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,48 +98,55 @@ def fit(x: np.ndarray, options: Mapping[str, Any]) -> tuple[Transform, np.ndarra
 
     Returns it together with its value at ``x``. Raises :class:`Trouble` (EB0603) where it is not possible.
     """
-    steps: list[Callable[[np.ndarray], np.ndarray]] = []
-    said: list[str] = []
-    for stage in (_centre, _normalise, _whiten, _scale, _times, _threshold):
-        made = stage(x, options)
-        if made is not None:
-            step, words = made
-            steps.append(step)
-            said.append(words)
-            x = step(x)
-    return Transform(tuple(steps), tuple(said)), x
-
-
-Stage = tuple[Callable[[np.ndarray], np.ndarray], str] | None
+    stages: list[Stage] = []
+    for made in (_centre, _normalise, _whiten, _scale, _times, _threshold):
+        stage = made(x, options)
+        if stage is not None:
+            stages.append(stage)
+            x = stage(x)
+    return Transform(tuple(stages)), x
 
 
 def _axes(x: np.ndarray) -> tuple[int, ...]:
     return tuple(range(1, x.ndim))
 
 
-def _centre(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
+def _flat(a: np.ndarray) -> np.ndarray:
+    return a.reshape(len(a), -1)
+
+
+STEPS: dict[str, Callable[..., np.ndarray]] = {
+    "centre each": lambda a: a - a.mean(axis=_axes(a), keepdims=True),
+    "centre": lambda a, mean: (a - mean).astype(np.float32),
+    "normalise": lambda a, floor: a / np.sqrt(a.var(axis=_axes(a), keepdims=True) + float(floor)),
+    "whiten": lambda a, mean, matrix: ((_flat(a) - mean) @ matrix).astype(np.float32).reshape(a.shape),
+    "unit": lambda a, low, width: np.clip((a - float(low)) / float(width), 0, 1),
+    "times": lambda a, factor: a * np.float32(factor),
+    "threshold": lambda a, level: (a > float(level)).astype(np.float32),
+}
+"""What a stage does to ``(n, *shape)`` with its numbers. A run keeps the numbers, so that new data is treated alike."""
+
+
+def _stage(kind: str, said: str, **numbers: Any) -> Stage:
+    return Stage(kind, said, {name: np.asarray(value, np.float64) for name, value in numbers.items()})
+
+
+def _centre(x: np.ndarray, o: Mapping[str, Any]) -> Stage | None:
     if o["centre"] == "sample":
-        return lambda a: a - a.mean(axis=_axes(a), keepdims=True), "each sample's mean taken off"
+        return _stage("centre each", "each sample's mean taken off")
     if o["centre"]:
-        mean = x.mean(axis=0, dtype=np.float64)
-        return lambda a: (a - mean).astype(np.float32), "the mean taken off"
+        return _stage("centre", "the mean taken off", mean=x.mean(axis=0, dtype=np.float64))
     return None
 
 
-def _normalise(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
+def _normalise(x: np.ndarray, o: Mapping[str, Any]) -> Stage | None:
     if not o["normalise"]:
         return None
     floor = 0.01 * float(np.mean(np.square(x, dtype=np.float64)))
-    if floor == 0:
-        return None
-
-    def step(a: np.ndarray) -> np.ndarray:
-        return a / np.sqrt(a.var(axis=_axes(a), keepdims=True) + floor)
-
-    return step, "contrast normalised"
+    return _stage("normalise", "contrast normalised", floor=floor) if floor else None
 
 
-def _whiten(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
+def _whiten(x: np.ndarray, o: Mapping[str, Any]) -> Stage | None:
     kind = o["whiten"]
     if not kind:
         return None
@@ -145,34 +171,26 @@ def _whiten(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
         signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
         matrix = matrix * signs
 
-    def step(a: np.ndarray) -> np.ndarray:
-        return ((a.reshape(len(a), -1) - mean) @ matrix).astype(np.float32).reshape(a.shape)
-
-    return step, f"whitened ({kind.upper()}, floor {o['floor']:g} of the mean variance)"
+    said = f"whitened ({kind.upper()}, floor {o['floor']:g} of the mean variance)"
+    return _stage("whiten", said, mean=mean, matrix=matrix)
 
 
-def _scale(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
+def _scale(x: np.ndarray, o: Mapping[str, Any]) -> Stage | None:
     if o["scale"] is False:
         return None
     if o["scale"] == "unit" or o["scale"] is True:
         low, high = float(x.min()), float(x.max())
-        width = high - low or 1.0
-        return lambda a: np.clip((a - low) / width, 0, 1), f"brought from [{low:.4g}, {high:.4g}] into [0, 1]"
+        return _stage("unit", f"brought from [{low:.4g}, {high:.4g}] into [0, 1]", low=low, width=high - low or 1.0)
     rms = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
     if rms == 0:
         raise Trouble("EB0603", "the data is zero everywhere and cannot be brought to a scale", "leave out  scale")
-    factor = o["scale"] / rms
-    return lambda a: a * np.float32(factor), f"scaled to a root mean square of {o['scale']:g}"
+    return _stage("times", f"scaled to a root mean square of {o['scale']:g}", factor=o["scale"] / rms)
 
 
-def _times(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
-    if o["times"] == 1:
-        return None
-    return lambda a: a * np.float32(o["times"]), f"multiplied by {o['times']:g}"
+def _times(x: np.ndarray, o: Mapping[str, Any]) -> Stage | None:
+    return None if o["times"] == 1 else _stage("times", f"multiplied by {o['times']:g}", factor=o["times"])
 
 
-def _threshold(x: np.ndarray, o: Mapping[str, Any]) -> Stage:
+def _threshold(x: np.ndarray, o: Mapping[str, Any]) -> Stage | None:
     level = o["threshold"]
-    if level is None:
-        return None
-    return lambda a: (a > level).astype(np.float32), f"1 above {level:g}, else 0"
+    return None if level is None else _stage("threshold", f"1 above {level:g}, else 0", level=level)
