@@ -1,7 +1,7 @@
 """Golden files, and the same random examples in every run.
 
-``golden(name, text)`` compares with ``golden/name`` beside the test, or writes it. ``--hypothesis-profile explore`` draws new
-examples.
+``golden(name, text)`` compares with ``golden/name`` beside the test, or writes it. ``--hypothesis-profile explore``
+draws new examples.
 """
 
 from __future__ import annotations

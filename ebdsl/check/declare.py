@@ -111,7 +111,7 @@ def _dimensions(spec: ast.Spec, settings: Settings, ctx: Context) -> None:
             if ctx.dims[k] is None:
                 ctx.broken.add(k)
     for s in spec.statements:
-        for d in _bracketed(s):
+        for d in bracketed(s):
             if isinstance(d, ast.Name):
                 k = key(d.id)
                 if k in ctx.dims or _is_loop_index(k, other):
@@ -129,7 +129,7 @@ def _is_loop_index(k: str, other: dict[str, ast.Statement]) -> bool:
     return isinstance(other.get(k), ast.IndexDecl)
 
 
-def _bracketed(s: ast.Statement) -> tuple[ast.Expr, ...]:
+def bracketed(s: ast.Statement) -> tuple[ast.Expr, ...]:
     match s:
         case ast.VarDecl(type=t) if t is not None:
             return t.dims

@@ -27,11 +27,12 @@ from ebdsl.syntax import ast
 
 @dataclass(frozen=True)
 class Addend:
-    """One term: its number (sign and weight included), and how the spec writes it without its sign."""
+    """One term: its number (sign and weight included), how the spec writes it without its sign, and its sign."""
 
     node: Node
     expr: ast.Expr
     span: Span
+    sign: int = 1
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,12 @@ def _leaf(expr: ast.Expr, env: Env, weight: Monomial, prefix: Prefix) -> Energy 
         )
         return None
     shown = prefixed(prefix, expr)
-    return Energy((Addend(_scaled(weight, value.body), shown, shown.span),))
+    return Energy((Addend(_scaled(weight, value.body), shown, shown.span, _written(weight)),))
+
+
+def _written(weight: Monomial) -> int:
+    """The sign that stands before a term; that of a constant stands in its value."""
+    return -1 if weight.number < 0 else 1
 
 
 def _definition(name: str, env: Env) -> bool:
@@ -169,7 +175,10 @@ def _used_outside(names: str, span: Span, inner: ast.Expr, outer: ast.Expr, env:
 
 def scale(energy: Energy, weight: Monomial, prefix: Prefix, span: Span, env: Env) -> Energy | None:
     """``weight`` times an energy that has minima in it."""
-    terms = tuple(replace(a, node=_scaled(weight, a.node), expr=prefixed(prefix, a.expr)) for a in energy.terms)
+    terms = tuple(
+        replace(a, node=_scaled(weight, a.node), expr=prefixed(prefix, a.expr), sign=a.sign * _written(weight))
+        for a in energy.terms
+    )
     if not energy.eliminations:
         return replace(energy, terms=terms)
     sign = weight.sign
@@ -309,6 +318,7 @@ def _over_index(e: ast.BigOp, env: Env, weight: Monomial, prefix: Prefix) -> Ene
             _scaled(weight, build.sum_over(a.node, axes)),
             prefixed(prefix, replace(e, body=a.expr)),
             e.span if alone else a.span,
+            a.sign * _written(weight),
         )
         for a in energy.terms
     )

@@ -218,7 +218,7 @@ def _terms(addends: tuple[Addend, ...]) -> tuple[Term, ...]:
     seen: dict[str, int] = {}
     terms = []
     for a in addends:
-        text = show(_unsigned(a.expr))
+        text = ("-" if a.sign < 0 else "") + show(_unsigned(a.expr))
         seen[text] = seen.get(text, 0) + 1
         terms.append(Term(a.node, text if seen[text] == 1 else f"{text} ({seen[text]})", a.span))
     return tuple(terms)

@@ -108,7 +108,7 @@ def _negative(p: Penalty, ctx: Context) -> None:
         return
     ctx.report.add(
         "EB0403",
-        f"the penalty {p.term.text} has a minus before it, and rewards large {names}",
+        f"the penalty {p.term.text.removeprefix('-')} has a minus before it, and rewards large {names}",
         (p.term.span, "a penalty with a negative weight"),
         help="a penalty is added: write + before it",
     )

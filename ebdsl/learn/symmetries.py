@@ -6,7 +6,7 @@ from ebdsl.atoms import OPAQUES
 from ebdsl.facts.normal import normal
 from ebdsl.learn.finding import Finding
 from ebdsl.learn.reach import regularised
-from ebdsl.model.algebra import addends, degree, zeroed
+from ebdsl.model.algebra import addends, degree, expand, zeroed
 from ebdsl.model.ir import ZERO, Apply, Mul, Node, Symbol
 from ebdsl.model.model import Model, Term
 
@@ -25,7 +25,7 @@ def unbounded(model: Model, energy: Node, latents: tuple[Symbol, ...]) -> list[F
         for w in sorted(partners, key=lambda s: s.name):
             free = w.domain.kind in ("real", "nonnegative", "positive")
             held = any(w in p.symbols and not any(s.per_sample for s in p.symbols) for _, p in pieces)
-            if free and not held:
+            if free and not held and all(_traded(p, w, z) for _, p in pieces if w in p.symbols):
                 term = next(t for t, p in pieces if w in p.symbols)
                 findings.append(_loose(w, z, term))
     for w in model.role("param"):
@@ -54,6 +54,15 @@ def _multiplies(piece: Node, w: Symbol, z: Symbol) -> bool:
         if any(a is not b for a in linear if w in a.symbols for b in linear if z in b.symbols):
             return True
     return any(_multiplies(c, w, z) for c in piece.children)
+
+
+def _traded(piece: Node, w: Symbol, z: Symbol) -> bool:
+    """Whether ``c w`` with ``z / c`` may leave the piece as it is: where it is a polynomial, monomial by monomial."""
+    for m in expand(piece):
+        powers = degree(m, frozenset({w})), degree(m, frozenset({z}))
+        if w in m.symbols and None not in powers and powers[0] != powers[1]:
+            return False
+    return True
 
 
 def _precision(model: Model, w: Symbol, pieces: list[tuple[Term, Node]]) -> list[Finding]:

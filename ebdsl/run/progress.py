@@ -48,12 +48,11 @@ class Summary:
         """``energy 12.3 = 10.1 ‖y - W z‖² + 2.2 λ|z|``, and the held-out energy where there is one."""
         means = {name: total / max(self._count, 1) for name, total in self._sums.items()}
         self._sums, self._count = {}, 0
-        parts = [
-            f"{value:.4g} {clip(name.removeprefix(TERM))}" for name, value in means.items() if name.startswith(TERM)
-        ]
+        terms = [(clip(name.removeprefix(TERM)), value) for name, value in means.items() if name.startswith(TERM)]
+        parts = [f"{value:.4g} {f'({text})' if text.startswith('-') else text}" for text, value in terms]
         text = f"energy {means.get('energy', float('nan')):.4g}"
         if len(parts) > 1:
-            text += " = " + " + ".join(parts[:6]) + (" + …" if len(parts) > 6 else "")
+            text += " = " + " + ".join(parts[:6]).replace("+ -", "- ") + (" + …" if len(parts) > 6 else "")
         others = [
             f"{name} {value:.4g}" for name, value in means.items() if name != "energy" and not name.startswith(TERM)
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ebdsl.check.declare import bracketed
 from ebdsl.check.settings import SETTINGS
 from ebdsl.check.words import nearest
 from ebdsl.diagnostics import Checked, Diagnostic, Source, Span
@@ -35,11 +36,21 @@ def _settings(settings: tuple[ast.Setting, ...]) -> Iterator[tuple[str, Span, st
         yield from _settings(setting.children)
 
 
+def free_dimensions(spec: ast.Spec) -> list[str]:
+    """Names in the brackets of types that no statement declares: the data tells their sizes, or ``--set`` does."""
+    found = [d.id for s in spec.statements for d in bracketed(s) if isinstance(d, ast.Name)]
+    declared = {
+        canonical(s.name.id) for s in spec.statements if isinstance(s, ast.DimDecl | ast.IndexDecl | ast.ConstDecl)
+    }
+    return [name for name in dict.fromkeys(found) if canonical(name) not in declared]
+
+
 def applied(source: Source, spec: ast.Spec, settings: Mapping[str, str]) -> Checked[Source]:
     """``source`` with other values. A name that cannot be set, or an empty value, is EB0716."""
     can = list(places(spec))
+    free = free_dimensions(spec)
     end = len(source.text)
-    names = {canonical(name): name for name, _, _ in can}
+    names = {canonical(name): name for name in [*(n for n, _, _ in can), *free]}
     edits: list[tuple[Span, str]] = []
     found: list[Diagnostic] = []
     for name, value in settings.items():
@@ -48,11 +59,12 @@ def applied(source: Source, spec: ast.Spec, settings: Mapping[str, str]) -> Chec
             found.append(Diagnostic("EB0716", f"{name} is set to {value!r}, which is no value", (), _example()))
             continue
         hits = [(span, before + value) for known, span, before in can if same(known, name)]
+        hits += [(Span(end, end), f"\ndim {known} = {value}\n") for known in free if same(known, name)]
         if not hits and name in SETTINGS:
             hits = [(Span(end, end), f"\ntrain\n    {name} {value}\n")]
         if not hits:
             near = nearest(name, [*names.values(), *SETTINGS])
-            listed = ", ".join(dict.fromkeys([*(n for n, _, _ in can), *SETTINGS]))
+            listed = ", ".join(dict.fromkeys([*names.values(), *SETTINGS]))
             help = (f"did you mean {near} ?",) if near else (f"what can be set: {listed}",)
             found.append(Diagnostic("EB0716", f"the spec has no constant, dimension or setting {name}", (), help))
         edits += hits

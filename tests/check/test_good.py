@@ -35,7 +35,7 @@ def test_terms_are_numbers_of_one_sample(path: Path) -> None:
     assert len({t.text for t in m.terms}) == len(m.terms)
     for t in m.terms:
         assert not t.node.free
-        assert not t.text.startswith("-")
+        assert not t.text.startswith("--")
     held = {s for t in m.terms for s in t.node.symbols}
     eliminated = {s for e in m.eliminations for s in e.latents}
     assert {s for s in held if s.role == "latent"} == eliminated
@@ -52,3 +52,15 @@ def test_shipped_specs_are_short(path: Path) -> None:
 def test_names_are_the_file_or_the_model_line() -> None:
     assert model("model gmm\nobserved y : R[M]\nF(y) = ||y||^2\n").name == "gmm"
     assert model("observed y : R[M]\nF(y) = ||y||^2\n").name == "spec"
+
+
+def test_a_term_keeps_its_sign() -> None:
+    text = """observed y : R[M]
+latent z : R[N], >= 0
+param W : R[M, N], b : R[N]
+E(y, z) = -(b' z - ||y - W z||^2) - 2 Σ_i (b_i - z_i^2)
+F(y) = min_z E(y, z)
+"""
+    value = checked(text).value
+    assert value is not None
+    assert [t.text for t in value.terms] == ["-b' z", "||y - W z||^2", "-2 Σ_i b_i", "2 Σ_i z_i^2"]

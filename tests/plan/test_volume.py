@@ -354,6 +354,13 @@ SOUND: dict[str, tuple[int | None, str]] = {
         param A : R[K, P]
         F(x, y) = log Σ_k exp(Σ_p A[k, p] x_p) - y'A x
     """),
+    "a system along time": (None, """
+        index t in 1..4
+        observed y : R[5, D]
+        latent s : R[5, D]
+        param A : R[D, D]
+        F(y) = min_s ||y - s||^2 + Σ_t ||s[t+1] - A s[t]||^2 + ||s[1]||^2
+    """),
     "nothing learned": (None, """
         observed y : R[M]
         latent z : R[M]

@@ -35,6 +35,15 @@ def set_to(**values: str) -> str:
     return result.value.text
 
 
+def test_dimensions_that_nothing_declares() -> None:
+    """What stands in the brackets of a type alone is the data's to tell, or can be set."""
+    source = Source("m.ebm", SPEC.replace("dim M = 4, N, K = 2\n", ""))
+    found = applied(source, parse(source).value, {"N": "6"})
+    assert found.value is not None
+    model, _ = checked_model(found.value)
+    assert model.dims == {"M": None, "N": 6}
+
+
 def test_values_are_replaced_where_they_stand() -> None:
     assert set_to(λ="0.25") == SPEC.replace("λ = 0.5", "λ = 0.25")
     assert set_to(**{"lambda": "1e-3"}) == SPEC.replace("λ = 0.5", "λ = 1e-3")

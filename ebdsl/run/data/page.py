@@ -58,8 +58,9 @@ of the declarations. In a table,
   observed variable that the data has no array for is the label of the samples, if they have labels: a whole number,
   or one-hot for `onehot[K]` and `R[K]`.
 * Values are checked: NaN and infinity are refused, and so is a sample outside the variable's domain.
-* Means, covariances and scales are estimated on the training samples and kept with the run: `infer`, `eval` and `plot --data` prepare new
-  samples with the same numbers, unless their source or your keywords say how. Arrays handed to the Python API are taken as they are.
+* Means, covariances and scales are estimated on the training samples and kept with the run: `infer`, `eval` and
+  `plot --data` prepare new samples with the same numbers, unless their source or your keywords say how. Arrays handed
+  to the Python API are taken as they are.
 
 ## What every source can do to its samples
 
