@@ -65,7 +65,7 @@ def test_sparse_coding_finds_oriented_atoms() -> None:
     values = energies(spec)
     assert np.mean(values[-20:]) < 0.9 * np.mean(values[:20])
     random, learned = (oriented_share(w.T, 12)[0] for w in (start, W))
-    assert random < 0.05 and learned > random + 0.15
+    assert random < 0.05 and learned > 0.6
     Y = samples(spec, patches(500))["y"]
     codes = spec.infer(Y)
     assert 0.03 < (np.abs(codes["z"]) > 0).mean() < 0.20
