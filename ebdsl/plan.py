@@ -72,6 +72,10 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     named_, refused = _named(model, groups, energy, chosen is not None)
     if refused:
         return Checked(None, refused)
+    for group in groups:
+        held = [] if group.beta is None else [s for s in group.beta.symbols if s.role == "param"]
+        if held and chosen is None:
+            return Checked(None, (_temperature(model, group, held),))
     encoder = any(n.chosen.algorithm.learned for n in named_)
     learning, schedule = _learning(model, energy, learned, tuple(inference), chosen is not None, encoder)
     volume = volume_of_low_energy(model, energy, chosen)
@@ -130,7 +134,8 @@ def _learning(
         return (), "batches" if encoder else "none"
     total = contract(with_batch(energy), (BATCH,))
     if by_gradient:
-        return tuple((w, _through_strategy(w)) for w in params if w in pointwise.symbols), "batches"
+        held = pointwise.symbols | {s for e in model.eliminations if e.beta is not None for s in e.beta.symbols}
+        return tuple((w, _through_strategy(w)) for w in params if w in held), "batches"
     blocks = [Block(model, w, energy, total, inference, pointwise) for w in params if w in energy.symbols]
     cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
     first = [(b.symbol, learn.decide(b)) for b in blocks]
@@ -176,6 +181,21 @@ def _named(
         help = ("without the line, the algorithm is chosen by the energy",)
         refused.append(Diagnostic("EB0503", what, label, help))
     return tuple(found), tuple(refused)
+
+
+def _temperature(model: Model, group: Elimination, held: list[Symbol]) -> Diagnostic:
+    names = ", ".join(s.name for s in group.latents)
+    beta = held[0].name
+    return Diagnostic(
+        "EB0504",
+        f"the free energy falls without bound as {beta} goes to zero: its temperature is not learned by lowering it",
+        tuple(
+            Label(s.span, f"learned, and in the inverse temperature of the softmin over {names}")
+            for s in held
+            if s.span
+        ),
+        (f"fix it: const {beta} = 1", "or train with a strategy that pushes up elsewhere: strategy maximum_likelihood"),
+    )
 
 
 def _undecided(model: Model, group: Elimination, refused: tuple[Refusal, ...]) -> Diagnostic:

@@ -16,7 +16,7 @@ def strategy_learner(c: Context, chosen: Chosen) -> list[str]:
     """The whole class, unindented."""
     use, case = chosen.use, chosen.case
     body = LearnBody(c, full=False)
-    params = [s for s in c.model.role("param") if s in case.energy.symbols]
+    params = [s for s, _ in c.plan.learning]
     learned = [f"model.{c.name(s)}" for s in params]
     learned += [f"*model.{c.name(m)}.parameters()" for m in c.plan.modules]
     first = f"model.{c.name(params[0])}" if params else "next(model.parameters())"

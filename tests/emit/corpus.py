@@ -552,13 +552,6 @@ FINITE: dict[str, str] = {
         param    A : R[D, 3], B : R[D, 2], e : R[D]
         F(y) = min_{a,b,c} ||y - A a - B b - c e||^2
     """,
-    "learned_temperature": """
-        observed y : R[D]
-        latent   z : onehot[K]
-        param    W : R[D, K], b : R, > 0
-        E(y, z) = ||y - W z||^2
-        F(y) = softmin_z[b] E(y, z) + 0.1 (b - 1)^2
-    """,
     "choice_of_predictor": """
         dim K = 3
         observed x : R[P], y : R

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from ebdsl.model import reference
+from ebdsl.run.certify import Certifier
 from tests.emit.compiled import Compiled, case
 from tests.emit.corpus import CLOSED, CORPUS, DESCENT, FINITE, MIXED, NAMES, PROXIMAL
 
@@ -360,3 +362,37 @@ def test_samples_do_not_touch_each_other(name: str) -> None:
     assert torch.allclose(alone.energy, found.energy[1:2], rtol=1e-7, atol=1e-7)
     for n, z in found.latents.items():
         assert torch.allclose(alone.latents[n], z[1:2], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PROXIMAL)
+def test_residuals_are_measured(name: str) -> None:
+    """What an unfinished answer says of itself is what the same answer, alone, is found to be: sample by sample."""
+    c, net, y, found = inferred(name, count=5, max_steps=7, tolerance=1e-14)
+    args = [y[c.python(s)] for s in c.model.role("observed")]
+    for i in range(5):
+        alone = net.infer(*(a[i : i + 1] for a in args), max_steps=7, tolerance=1e-14)
+        assert torch.allclose(alone.residual, found.residual[i : i + 1], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PROXIMAL)
+def test_parameters_may_change(name: str) -> None:
+    """Nothing of other parameters is kept: answers are those of a model that never had them."""
+    c, net, y, _ = inferred(name)
+    fresh = c.randomise(c.build(), seed=8)
+    c.randomise(net, seed=8)
+    args = [y[c.python(s)] for s in c.model.role("observed")]
+    again, wanted = net.infer(*args), fresh.infer(*args)
+    assert torch.allclose(again.energy, wanted.energy, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", MINIMISED)
+def test_certified(name: str) -> None:
+    """The conditions of optimality hold in the naive interpreter, as ``infer --check`` measures them."""
+    c, net, y, found = inferred(name)
+    plan = replace(c.plan, model=c.model.bind(dict(c.sizes)))
+    certifier = Certifier(plan, net)
+    certifier.add(
+        {s.name: y[c.python(s)].numpy() for s in c.model.role("observed")},
+        {s.name: found.latents[c.python(s)].numpy() for s in c.model.role("latent")},
+    )
+    assert certifier.found.good.all(), (certifier.found.residual, certifier.found.target)

@@ -151,3 +151,21 @@ train
     with torch.no_grad():
         up, down, middle = model.free_energy(at, torch.tensor([[1.0], [-1.0], [0.0]]))
     assert max(up, down) + 1 < middle
+
+
+TEMPERATURE = """dim K = 3
+observed y : R[2]
+latent z : onehot[K]
+param W : R[2, K], b : R, > 0
+E(y, z) = ||y - W z||^2
+F(y) = softmin_z[b] E(y, z)
+"""
+
+
+def test_a_temperature_is_learned_by_strategies_alone() -> None:
+    """Lowering the free energy sends it to zero; the likelihood has an optimum."""
+    found = driver.plan_source(Source("m.ebm", TEMPERATURE))
+    assert [d.code for d in found.errors] == ["EB0504"]
+    y = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+    model, _, _ = train(TEMPERATURE + "train\n    strategy maximum_likelihood\n", {"y": y}, epochs=20, lr=0.02)
+    assert model.b.isfinite() and 0.05 < float(model.b.detach()) != 1

@@ -34,6 +34,16 @@ penalty with a proximal operator; coordinate steps need one that acts entry by e
 """,
 )
 register(
+    "EB0504",
+    "error",
+    "a temperature learned by lowering the energy",
+    """
+The free energy -1/β log Σ_z exp(-β E) rises with β: its derivative is the entropy of the latents over β². Lowering
+it at the data therefore sends β to zero and the energy to minus infinity, whatever the data. Fix β, or choose a
+strategy that pushes the energy up elsewhere, as maximum likelihood does.
+""",
+)
+register(
     "EB0510",
     "error",
     "the energy is flat",
