@@ -91,6 +91,9 @@ class ProximalBody(LoopBody):
         if p.kind == "once":
             self._proximal_once(p)
             return
+        if p.split:
+            self._splitting(p)
+            return
         start = self._start(latents)
         call = "quadratic_proximal_gradient" if p.gram else "proximal_gradient"
         self.context.runtime.add(call)
@@ -106,10 +109,41 @@ class ProximalBody(LoopBody):
             affine = "" if p.quadratic else ", affine=False"
             self.line(f"    gradient, {prox}, begin, {tuple_text(given)}, goal, max_steps{affine}")
         self.line(")")
+        self._found(latents)
+
+    def _found(self, latents: tuple[Symbol, ...]) -> None:
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.answer(s, text)
         entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
         self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
+
+    def _splitting(self, p: Proximal) -> None:
+        form = p.form
+        assert form is not None
+        (z,) = p.latents
+        start = self._start(p.latents)
+        self.context.runtime.add("quadratic_splitting")
+        gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, (form.at[0], form.twin[0]))))
+        linear = self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
+        self.line("")
+        self._prox_lines(p.penalties, p.latents)
+        pieces = []
+        if z.domain.kind == "box":
+            low, high = (number(a) for a in z.domain.args)
+            pieces += [f"(point > {low})", f"(point < {high})"]
+        if z.domain.kind == "nonnegative" or p.penalties[0][1]:
+            pieces.append("(point != 0)" if pieces else "point != 0")
+        self.line("def free(point: Tensor) -> Tensor:")
+        self.line(f"    return {' & '.join(pieces)}")
+        self.line("")
+        self.line(f"begin = {start}")
+        self.line(
+            f"goal = tolerance * max(1.0, float({linear.atom}.abs().max())) if {self.like}.numel() else tolerance"
+        )
+        self.line("point, residual, iterations = quadratic_splitting(")
+        self.line(f"    prox, free, {gram.code}, {linear.code}, begin, goal, max_steps")
+        self.line(")")
+        self._found(p.latents)
 
     def _folded_gradient(self, p: Proximal) -> str:
         """Define ``forward``, a whole step down a quadratic: the point times one matrix, plus each sample's ``shift``.

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 NAME = "proximal gradient"
 GRAM_LIMIT = 4096
+INVERSE_LIMIT = 2048
 
 
 @dataclass(frozen=True)
 class Proximal:
     """``smooth`` holds the latents and has a gradient; ``forms`` its quadratic forms where it has them all.
 
-    ``gram``: the second derivative is formed once; else it is applied factor by factor.
+    ``gram``: the second derivative is formed once; else it is applied factor by factor. ``split``: it is also inverted,
+    and the answers are finished on their active sets.
     """
 
     latents: tuple[Symbol, ...]
@@ -34,6 +36,7 @@ class Proximal:
     gram: bool
     quadratic: bool
     kind: str
+    split: bool = False
 
 
 def analyse(problem: Problem) -> tuple[Node, dict[Symbol, list[Penalty]]] | str:
@@ -108,9 +111,19 @@ def consider(problem: Problem) -> Decision | Refusal:
     facts = [f"the part without kinks is {'quadratic' if whole_quadratic else 'smooth'} in {problem.names}"]
     facts.append("it is convex")
     facts += [f"{s.name}: {', '.join(p.kind for p in found)} penalty" for s, found in penalties.items() if found]
+    whole = ""
     if one_step:
         kind, algorithm, cost = "once", f"nothing couples the entries: one step of {prox_text} is exact", "one pass"
+    elif not (whole := _unsplit(problem, penalties, gram)):
+        kind = "iterate"
+        algorithm = (
+            f"Douglas-Rachford splitting, that is ADMM ({prox_text}; one inverse for all samples), "
+            "finished by primal-dual active sets (an exact solve on the support)"
+        )
+        cost = "n² a step, n³ once; k³ to finish with k entries free"
+        facts.append("penalty and domain fall apart by entry into straight pieces")
     else:
+        facts.append(f"no finish on the active set: {whole}")
         kind = "iterate"
         how = "Gram matrix formed once" if gram else "factors applied in turn"
         step = "step from the largest eigenvalue" if gram else "step by backtracking"
@@ -120,7 +133,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         NAME, f"min over {problem.names}", algorithm, "global", cost, tuple(facts), (),
         Proximal(
             problem.latents, smooth, tuple((s, tuple(found)) for s, found in penalties.items()), form, gram,
-            whole_quadratic, kind,
+            whole_quadratic, kind, kind == "iterate" and not whole,
         ),
     )  # fmt: skip
 
@@ -128,6 +141,26 @@ def consider(problem: Problem) -> Decision | Refusal:
 def _tied(symbol: Symbol, penalties: dict[Symbol, list[Penalty]]) -> bool:
     """Whether prox or domain tie entries: then a diagonal curvature must be one number to be exact."""
     return symbol.domain.row.whole > 0 or any(p.kind == "group" for p in penalties[symbol])
+
+
+def _unsplit(problem: Problem, penalties: dict[Symbol, list[Penalty]], gram: bool) -> str:
+    """Why splitting with one inverse and a finish on the active set do not apply; empty where they do."""
+    if len(problem.latents) > 1:
+        return "several latents"
+    (z,) = problem.latents
+    if not gram:
+        return f"no one matrix is the curvature in {z.name} for all samples"
+    if len(z.shape) != 1:
+        return f"{z.name} is not a vector"
+    if z.domain.kind not in ("real", "nonnegative", "box"):
+        return f"{z.domain} ties the entries of {z.name}"
+    if any(p.kind != "l1" for p in penalties[z]):
+        return "a penalty on groups is round where it is not 0"
+    if z.domain.kind == "real" and not penalties[z]:
+        return "nothing has a kink"
+    if (problem.elements() or 0) > INVERSE_LIMIT:
+        return f"an inverse of more than {INVERSE_LIMIT} rows costs more than it saves"
+    return ""
 
 
 def _degree_two(node: Node, latents: frozenset[Symbol]) -> bool:
