@@ -55,8 +55,8 @@ def quadratic_splitting(
     functions of one entry made of straight pieces, and ``free(x)`` says which entries lie inside of a piece.
 
     Douglas-Rachford splitting (Lions & Mercier 1979; relaxed: Eckstein & Bertsekas 1992), that is ADMM: one product
-    a step with an inverse ``(matrix + rho)^-1`` that all rows share, and few steps where columns are correlated. ``rho``
-    is the mean curvature of an entry; for rows not done after 50, 100, 200 … steps it is balanced (Wohlberg 2017).
+    a step with ``(matrix + rho)^-1``, which all rows share, and few steps where columns are correlated. ``rho`` is the
+    mean curvature of an entry; for rows not done after 50, 100, 200 … steps it is balanced (Wohlberg 2017).
 
     Rows that would not be done ten steps later try Newton's method on the active set: the straight pieces that the
     point is on are taken for those of the answer, so that its free entries solve a linear system (primal-dual active

@@ -177,7 +177,7 @@ def test_what_may_have_been_meant_by_set(cli, good) -> None:
 
 def test_explain_tells_the_plan(cli, good) -> None:
     done = cli("explain", good)
-    assert done.code == 0 and "proximal gradient" in done.out and "refused" in done.out
+    assert done.code == 0 and "splitting" in done.out and "refused" in done.out
     answer = json.loads(cli("explain", good, "--format", "json").out)
     assert answer["inference"][0]["task"] == "min over z" and answer["diagnostics"] == []
 

@@ -1,0 +1,185 @@
+"""Sparse codes of natural patches to a relative gap: the generated inference against SPAMS, scikit-learn and by hand.
+
+Every method is stopped by an oracle: it runs at the first of its settings whose codes reach the target, the sum of
+float64 energies over the sum of least ones, less 1. The optimum is that of float64 codes whose residuals are all below
+1e-9 of the slope at zero. Patches are whitened, or merely contrast-normalised (correlated atoms). The generated file
+learns the dictionary, and λ is chosen for 10 % non-zero codes. Peers solve the same energy, in float32 where that
+reaches the target. On one thread seconds are those of the processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.items.training_step import ROOT
+from bench.peers import sparse_coding
+from bench.rounds import Row, clock, interleave
+from ebdsl import driver
+from ebdsl.diagnostics import Source
+from ebdsl.run.data import load as load_data
+from ebdsl.run.load import load
+
+TARGETS = (1e-4, 1e-6)
+TOLERANCES = (3e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5, 1e-5, 1e-6)
+TILE = 512
+FEW = 500  # samples of a method that takes them one by one; its seconds are scaled
+
+Method = tuple[str, Iterable[Any], Callable[[Any, Tensor], Any], int]
+
+
+def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    rows: list[Row] = []
+    more: dict[str, Any] = {}
+    try:
+        for kind in ("whitened", "contrast-normalised"):
+            rows += compare(kind, quick, threads, more)
+    finally:
+        torch.set_num_threads(before)
+    return rows, more
+
+
+def compare(kind: str, quick: bool, threads: int, more: dict[str, Any]) -> list[Row]:
+    model, y = problem(kind, quick)
+    W, lam = model.W.detach(), float(model.lam)
+    least, share = optimum(model, y)
+    more[f"{kind}: non-zero"] = round(share, 4)
+    rounds = 1 if quick else 5
+
+    def gap(codes: Any, count: int) -> float:
+        z = torch.as_tensor(codes.toarray().T if hasattr(codes, "toarray") else codes).double()
+        return float(energies(W, y[:count], z, lam).sum() / least[:count].sum()) - 1
+
+    rows = []
+    ours = "ours", TOLERANCES, lambda t, y: model.infer(y, tolerance=t).latents["z"], len(y)
+    for target in TARGETS:
+        mine = reach(ours, y, target, gap)
+        for method in peers(W, lam, threads, len(y)):
+            found = reach(method, y, target, gap)
+            if mine is None or found is None:
+                more[f"{kind}, gap {target:g}: not reached"] = "ours" if mine is None else method[0]
+                continue
+            scale = len(y) / method[3]
+            times = interleave(
+                lambda k, s=mine: ours[2](s, y),
+                lambda k, m=method, s=found: m[2](s, y[: m[3]]),
+                rounds if scale == 1 else 1,
+                clock(threads),
+            )
+            theirs = tuple(scale * t for t in times[1])
+            rows.append(Row(f"{kind}, gap {target:g}", times[0], theirs, f"{method[0]} at {found}", limit=1.0))
+    return rows
+
+
+def reach(method: Method, y: Tensor, target: float, gap: Callable[[Any, int], float]) -> Any:
+    """The first setting that reaches the target; None where there is none."""
+    _, settings, solve, count = method
+    return next((s for s in settings if gap(solve(s, y[:count]), count) <= target), None)
+
+
+def peers(W: Tensor, lam: float, threads: int, count: int) -> list[Method]:
+    def by_hand(tolerance: float, y: Tensor) -> Tensor:
+        return torch.cat([sparse_coding.codes(W, part, lam, tolerance, 20_000)[0] for part in y.split(TILE)])
+
+    methods: list[Method] = [("FISTA by hand", TOLERANCES, by_hand, count)]
+    try:
+        import spams
+    except ImportError:
+        spams = None
+    if spams is not None:
+
+        def arrays(y: Tensor, dtype: str) -> tuple[Any, Any]:
+            return tuple(np.asfortranarray(a.numpy().astype(dtype)) for a in (y.T, W))
+
+        def lars(dtype: str, y: Tensor) -> Any:
+            x, d = arrays(y, dtype)
+            return spams.lasso(x, D=d, lambda1=lam / 2, mode=2, numThreads=threads)
+
+        def cd(tolerance: float, y: Tensor) -> Any:
+            x, d = arrays(y, "float32")
+            start = spams_zeros(W.shape[1], len(y))
+            return spams.cd(x, d, start, lambda1=lam / 2, mode=2, itermax=10_000, tol=tolerance, numThreads=threads)
+
+        def fista(tolerance: float, y: Tensor) -> Any:
+            x, d = arrays(y, "float32")
+            start = np.zeros((W.shape[1], len(y)), np.float32, order="F")
+            codes = spams.fistaFlat(
+                x, d, start, loss="square", regul="l1", lambda1=lam / 2, tol=tolerance, max_it=2000, numThreads=threads
+            )
+            return codes.T
+
+        methods.append(("SPAMS lasso", ("float32", "float64"), lars, count))
+        methods.append(("SPAMS cd", TOLERANCES, cd, count))
+        methods.append(("SPAMS fistaFlat", TOLERANCES, fista, min(FEW, count)))
+
+    def scikit(tolerance: float, y: Tensor) -> Any:
+        from sklearn.linear_model import Lasso
+
+        model = Lasso(alpha=lam / (2 * W.shape[0]), fit_intercept=False, tol=tolerance, max_iter=100_000)
+        return model.fit(W.double().numpy(), y.double().numpy().T).coef_
+
+    methods.append(("scikit-learn Lasso", [t * t for t in TOLERANCES], scikit, min(FEW, count)))
+    return methods
+
+
+def spams_zeros(rows: int, columns: int) -> Any:
+    from scipy.sparse import csc_matrix
+
+    return csc_matrix((rows, columns), dtype=np.float32)
+
+
+def energies(W: Tensor, y: Tensor, z: Tensor, lam: float) -> Tensor:
+    return (y.double() - z @ W.double().T).square().sum(1) + lam * z.abs().sum(1)
+
+
+def optimum(model: Any, y: Tensor) -> tuple[Tensor, float]:
+    """Least energies in float64, and the share of codes that are not zero. Raises where a residual is not small."""
+    exact = type(model)(M=model.M, N=model.N, lam=float(model.lam)).double()
+    exact.load_state_dict(model.state_dict())
+    parts = [exact.infer(part.double(), tolerance=1e-9) for part in y.split(4096)]
+    if not all(bool(p.converged.all()) for p in parts):
+        raise AssertionError("the optimum was not found")
+    z = torch.cat([p.latents["z"] for p in parts])
+    return energies(model.W.detach(), y, z, float(model.lam)), float((z != 0).double().mean())
+
+
+def problem(kind: str, quick: bool) -> tuple[Any, Tensor]:
+    """The generated model with a learned dictionary and the λ that leaves a tenth non-zero, and the patches."""
+    text = (ROOT / "specs" / "sparse_coding.ebm").read_text(encoding="utf-8")
+    m, n, count = (16, 24, 200) if quick else (144, 256, 20_000)
+    file = load(driver.emit(plan(text.replace("144", str(m)).replace("256", str(n)))))
+    if quick:
+        y = torch.randn(count, m, generator=torch.Generator().manual_seed(1))
+    else:
+        words = f"patches(natural, size = 12, count = {count}{'' if kind == 'whitened' else ', whiten = false'})"
+        spec = plan(text.replace("patches(natural, size = 12)", words)).model
+        found = load_data(spec.setting("data").value, spec).value
+        y = torch.from_numpy(next(iter(found.arrays.values()))).reshape(count, m)
+    if kind != "whitened":
+        y = y - y.mean(1, keepdim=True)
+        y = m**0.5 / 2 * y / y.norm(dim=1, keepdim=True).clamp_min(1e-3)
+    model = file.build(lam=0.5, seed=0)
+    learner = file.Learner(model)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(2))
+    for rows in (order.repeat(1 if quick else 4)).split(256):
+        learner.step({"y": y[rows]})
+    low, high = 0.01, 5.0
+    for _ in range(8):
+        lam = (low * high) ** 0.5
+        model = file.build(lam=lam, seed=0)
+        model.load_state_dict(learner.model.state_dict())
+        share = float((model.infer(y[:1000]).latents["z"] != 0).float().mean())
+        low, high = (lam, high) if share > 0.1 else (low, lam)
+    return model, y
+
+
+def plan(text: str) -> Any:
+    found = driver.plan_source(Source("sparse_coding.ebm", text)).value
+    assert found is not None
+    return found
