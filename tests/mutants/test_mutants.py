@@ -22,6 +22,7 @@ INFERENCE = (
     test_inference.test_converged,
     test_inference.test_certified,
     test_inference.test_samples_do_not_touch_each_other,
+    test_inference.test_residuals_of_splitting_are_no_smaller_than_the_truth,
     test_inference.test_residuals_are_measured,
     test_inference.test_parameters_may_change,
 )
@@ -61,6 +62,22 @@ class Mutant:
 
 MUTANTS = [
     # energies
+    Mutant("a step too long", "lasso", "(relaxed * rho) * inverse - identity", "rho * inverse - identity", INFERENCE),
+    Mutant(
+        "a residual of another sample",
+        "lasso",
+        "answer[rows], residuals[rows], steps[rows], state[rows] = x, residual,",
+        "answer[rows], residuals[rows], steps[rows], state[rows] = x, residual.flip(0),",
+        INFERENCE,
+    ),
+    Mutant(
+        "an answer of another sample",
+        "lasso",
+        "answer[rows], residuals[rows], steps[rows], state[rows] = x,",
+        "answer[rows], residuals[rows], steps[rows], state[rows] = x.flip(0),",
+        INFERENCE,
+    ),
+    Mutant("a gap not measured", "lasso", "slope.abs().amax(1)", "slope.abs().amin(1)", INFERENCE),
     Mutant("a dropped 2", "two_codes", "0.1 * u.square()", "0.05 * u.square()", ENERGY),
     Mutant("a flipped sign", "two_codes", "- s).square()", "+ s).square()", ENERGY),
     Mutant("a wrong axis", "groups", "z.square().sum(-1).sqrt()", "z.square().sum(-2).sqrt()", ENERGY),
@@ -79,24 +96,24 @@ MUTANTS = [
     ),
     Mutant(
         "a residual of another sample",
-        "lasso",
+        "matrix_lasso",
         "residuals.index_copy_(0, rows, residual)",
         "residuals.index_copy_(0, rows, residual.flip(0))",
         INFERENCE,
     ),
     Mutant(
         "an answer of another sample",
-        "lasso",
+        "matrix_lasso",
         "answer.index_copy_(0, rows, x)",
         "answer.index_copy_(0, rows.flip(0), x)",
         INFERENCE,
     ),
-    Mutant("a residual too small", "lasso", ".amax(-1).div_(step)", ".amin(-1).div_(step)", INFERENCE),
+    Mutant("a residual too small", "matrix_lasso", ".amax(-1).div_(step)", ".amin(-1).div_(step)", INFERENCE),
     Mutant(
         "a threshold without its step",
-        "lasso",
-        "soft_threshold(point, step * self.lam)",
-        "soft_threshold(point, self.lam)",
+        "matrix_lasso",
+        "step[(...,) + (None,) * 1] * 0.3",
+        "0.3",
         INFERENCE,
     ),
     Mutant(
@@ -106,7 +123,7 @@ MUTANTS = [
         "nn.functional.hardshrink(v, t)",
         INFERENCE,
     ),
-    Mutant("a step too long", "lasso", "step = 1 / float(largest", "step = 3 / float(largest", INFERENCE),
+    Mutant("a step too long", "matrix_lasso", "step = 1 / float(largest", "step = 3 / float(largest", INFERENCE),
     Mutant("a dropped 2", "two_codes", "(0.2 * u - 2 *", "(0.1 * u - 2 *", INFERENCE),
     Mutant(
         "latents in each other's place",

@@ -102,7 +102,7 @@ def test_large_grams_are_not_formed() -> None:
     text = "dim M = 20, N = {}\nobserved y : R[M]\nlatent z : R[N]\nparam W : R[M, N], unit columns\n"
     text += "F(y) = min_z ||y - W z||^2 + |z|\n"
     small, large = (plan(text.format(n)).inference[0] for n in (100, 10_000))
-    assert "Gram" in small.algorithm and "factors" in large.algorithm
+    assert "one inverse" in small.algorithm and "factors" in large.algorithm
     assert small.rule == large.rule
 
 
