@@ -82,7 +82,7 @@ def test_check_explain_draw_source(tmp_path) -> None:
     assert spec.check() == ()
     assert [d.code for d in ebdsl.load("pca").check()] == ["EB0405"]
     assert ebdsl.load("ae_identity").check()[-1].severity == "error"
-    assert "proximal" in spec.explain()
+    assert "soft threshold" in spec.explain()
     assert spec.draw().startswith("<svg") and spec._repr_svg_() == spec.draw()
     spec.draw(tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
