@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 from ebdsl import infer, learn, strategies
 from ebdsl.diagnostics import Checked, Diagnostic, Label
+from ebdsl.facts.normal import normal
 from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
 from ebdsl.infer.named import Named, named
 from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
 from ebdsl.learn.core import Block
+from ebdsl.learn.sums import Sums, sums
 from ebdsl.learn.volume import Volume, volume_of_low_energy
 from ebdsl.model.algebra import contract, modules_in, multiply, with_batch
 from ebdsl.model.ir import BATCH, Dim, Get, Module, Node, Symbol
@@ -28,6 +30,7 @@ class Plan:
 
     ``energy`` is one sample's; ``learned_energy`` that with latents at their answers, responsibilities in
     the symbol ``weights`` where latents were enumerated; ``statistics`` of another posterior, where it is averaged.
+    ``sums``: what a full schedule needs of the data.
     """
 
     model: Model
@@ -42,6 +45,7 @@ class Plan:
     statistics: tuple[Statistic, ...] = ()
     strategy: Chosen | None = None
     named: tuple[Named, ...] = ()
+    sums: Sums | None = None
 
     @property
     def inference_rule(self) -> Decision | None:
@@ -77,11 +81,13 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
         if held and chosen is None:
             return Checked(None, (_temperature(model, group, held),))
     encoder = any(n.chosen.algorithm.learned for n in named_)
-    learning, schedule = _learning(model, energy, learned, tuple(inference), chosen is not None, encoder)
+    learning, schedule, parts = _learning(
+        model, energy, learned, tuple(inference), chosen is not None, encoder, statistics
+    )
     volume = volume_of_low_energy(model, energy, chosen)
     result = Plan(
         model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume, statistics,
-        chosen, named_,
+        chosen, named_, parts,
     )  # fmt: skip
     diagnostics = volume.diagnostics(model, allow_flat)
     if any(d.severity == "error" for d in diagnostics):
@@ -127,22 +133,28 @@ def _learning(
     inference: tuple[Decision, ...],
     by_gradient: bool = False,
     encoder: bool = False,
-) -> tuple[tuple[tuple[Symbol, Decision], ...], str]:
+    statistics: tuple[Statistic, ...] = (),
+) -> tuple[tuple[tuple[Symbol, Decision], ...], str, Sums | None]:
     params = model.role("param")
     modules = _modules(energy)
     if not params and not modules:
-        return (), "batches" if encoder else "none"
+        return (), "batches" if encoder else "none", None
     total = contract(with_batch(energy), (BATCH,))
     if by_gradient:
         held = pointwise.symbols | {s for e in model.eliminations if e.beta is not None for s in e.beta.symbols}
-        return tuple((w, _through_strategy(w)) for w in params if w in held), "batches"
+        return tuple((w, _through_strategy(w)) for w in params if w in held), "batches", None
     blocks = [Block(model, w, energy, total, inference, pointwise) for w in params if w in energy.symbols]
     cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
     first = [(b.symbol, learn.decide(b)) for b in blocks]
     if cheap and not modules and not encoder and all(LEARN_RULES[d.rule].exact for _, d in first):
-        return tuple(first), "full"
+        terms = [] if inference else [contract(with_batch(normal(t.node)), (BATCH,)) for t in model.terms]
+        found = sums(total, params, terms, [s.symbol for s in statistics])
+        if found is not None:
+            again = [(b.symbol, learn.decide(replace(b, total=found.block(b.symbol)))) for b in blocks]
+            if all(LEARN_RULES[d.rule].exact for _, d in again):
+                return tuple(again), "full", found
     allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]
-    return tuple((b.symbol, learn.decide(b, allowed)) for b in blocks), "batches"
+    return tuple((b.symbol, learn.decide(b, allowed)) for b in blocks), "batches", None
 
 
 def _through_strategy(symbol: Symbol) -> Decision:

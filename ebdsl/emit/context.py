@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ebdsl.emit.names import class_name, python_names
 from ebdsl.emit.tensors import Scope
@@ -11,6 +12,9 @@ from ebdsl.infer.rules.elimination import Elimination, values_of
 from ebdsl.model.ir import Dim, Module, Part, Symbol
 from ebdsl.model.model import Model
 from ebdsl.plan import Plan
+
+if TYPE_CHECKING:
+    from ebdsl.infer.rules.enumeration import Enumeration
 
 
 @dataclass
@@ -86,6 +90,19 @@ class Context:
             | {self.name(s) for s in statistics}
         )
         return scope
+
+    def common(self, payload: Enumeration) -> bool:
+        """Whether the states of a sample have a part of their energy in common, in a method of its own."""
+        from ebdsl.emit.states import state_parts
+
+        return state_parts(payload)[1] is not None
+
+    def each_tile(self, width: str, batch: str) -> str:
+        """The line ``for (y,) in tiles(...)``; ``width``: the numbers that a sample takes in the widest tensor."""
+        self.runtime.add("tiles")
+        names = ", ".join(self.name(s) for s in self.observed)
+        whole = ", ".join(f'{batch}["{self.name(s)}"]' for s in self.observed)
+        return f"for {f'({names},)' if len(self.observed) == 1 else names} in tiles({width}, {whole}):"
 
     def typed(self, symbols: tuple[Symbol, ...]) -> str:
         """Parameters of a function: ``y: Tensor, z: Tensor``."""

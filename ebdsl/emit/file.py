@@ -71,6 +71,7 @@ def _imports(text: str, wanted: set[str]) -> list[str]:
         "from collections.abc import Callable", "from typing import NamedTuple", "import torch",
         "from torch import Tensor", "from torch import nn",
     }  # fmt: skip
+    wanted |= {f"from collections.abc import {n}" for n in ("Iterable", "Iterator") if uses(text, f"{n}[")}
     if uses(text, "math."):
         wanted.add("import math")
     if uses(text, "F."):

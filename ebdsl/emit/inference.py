@@ -7,29 +7,41 @@ from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
 from ebdsl.emit.elimination import free_elimination_lines
 from ebdsl.emit.named import named_lines
+from ebdsl.emit.states import state_parts
 from ebdsl.emit.text import uses
 from ebdsl.infer.core import RULES
 from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.model.algebra import with_batch
-from ebdsl.model.ir import BATCH
+from ebdsl.model.ir import BATCH, Axis, Node
 
 
 def state_lines(c: Context) -> list[str]:
     payload = next(d.payload for d in c.plan.inference if isinstance(d.payload, Enumeration))
     axes = tuple(s.axis for s in payload.states)
-    scope = c.scope()
-    node = with_batch(payload.energy)
-    scope.count(node)
-    value = scope.tensor(node, (BATCH, *axes))
+    scores, common = state_parts(payload)
     names = ", ".join(c.name(s.symbol) for s in payload.states)
+    args = c.args(c.observed)
     lines = [
         f"    def state_energies(self, {c.typed(c.observed)}) -> Tensor:",
         f'        """The energy of each sample at every value of {names}: ``(B, states)``, an axis for each latent."""',
-        *("        " + x for x in scope.lines),
-        f"        return {value.code}",
     ]
+    if common is None:
+        lines += _returned(c, scores, (BATCH, *axes))
+    else:
+        whole = ", ".join([":", *(["None"] * len(axes))])
+        lines += [
+            f"        return self.state_scores({args}) + self.common_energy({args})[{whole}]",
+            "",
+            f"    def state_scores(self, {c.typed(c.observed)}) -> Tensor:",
+            '        """The energies of the states less ``common_energy``."""',
+            *_returned(c, scores, (BATCH, *axes)),
+            "",
+            f"    def common_energy(self, {c.typed(c.observed)}) -> Tensor:",
+            '        """What the energies of a sample\'s states have in common, ``(B,)``."""',
+            *_returned(c, common, (BATCH,)),
+        ]
     if len(payload.states) > 1 or payload.states[0].table is not None:
         lines += ["", f"    def state_weights(self, {c.typed(c.observed)}) -> Tensor:"]
         lines.append('        """The share of each state in the answer, shaped as ``state_energies``."""')
@@ -42,6 +54,14 @@ def state_lines(c: Context) -> list[str]:
             lines.append(f"        weights = torch.softmax(-{beta}energies.flatten(1), 1)")
         lines.append("        return weights.reshape(energies.shape)")
     return lines
+
+
+def _returned(c: Context, node: Node, axes: tuple[Axis, ...]) -> list[str]:
+    scope = c.scope()
+    scope.fuse = True
+    scope.count(node)
+    value = scope.tensor(node, axes)
+    return [*("        " + x for x in scope.lines), f"        return {value.code}"]
 
 
 def infer_lines(c: Context) -> list[str]:

@@ -1,14 +1,25 @@
-"""A learner that sees all data at each step: every block goes to its minimum in turn."""
+"""A learner that sees all data at each step: every block goes to its minimum in turn.
+
+Its updates need sums over the samples alone, which add up, a piece of the data at a time.
+"""
 
 from __future__ import annotations
+
+import re
 
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
 from ebdsl.emit.context import Context
 from ebdsl.emit.seeding import start_lines
-from ebdsl.emit.text import template, words
-from ebdsl.emit.unused import refit_states_lines
-from ebdsl.emit.updates import LearnBody
+from ebdsl.emit.states import state_parts
+from ebdsl.emit.text import quoted, template, uses
+from ebdsl.emit.unused import refit_full_lines, taken
+from ebdsl.emit.updates import LearnBody, kept_lines, keys
 from ebdsl.learn.core import RULES
+from ebdsl.learn.sums import Held
+from ebdsl.model.algebra import zeroed
+from ebdsl.model.ir import BATCH, Add, Axis, Fn, Mul, Node, Pow, Sum
+
+SEEN = ["self.seen: tuple[tuple[Tensor, int], ...] = ()", "self.fixed: dict[str, Tensor] = {}"]
 
 
 def full_learner(c: Context) -> list[str]:
@@ -17,15 +28,29 @@ def full_learner(c: Context) -> list[str]:
     body = LearnBody(c, full=True)
     for _, decision in plan.learning:
         RULES[decision.rule].emit(decision.payload, body)
-    names = answer_names(c)
-    arguments = ", ".join([c.args(c.observed), *names])
-    energy = "found.energy.mean()" if plan.inference else f"model.energy({c.args(c.observed)}).mean()"
-    sized = [f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(body.lines)) else []
-    refit = refit_states_lines(c)
+    energies = [] if plan.inference else _energies(c)
+    updates = [*kept_lines(c, body.lines), *body.lines]
+    refit = taken(c)
+    text = "\n".join([*updates, *energies])
+    needed = {k: h for k, h in keys(c).items() if f'sums["{k}"]' in text} | refit
+    fixed = {k: h for k, h in needed.items() if h.fixed}
+    passing = {k: h for k, h in needed.items() if not h.fixed}
+    states = enumeration(c)
+    common = states is not None and len(states.states) == 1 and c.common(states)
+    c.runtime |= {"precise_sum"}
+    measured = energies or [
+        'energy = self.energies["energy"] / samples',
+        "metrics = {name: value / samples for name, value in self.energies.items()}",
+        *_only_term(c),
+    ]
+    width = _tile_width(c, passing)
+    observed = ", ".join(c.name(s) for s in c.observed)
+    arguments = c.args(c.observed, typed=True)
+    answers = _answers(c)
     return template(
         f'''
         class Learner:
-            """Minimises each block exactly, given all data: one step is one pass.
+            """Minimises each block exactly, given all data: one step is one pass, or several calls of ``collect``.
 
             <decisions>
             """
@@ -38,20 +63,35 @@ def full_learner(c: Context) -> list[str]:
                 self.last = math.inf
                 self.converged = False
                 self.generator = torch.Generator().manual_seed(seed)
+                self.samples = 0
+                self.sums: dict[str, Tensor] = {{}}
+                <state>
 
             <start>
 
-            @torch.no_grad()
             def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
                 """One update on all data; gives the mean energy before it, and that of every term."""
-                model = self.model
+                self.collect(batch)
+                <finished>
+
+            @torch.no_grad()
+            def collect(self, batch: dict[str, Tensor]) -> None:
+                """Add what the update needs to know of some of the data."""
                 <observed>
-                <found>
-                energy = {energy}
-                metrics = {{"energy": energy}}
-                <terms>
-                self.update({arguments})
-                <refit>
+                self.samples += {c.like}.shape[0]
+                <fixed>
+                <passes>
+
+            <parts>
+
+            @torch.no_grad()
+            def finish(self) -> dict[str, Tensor]:
+                """The update, from what has been collected."""
+                <finish>
+                <taken>
+                self.update(self.sums, samples)
+                self.samples, self.sums = 0, {{}}
+                <clear>
                 self.steps += 1
                 value = float(energy)
                 self.converged = abs(self.last - value) <= 1e-9 * max(1e-30, abs(value))
@@ -59,13 +99,19 @@ def full_learner(c: Context) -> list[str]:
                 return metrics
 
             @torch.no_grad()
-            def update(self, {", ".join(f"{n}: Tensor" for n in [*(c.name(s) for s in c.observed), *names])}) -> None:
-                """Every block at its minimum, the others fixed."""
+            def update(self, sums: dict[str, Tensor], samples: int) -> None:
+                """Every block at its minimum, the others fixed, from sums over the samples."""
                 model = self.model
-                <sized>
                 <updates>
 
             <refit_unused>
+
+            def add(self, sums: dict[str, Tensor], name: str, value: Tensor) -> None:
+                """``sums[name] += value``."""
+                if name in sums:
+                    sums[name] += value
+                else:
+                    sums[name] = value
 
             def state_dict(self) -> dict[str, Tensor]:
                 """What resuming needs besides the model."""
@@ -82,24 +128,194 @@ def full_learner(c: Context) -> list[str]:
                 self.generator.set_state(state["generator"].cpu())
         ''',
         decisions=[f"{d.task}: {d.algorithm}." for _, d in plan.learning],
-        start=start_lines(c),
+        state=[
+            *(["self.energies: dict[str, Tensor] = {}"] if plan.inference else []),
+            *(SEEN if fixed or common else []),
+            *(["self.taken = torch.ones(1)"] if refit else []),
+        ],
+        taken=[f'self.taken = self.sums["{k}"]' for k in refit],
+        start=start_lines(c, width),
+        finished=["metrics = self.finish()", "self.refit_unused(lambda: [batch])", "return metrics"]
+        if refit
+        else ["return self.finish()"],
         observed=observed_lines(c, "batch"),
-        found=found_lines(c),
-        terms=_terms(c),
-        sized=sized,
-        updates=body.lines,
-        refit=[f"self.refit_unused(weights.sum(0), found.energy, {c.args(c.observed)})"] if refit else [],
-        refit_unused=refit,
+        fixed=_fixed(c, fixed, common, observed),
+        passes=_passes(c, width) if plan.inference or passing else [],
+        parts=_parts(c, passing, answers, arguments) if plan.inference or passing else [],
+        finish=["samples = self.samples", *(["model, sums = self.model, self.sums"] if energies else []), *measured],
+        clear=["self.energies = {}"] if plan.inference else [],
+        updates=updates,
+        refit_unused=refit_full_lines(c, width),
     )
 
 
-def _terms(c: Context) -> list[str]:
+def _only_term(c: Context) -> list[str]:
     states = enumeration(c)
-    if c.plan.statistics or (states is not None and states.kind == "softmin"):
+    if len(c.model.terms) != 1 or c.plan.statistics or (states is not None and states.kind == "softmin"):
+        return []
+    return [f"metrics[{quoted('energy/' + c.model.terms[0].text)}] = energy"]
+
+
+def _answers(c: Context) -> list[str]:
+    """What stands for the latents: their values, ``weights`` of states, or the one ``state``."""
+    return ["state"] if _picked(c) else answer_names(c)
+
+
+def _picked(c: Context) -> bool:
+    """Whether each sample is in one state of one one-hot latent."""
+    states = enumeration(c)
+    return states is not None and states.kind == "min" and len(states.states) == 1 and states.states[0].table is None
+
+
+def _energies(c: Context) -> list[str]:
+    """The mean energy and that of every term, from the sums."""
+    assert c.plan.sums is not None
+    scope = LearnBody(c, full=True).scope()
+    lines = []
+    names = []
+    for node, term in zip(c.plan.sums.terms, c.model.terms, strict=True):
+        name = scope.name("term")
+        node = zeroed(node, c.plan.sums.steps.values())
+        value = scope.emit(node)
+        code = value.code if scope.is_tensor(node) else scope.constant(value)
+        lines += [*scope.lines, f"{name} = ({code}) / samples"]
+        scope.lines.clear()
+        names.append((name, term.text))
+    total = " + ".join(n for n, _ in names)
+    entries = ", ".join(f"{quoted('energy/' + text)}: {n}" for n, text in names)
+    return [*lines, f"energy = {total}", f'metrics = {{"energy": energy, {entries}}}']
+
+
+def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> list[str]:
+    """Sums that no step changes, taken once."""
+    if not fixed and not common:
+        return []
+    c.runtime |= {"same_tensors", "remembered"}
+    scope = c.scope("self.model", batch="self.samples")
+    scope.count(*(h.node for h in fixed.values()))
+    values = {k: scope.tensor(h.node, h.axes).code for k, h in fixed.items()}
+    if common:
+        values["common"] = f"precise_sum(self.model.common_energy({c.args(c.observed)}))"
+    tensors = f"({observed},)"
+    return [
+        f"if not same_tensors(self.seen, {tensors}):",
+        f"    self.seen = remembered({tensors})",
+        *("    " + x for x in scope.lines),
+        "    self.fixed = {",
+        *(f'        "{k}": {code},' for k, code in values.items()),
+        "    }",
+        *(f'self.add(self.sums, "{k}", self.fixed["{k}"].clone())' for k in fixed),
+        *(['self.add(self.energies, "energy", self.fixed["common"].clone())'] if common else []),
+    ]
+
+
+def _passes(c: Context, width: str) -> list[str]:
+    """Tiles of the samples, each from inference to its sums while it is in the cache."""
+    return [c.each_tile(width, "batch"), f"    self.collect_tile({c.args(c.observed)})"]
+
+
+def _tile_width(c: Context, passing: dict[str, Held]) -> str:
+    states = enumeration(c)
+    return _width(c, [h.node for h in passing.values()] + ([state_parts(states)[0]] if states is not None else []))
+
+
+def _width(c: Context, nodes: list[Node]) -> str:
+    """The numbers that a sample takes in the largest intermediate of these nodes."""
+    scope = c.scope("self.model")
+    best: tuple[Axis, ...] = ()
+
+    def go(n: Node) -> None:
+        nonlocal best
+        axes = tuple(sorted((a for a in n.free if a != BATCH), key=lambda a: a.name))
+        made = isinstance(n, Add | Mul | Pow | Fn | Sum) and not (
+            isinstance(n, Mul) and any(f.free >= n.free for f in n.factors)
+        )
+        if BATCH in n.free and made and scope.volume(axes) > scope.volume(best):
+            best = axes
+        contraction = isinstance(n, Sum) and isinstance(n.body, Mul)
+        for child in n.body.children if contraction and isinstance(n, Sum) else n.children:
+            go(child)
+
+    from ebdsl.emit.economy import economical
+
+    for n in nodes:
+        go(economical(n))
+    return " * ".join(scope.dim(a.dim) for a in best) or "1"
+
+
+def _parts(c: Context, passing: dict[str, Held], answers: list[str], arguments: str) -> list[str]:
+    scope = c.scope("model", batch=f"{c.like}.shape[0]")
+    states = enumeration(c)
+    if _picked(c):
+        assert states is not None
+        scope.picks = {"weights": ("state", c.dim(states.states[0].axis.dim, "model"))}
+        c.runtime.add("sum_by_state")
+    scope.count(*(h.node for h in passing.values()))
+    adds = []
+    for k, h in passing.items():
+        value = scope.tensor(h.node, h.axes)
+        adds.append(f'self.add(sums, "{k}", {value.code})')
+    lines = [*scope.lines, *adds]
+    if _picked(c) and uses(re.sub(r'"\w*"', "", "\n".join(lines)), "weights"):
+        count = scope.picks["weights"][1]
+        lines = [f"weights = nn.functional.one_hot(state, {count}).to({c.like}.dtype)", *lines]
+    typed = ", ".join([arguments, *(f"{n}: Tensor" for n in answers)])
+    return template(
+        f'''
+        def collect_tile(self, {arguments}) -> None:
+            """Inference on some samples, and what the update needs to know of them."""
+            <named>
+            <found>
+            self.add_sums(self.sums, {", ".join([c.args(c.observed), *answers])})
+
+        def add_sums(self, sums: dict[str, Tensor], {typed}) -> None:
+            """Add the sums over some samples and their answers."""
+            <model>
+            <lines>
+        ''',
+        named=["model = self.model"] if c.plan.inference else [],
+        found=_found(c),
+        model=["model = self.model"] if uses("\n".join(lines), "model.") else [],
+        lines=lines,
+    )
+
+
+def _found(c: Context) -> list[str]:
+    """Inference, the energies of its answers added up, and the answers as variables."""
+    if not c.plan.inference:
+        return []
+    states = enumeration(c)
+    args = c.args(c.observed)
+    if states is None or len(states.states) > 1:
+        return [*found_lines(c), 'self.add(self.energies, "energy", precise_sum(found.energy))', *_terms(c)]
+    scores = f"model.state_{'scores' if c.common(states) else 'energies'}({args})"
+    if states.kind == "min":
+        c.runtime.add("lowest_state")
+        lines = [f"energy, state = lowest_state({scores})"]
+        if states.states[0].table is not None:
+            count = c.dim(states.states[0].axis.dim, "model")
+            lines.append(f"weights = nn.functional.one_hot(state, {count}).to({c.like}.dtype)")
+    else:
+        c.runtime.add("soft_states")
+        beta = "1" if states.beta is None else c.scope("model").emit(states.beta).atom
+        lines = [f"energy, weights = soft_states({scores}, {beta})"]
+    return [*lines, 'self.add(self.energies, "energy", precise_sum(energy))', *_terms(c)]
+
+
+def _terms(c: Context) -> list[str]:
+    """The energy of every term, added up."""
+    states = enumeration(c)
+    soft = c.plan.statistics or (states is not None and states.kind == "softmin")
+    if soft or len(c.model.terms) == 1:
         return []  # the free energy is no sum of terms
     latents = [f'found.latents["{c.name(s)}"]' for s in c.latents]
+    if states is not None and len(states.states) == 1:
+        table = states.states[0].table
+        count = c.dim(states.states[0].axis.dim, "model")
+        picked = f"nn.functional.one_hot(state, {count}).to({c.like}.dtype)"
+        latents = [picked if table is None else f"model.{c.name(table)}[state]"]
     arguments = ", ".join([c.args(c.observed), *latents])
     return [
         f"for name, term in model.terms({arguments}).items():",
-        '    metrics[f"energy/{name}"] = term.mean()',
+        '    self.add(self.energies, f"energy/{name}", precise_sum(term))',
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ebdsl.emit.values import Value, aligned, bracket, is_product, is_tight, reduced, union
+from ebdsl.emit.values import Value, aligned, bracket, is_product, is_tight, number, reduced, union
 from ebdsl.model.ir import BATCH, Axis
 
 Volume = Callable[[Sequence[Axis]], float]
@@ -34,6 +34,9 @@ def contracted(values: list[Value], axes: tuple[Axis, ...], volume: Volume) -> V
 
 
 def _pair(a: Value, b: Value, gone: tuple[Axis, ...]) -> Value:
+    picked = _sum_by_state(a, b, gone) or _sum_by_state(b, a, gone)
+    if picked is not None:
+        return picked
     # what only one of the two has is summed first
     for_a = tuple(x for x in gone if x not in b.axes)
     for_b = tuple(x for x in gone if x not in a.axes)
@@ -68,6 +71,33 @@ def _pair(a: Value, b: Value, gone: tuple[Axis, ...]) -> Value:
     return Value(f'torch.einsum("{spec}", {a.code}, {b.code})', out)
 
 
+def fused(parts: list[tuple[float, Value]], axes: tuple[Axis, ...]) -> Value | None:
+    """One matrix product of two axes after the other added to what broadcasts against them."""
+    products = [(s, v) for s, v in parts if v.factors is not None and v.axes == axes and len(axes) == 2]
+    rest = [(s, v) for s, v in parts if v.factors is None and v.axes]
+    if not products or not rest or len(products) + len(rest) != len(parts):
+        return None
+    text = ""
+    for sign, v in sorted(rest, key=lambda p: p[0] < 0):
+        piece = aligned(v, axes)
+        piece = bracket(piece) if sign < 0 and not is_product(piece) else piece
+        text = f"{text} {'+' if sign > 0 else '-'} {piece}" if text else piece if sign > 0 else f"-{bracket(piece)}"
+    for sign, v in products:
+        assert v.factors is not None
+        left, right, scale = v.factors
+        alpha = f", alpha={number(sign * scale)}" if sign * scale != 1 else ""
+        text = f"torch.addmm({text}, {left}, {right}{alpha})"
+    return Value(text, axes)
+
+
+def _sum_by_state(a: Value, b: Value, gone: tuple[Axis, ...]) -> Value | None:
+    """``Σ_b a_bk b_b...`` for a one-hot ``a`` given by its positions."""
+    if a.picks is None or gone != (BATCH,) or b.axes[:1] != (BATCH,) or a.axes[1] in b.axes:
+        return None
+    state, count, _ = a.picks
+    return Value(f"sum_by_state({b.code}, {state}, {count})", (a.axes[1], *b.axes[1:]))
+
+
 def _matmul(a: Value, b: Value, over: Axis) -> Value | None:
     """``a @ b`` for matrices and vectors, the sample's axis kept in front."""
     if BATCH in b.axes and BATCH not in a.axes:
@@ -86,4 +116,4 @@ def _matmul(a: Value, b: Value, over: Axis) -> Value | None:
     left = a.atom if a.axes[-1] == over else f"{a.atom}.T"
     right = b.atom if b.axes[0] == over else f"{b.atom}.T"
     out = tuple(x for x in a.axes if x != over) + tuple(x for x in b.axes if x != over)
-    return Value(f"{left} @ {right}", out, False)
+    return Value(f"{left} @ {right}", out, False, factors=(left, right, 1.0))

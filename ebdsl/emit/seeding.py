@@ -8,8 +8,8 @@ from ebdsl.emit.text import template
 from ebdsl.emit.unused import fit_state_lines, state_blocks
 
 
-def start_lines(c: Context) -> list[str]:
-    """The methods ``start`` and, where it helps, ``fit_state``."""
+def start_lines(c: Context, width: str) -> list[str]:
+    """The methods ``start`` and, where it helps, ``fit_state``. ``width``: numbers that a sample takes in a tile."""
     seeds = [b for b in state_blocks(c.plan) if b.form is not None]
     states = enumeration(c)
     if not seeds or states is None:
@@ -21,12 +21,15 @@ def start_lines(c: Context) -> list[str]:
     count = c.dim(states.states[0].axis.dim, "model")
     like, arguments = c.like, c.args(c.observed)
     one = ", ".join(f"{c.name(s)}[sample : sample + 1]" for s in c.observed)
-    whole = ", ".join(f'data["{c.name(s)}"]' for s in c.observed)
     rest = []
     if len(c.plan.learning) > len(seeds):  # the other blocks begin at their minimum for hard assignments
+        answer = "state" if states.kind == "min" else f"nn.functional.one_hot(state, {count}).to({like}.dtype)"
         rest = [
-            f"state = model.state_energies({whole}).argmin(1)",
-            f"self.update({whole}, nn.functional.one_hot(state, {count}).to({like}.dtype))",
+            "sums: dict[str, Tensor] = {}",
+            c.each_tile(width, "data"),
+            f"    state = model.state_energies({arguments}).argmin(1)",
+            f"    self.add_sums(sums, {arguments}, {answer})",
+            f'self.update(sums, data["{like}"].shape[0])',
         ]
     return template(
         f'''

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ebdsl.emit.channels import are_channels, convolved
 from ebdsl.emit.economy import economical
 from ebdsl.emit.logarithms import log_of_sum
-from ebdsl.emit.products import contracted
+from ebdsl.emit.products import contracted, fused
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, padded, stretched, union
 from ebdsl.model.canonical import signature
@@ -50,7 +50,11 @@ LONG = 72  # an expression longer than this gets a name: for the reader, and for
 
 @dataclass
 class Scope:
-    """One function body. ``symbol`` gives the text of a symbol, ``size`` that of a dimension."""
+    """One function body. ``symbol`` gives the text of a symbol, ``size`` that of a dimension.
+
+    ``picks``: the names of one-hot tensors ``(B, k)`` that are given by their positions ``(B,)`` and ``k``. ``fuse``:
+    sums with matrix products are written as ``torch.addmm``.
+    """
 
     symbol: Callable[[Symbol], str]
     dim: Callable[[Dim], str]
@@ -63,6 +67,8 @@ class Scope:
     known: dict[Symbol, tuple[Axis, ...]] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
     like: str = ""
+    picks: dict[str, tuple[str, str]] = field(default_factory=dict)
+    fuse: bool = False
 
     # ----------------------------------------------------------------- names
 
@@ -190,7 +196,8 @@ class Scope:
     def _get(self, node: Get) -> Value:
         code = self.symbol(node.symbol)
         if not any(isinstance(i, int) for i in node.index) and len(set(node.index)) == len(node.index):
-            return Value(code, tuple(i for i in node.index if isinstance(i, Axis)))
+            picks = (*self.picks[code], f"{self.like}.dtype") if code in self.picks else None
+            return Value(code, tuple(i for i in node.index if isinstance(i, Axis)), picks=picks)
         return self._at(code, node.index)
 
     def _at(self, code: str, index: tuple[Axis | int, ...]) -> Value:
@@ -239,6 +246,10 @@ class Scope:
                 sign, t = -1.0, mul(Lit(-t.factors[0].value), *t.factors[1:])
             parts.append((sign, self._emit(t)))
         axes = union(*(v.axes for _, v in parts))
+        if self.fuse:
+            added = fused(parts, axes)
+            if added is not None:
+                return added
         ordered = sorted(parts, key=lambda p: (p[0] < 0, not p[1].axes))  # begin with a plus, and with a tensor
         text = ""
         for sign, v in ordered:
@@ -351,7 +362,7 @@ class Scope:
         if shifts:
             upper, remaining = self._moved(shifts, upper, axes)
             axes = tuple(remaining)
-        value = contracted(upper, axes, self._volume) if upper else None
+        value = contracted(upper, axes, self.volume) if upper else None
         for v in lower:
             if value is None:
                 value, scale = Value(f"{number(scale)} / {v.atom}", v.axes, False), 1.0
@@ -364,10 +375,12 @@ class Scope:
         assert value is not None
         if scale == 1.0:
             return value
+        scaled = (*value.factors[:2], scale * value.factors[2]) if value.factors is not None else None
         if scale == -1.0:
-            return Value(f"-{value.atom}", value.axes, False)
+            negated = (*value.factors[:2], -value.factors[2]) if value.factors is not None else None
+            return Value(f"-{value.atom}", value.axes, False, factors=negated)
         body = value.code if value.tight or (is_product(value.code) and "@" not in value.code) else f"({value.code})"
-        return Value(f"{number(scale)} * {body}", value.axes, False)
+        return Value(f"{number(scale)} * {body}", value.axes, False, factors=scaled)
 
     def _after(self, shift: Shift) -> int:
         """The entries of the axis on the right past the last that the left one meets."""
@@ -409,7 +422,7 @@ class Scope:
             shifts = [g for g in shifts if g is not f]
         return values, left
 
-    def _volume(self, axes: Sequence[Axis]) -> float:
+    def volume(self, axes: Sequence[Axis]) -> float:
         return math.prod(self.extent(a.dim) or GUESS.get(str(a.dim), FREE_GUESS) for a in axes)
 
 

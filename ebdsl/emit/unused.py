@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ebdsl.emit.answers import enumeration
 from ebdsl.emit.context import Context
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.text import template, words
-from ebdsl.emit.updates import LearnBody
+from ebdsl.emit.updates import LearnBody, kept_lines, keys
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.learn.sums import Held
 from ebdsl.model.algebra import contract, with_batch, zeroed
 from ebdsl.model.build import add, neg
+from ebdsl.model.canonical import signature
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
-from ebdsl.model.ir import BATCH, ZERO, Dim, Node, Symbol
+from ebdsl.model.domains import REAL
+from ebdsl.model.ir import BATCH, ZERO, Axis, Dim, Get, Node, Symbol
 from ebdsl.plan import Plan
 
 LEAST_SHARE = 0.01
@@ -123,9 +127,20 @@ def fit_state_lines(c: Context) -> list[str]:
     """The method ``fit_state``; there have to be blocks by state."""
     blocks = [b for b in state_blocks(c.plan) if b.form is not None]
     dim = state_dim(c.plan)
-    assert dim is not None
-    count = c.dim(dim, "model")
+    states = enumeration(c)
+    assert dim is not None and states is not None
     fits = _fits(c, blocks)
+    like, count = c.like, c.dim(dim, "model")
+    if c.plan.sums is None or states.kind != "min":
+        answer = [
+            f"weights = torch.zeros({like}.shape[0], {count}, dtype={like}.dtype, device={like}.device)",
+            "weights[:, number] = 1",
+        ]
+    else:
+        answer = [f"state = torch.full(({like}.shape[0],), number, device={like}.device)"]
+    if c.plan.sums is not None:
+        name = answer[0].split(" ")[0]
+        answer += ["sums: dict[str, Tensor] = {}", f"self.add_sums(sums, {c.args(c.observed)}, {name})"]
     return template(
         f'''
         @torch.no_grad()
@@ -133,11 +148,13 @@ def fit_state_lines(c: Context) -> list[str]:
             """The parameters of state ``number`` at their minimum for a few samples."""
             model = self.model
             <sized>
-            weights = torch.zeros({c.like}.shape[0], {count}, dtype={c.like}.dtype, device={c.like}.device)
-            weights[:, number] = 1
+            <answer>
+            <kept>
             <fits>
         ''',
-        sized=[f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(fits)) else [],
+        sized=[f"samples = {like}.shape[0]"] if "samples" in words("\n".join(fits)) else [],
+        answer=answer,
+        kept=kept_lines(c, fits),
         fits=fits,
     )
 
@@ -160,62 +177,104 @@ def _at(number: str, place: int) -> str:
     return ", ".join([*([":"] * place), number])
 
 
+def taken(c: Context) -> dict[str, Held]:
+    """How many samples each state takes, as a sum over the samples, where states have parameters of their own."""
+    if not state_blocks(c.plan) or c.plan.weights is None:
+        return {}
+    k = Axis("k", c.plan.weights.shape[0])
+    node = contract(Get(c.plan.weights, (BATCH, k)), (BATCH,))
+    among = [key for key, h in keys(c).items() if signature(h.node)[0] == signature(node)[0]]
+    held = Held(Symbol("taken", "const", (k.dim,), REAL), node, (k,), False)
+    return {among[0]: keys(c)[among[0]]} if among else {"taken": held}
+
+
+def _same_lines(c: Context) -> list[str]:
+    """State ``number`` gets what it can not be fitted in from the state ``fullest``."""
+    lines = []
+    for b in state_blocks(c.plan):
+        if b.form is None:
+            name = c.name(b.symbol)
+            lines.append(f"model.{name}[{_at('number', b.place)}] = model.{name}[{_at('fullest', b.place)}]")
+            if b.symbol.domain.row.whole and b.symbol.domain.row.torch:  # its entries are tied to those of other states
+                code = LearnBody(c, full=True).project(b.symbol, f"model.{name}")
+                lines.append(f"model.{name}.copy_({code})")
+    return lines
+
+
 def refit_states_lines(c: Context) -> list[str]:
-    """The method ``refit_unused``, and nothing where states have no parameters of their own."""
+    """The method ``refit_unused`` of a learner from batches, and nothing where states have no parameters."""
     blocks = state_blocks(c.plan)
     if not blocks:
         return []
-    streamed = c.plan.schedule == "batches"
-    same, cleared = [], []
+    cleared = []
     for b in blocks:
-        name = c.name(b.symbol)
-        at, fullest = _at("number", b.place), _at("fullest", b.place)
-        if b.form is None:
-            same.append(f"model.{name}[{at}] = model.{name}[{fullest}]")
-            if b.symbol.domain.row.whole and b.symbol.domain.row.torch:  # its entries are tied to those of other states
-                code = LearnBody(c, full=True).project(b.symbol, f"model.{name}")
-                same.append(f"model.{name}.copy_({code})")
-        elif streamed:  # what was gathered for the old part is forgotten
-            matrix = _at("number", b.form.varies.index(b.place))
-            cleared.append(f'self.statistics["{name}_matrix"][{matrix}] = 0')
-            cleared.append(f'self.statistics["{name}_linear"][{at}] = 0')
+        if b.form is not None:  # what was gathered for the old part is forgotten
+            name = c.name(b.symbol)
+            cleared.append(f'self.statistics["{name}_matrix"][{_at("number", b.form.varies.index(b.place))}] = 0')
+            cleared.append(f'self.statistics["{name}_linear"][{_at("number", b.place)}] = 0')
     one = ", ".join(f"{c.name(s)}[sample : sample + 1]" for s in c.observed)
-    used = "usage" if streamed else "taken"
-    only = "" if streamed else ", if that helps"
-    least = f"{LEAST_SHARE} / len(usage)" if streamed else "1e-3"
+    same = _same_lines(c)
     return template(
         f'''
         @torch.no_grad()
-        def refit_unused(self, {used}: Tensor, energy: Tensor, {c.args(c.observed, typed=True)}) -> None:
-            """States that hardly any sample takes are fitted to the samples of highest energy, one each{only}."""
+        def refit_unused(self, usage: Tensor, energy: Tensor, {c.args(c.observed, typed=True)}) -> None:
+            """States that hardly any sample takes are fitted to the samples of highest energy, one each."""
             <model>
-            numbers = ({used} < {least}).nonzero()[:, 0].tolist()
-            <before>
+            numbers = (usage < {LEAST_SHARE} / len(usage)).nonzero()[:, 0].tolist()
             <fullest>
             samples = energy.topk(min(len(numbers), len(energy))).indices.tolist()
             for number, sample in zip(numbers, samples, strict=False):
                 <same>
                 self.fit_state(number, {one})
                 <cleared>
-            <better>
+                usage[number] = 1 / len(usage)
         ''',
-        model=["model = self.model"] if same or not streamed else [],
-        before=[]
-        if streamed
-        else [
-            "if not numbers:",
-            "    return",
-            "before = {name: value.clone() for name, value in model.state_dict().items()}",
-        ],
-        better=[]
-        if streamed
-        else [
-            f"if not bool(model.infer({c.args(c.observed)}).energy.mean() < energy.mean()):",
-            "    model.load_state_dict(before)",
-        ],
-        fullest=[f"fullest = int({used}.argmax())"] if same else [],
+        model=["model = self.model"] if same else [],
+        fullest=["fullest = int(usage.argmax())"] if same else [],
         same=same,
-        cleared=[*cleared, "usage[number] = 1 / len(usage)"] if streamed else [],
+        cleared=cleared,
+    )
+
+
+def refit_full_lines(c: Context, width: str) -> list[str]:
+    """The methods ``refit_unused`` and ``energies`` of a learner that sees all data, a piece at a time."""
+    if not state_blocks(c.plan):
+        return []
+    c.runtime.add("worst_samples")
+    args = c.args(c.observed)
+    same = _same_lines(c)
+    tile = f"({args},)" if len(c.observed) == 1 else args
+    return template(
+        f'''
+        @torch.no_grad()
+        def refit_unused(self, pieces: Callable[[], Iterable[dict[str, Tensor]]]) -> None:
+            """States that no sample takes are fitted to the samples of highest energy, one each, if that helps."""
+            numbers = (self.taken < 1e-3).nonzero()[:, 0].tolist()
+            if not numbers:
+                return
+            model = self.model
+            <fullest>
+            before = {{name: value.clone() for name, value in model.state_dict().items()}}
+            held = precise_sum(torch.zeros(0))
+            worst: tuple[Tensor, ...] = ()
+            for energy, *tile in self.energies_of(pieces()):
+                held = held + precise_sum(energy).cpu()
+                worst = worst_samples(len(numbers), worst, (energy, *tile))
+            samples = [t.split(1) for t in worst[1:]]
+            for number, {tile} in zip(numbers, zip(*samples, strict=True), strict=False):
+                <same>
+                self.fit_state(number, {args})
+            if not sum(precise_sum(energy).cpu() for energy, *_ in self.energies_of(pieces())) < held:
+                model.load_state_dict(before)
+
+        def energies_of(self, pieces: Iterable[dict[str, Tensor]]) -> Iterator[tuple[Tensor, ...]]:
+            """The energies of some samples at a time, and these samples."""
+            for piece in pieces:
+                <tiles>
+        ''',
+        fullest=["fullest = int(self.taken.argmax())"] if same else [],
+        same=same,
+        tiles=[c.each_tile(width, "piece"), f"    yield self.model.infer({args}).energy, {args}"],
     )
 
 

@@ -7,16 +7,42 @@ from typing import TYPE_CHECKING
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope
-from ebdsl.emit.text import tuple_text
+from ebdsl.emit.text import tuple_text, uses
 from ebdsl.emit.values import Value, is_product, number
 from ebdsl.facts.quadratic import Quadratic
+from ebdsl.learn.sums import before
+from ebdsl.model.algebra import contract
+from ebdsl.model.build import fresh, mul
+from ebdsl.model.canonical import signature
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import Get, Symbol
+from ebdsl.model.ir import BATCH, Get, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.learn.rules.gradient import Gradient
     from ebdsl.learn.rules.logarithm import Barrier
     from ebdsl.learn.rules.spectral import Subspace
+    from ebdsl.learn.sums import Held
+
+
+def keys(context: Context) -> dict[str, Held]:
+    """The sums over the samples, by the names that they have in the generated file."""
+    found: dict[str, Held] = {}
+    sums = context.plan.sums
+    for h in sums.held if sums is not None else ():
+        names = {s.name: context.names.get(s.name, "weights") for s in h.node.symbols if s.per_sample}
+        stem = "_".join(names[n] for n in sorted(names))
+        key, count = stem, 2
+        while key in found:
+            key, count = f"{stem}_{count}", count + 1
+        found[key] = h
+    return found
+
+
+def kept_lines(context: Context, lines: list[str]) -> list[str]:
+    """Lines that keep the parameters as they were, of those that ``lines`` ask for so."""
+    sums = context.plan.sums
+    names = [context.name(p) for p in sums.steps] if sums is not None else []
+    return [f"{n}_before = model.{n}.clone()" for n in names if uses("\n".join(lines), f"{n}_before")]
 
 
 class LearnBody:
@@ -28,9 +54,18 @@ class LearnBody:
         self.lines: list[str] = []
         self.statistics: list[tuple[str, str]] = []  # name, text of its zero
         self.gradients: list[Symbol] = []
+        self.renamed: dict[str, str] = {}  # of sums over the samples, and of parameters before the update
+        if full and context.plan.sums is not None:
+            self.renamed = {h.symbol.name: f'sums["{k}"]' for k, h in keys(context).items()}
+            for p, step in context.plan.sums.steps.items():
+                name = context.name(p)
+                self.renamed |= {before(p).name: f"{name}_before", step.name: f"(model.{name} - {name}_before)"}
 
     def scope(self) -> Scope:
-        return self.context.scope("model", batch="samples")
+        scope = self.context.scope("model", batch="samples", renamed=self.renamed)
+        if self.full and self.context.plan.sums is not None:
+            scope.like = f"model.{self.context.name(self.context.model.role('param')[0])}"
+        return scope
 
     def project(self, symbol: Symbol, x: str) -> str:
         text = symbol.domain.row.torch
@@ -142,10 +177,15 @@ class LearnBody:
 
     def subspace_block(self, s: Subspace) -> None:
         self.context.runtime.add("leading_subspace")
-        y = self.context.name(s.observed)
         k = self.context.dim(s.symbol.shape[s.code], "model")
-        rows = f"leading_subspace({y}.T @ {y} / samples, {k})"
+        rows = f"leading_subspace({self.moment(s.observed)} / samples, {k})"
         self._copy(s.symbol, rows if s.code == 0 else f"{rows}.T")
+
+    def moment(self, y: Symbol) -> str:
+        """The text of ``Σ_b y_b y_b'`` among the sums."""
+        i, j = fresh(y.shape[0]), fresh(y.shape[0])
+        wanted = signature(contract(mul(Get(y, (BATCH, i)), Get(y, (BATCH, j))), (BATCH,)))[0]
+        return next(f'sums["{k}"]' for k, h in keys(self.context).items() if signature(h.node)[0] == wanted)
 
     # ------------------------------------------------------------- gradient blocks
 

@@ -10,11 +10,17 @@ from ebdsl.model.ir import BATCH, Axis
 
 @dataclass(frozen=True)
 class Value:
-    """``code`` evaluates to a tensor with ``axes``; ``tight`` where it needs no brackets."""
+    """``code`` evaluates to a tensor with ``axes``; ``tight`` where it needs no brackets.
+
+    ``picks``: of a one-hot tensor ``(B, k)``, the texts of its positions ``(B,)``, of ``k``, and of the type of its
+    numbers. ``factors``: of a matrix product, the texts of its two factors and its scale.
+    """
 
     code: str
     axes: tuple[Axis, ...] = ()
     tight: bool = True
+    picks: tuple[str, str, str] | None = None
+    factors: tuple[str, str, float] | None = None
 
     @property
     def atom(self) -> str:
@@ -62,6 +68,9 @@ def reduced(value: Value, axes: tuple[Axis, ...]) -> Value:
     """``value.sum(...)`` over axes that it has."""
     places = [value.axes.index(a) for a in axes]
     rest = tuple(a for a in value.axes if a not in axes)
+    if value.picks is not None and axes == (BATCH,):
+        state, count, dtype = value.picks
+        return Value(f"torch.bincount({state}, minlength={count}).to({dtype})", rest)
     if not rest:
         return Value(f"{value.atom}.sum()", ())
     n = len(value.axes)

@@ -11,6 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ebdsl.run.mapped import KEPT, release
+
+PIECE = 1 << 26
+"""Bytes of samples that are read at a time where all of them are wanted."""
+
 _GOLDEN, _MASK = 0x9E3779B97F4A7C15, 2**63 - 1
 _HELD_OUT = 0xEB  # mixed in where the held-out samples are drawn, so that they are no epoch's order
 
@@ -23,7 +28,9 @@ def permutation(n: int, seed: int, epoch: int) -> Tensor:
 
 def split(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """Rows to train on and rows held out, both ascending; ``share`` of ``n`` are held out (at least one, if any)."""
-    held = 0 if share == 0 else max(1, round(share * n))
+    if share == 0:
+        return torch.arange(n), torch.arange(0)
+    held = max(1, round(share * n))
     order = permutation(n, seed ^ _HELD_OUT, -1)
     return order[held:].sort().values, order[:held].sort().values
 
@@ -56,16 +63,25 @@ class Batches:
         for start in range(0, len(self), size):
             yield self.take(torch.arange(start, min(start + size, len(self))))
 
+    def pieces(self) -> Iterator[dict[str, Tensor]]:
+        """All samples in order, as many at a time as take ``PIECE`` bytes."""
+        width = sum(int(np.prod(a.shape[1:], dtype=np.int64)) for a in self.arrays.values())
+        return self.slices(max(1, PIECE // (max(1, width) * torch.finfo(self.dtype).bits // 8)))
+
     def all(self) -> dict[str, Tensor]:
         """Every sample at once."""
         return dict(self.tensors) if self.tensors is not None else self.take(torch.arange(len(self)))
 
 
 def batches(arrays: Mapping[str, np.ndarray], rows: Tensor, device: torch.device, dtype: torch.dtype) -> Batches:
-    """Move the samples to the device if they take less than a quarter of its free memory."""
+    """Move the samples to the device if they take less than a quarter of its free memory.
+
+    Of a memory-mapped file no more than ``KEPT`` bytes are kept in a processor's memory.
+    """
     width = torch.finfo(dtype).bits // 8
     needed = sum(len(rows) * int(np.prod(a.shape[1:], dtype=np.int64)) * width for a in arrays.values())
-    if needed > free_memory(device) // 4:
+    mapped = device.type == "cpu" and any(isinstance(a, np.memmap) for a in arrays.values())
+    if needed > free_memory(device) // 4 or (mapped and needed > KEPT):
         return Batches(rows, device, dtype, arrays)
     return Batches(rows, device, dtype, arrays, read(arrays, rows.numpy(), device, dtype))
 
@@ -83,6 +99,7 @@ def read(
     for name, array in arrays.items():
         values = np.ascontiguousarray(array[ascending] if in_order else array[ascending][back])
         result[name] = torch.from_numpy(native(values)).to(device=device, dtype=dtype)
+        release(array)
     return result
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -113,8 +113,8 @@ def run(
         order = None if learner.full_batch else permutation(n, options.seed, epoch)
         for within in range(first, per_epoch):
             at = within * options.batch
-            batch = data.all() if order is None else data.take(order[at : at + options.batch])
-            metrics = learner.step(batch)
+            batch = everything(learner, data) if order is None else data.take(order[at : at + options.batch])
+            metrics = learner.step(batch) if batch is not None else streamed(learner, data)
             now = time.monotonic()
             position.step, position.seconds = position.step + 1, now - began
             pending.append((position.step, epoch, position.seconds, metrics))
@@ -136,6 +136,21 @@ def run(
                 break
     keep()
     return ending()
+
+
+def everything(learner: Learner, data: Batches) -> dict[str, Tensor] | None:
+    """All samples at once, or None where they are better read a piece at a time."""
+    return None if data.tensors is None and hasattr(learner, "collect") else data.all()
+
+
+def streamed(learner: Any, data: Batches) -> dict[str, Tensor]:
+    """A step on all data that are read a piece at a time."""
+    for batch in data.pieces():
+        learner.collect(batch)
+    metrics = learner.finish()
+    if hasattr(learner, "refit_unused"):
+        learner.refit_unused(data.pieces)
+    return metrics
 
 
 def to_host(pending: list[tuple[int, int, float, dict[str, Tensor]]]) -> list[Record]:

@@ -97,7 +97,7 @@ def session(
 
 def begin(s: Session) -> None:
     """The data-driven start of a fresh run."""
-    small = s.learner.full_batch or s.data.tensors is not None or len(s.data) <= START_ROWS
+    small = s.data.tensors is not None or len(s.data) <= START_ROWS
     s.learner.start(
         s.data.all() if small else s.data.take(samples.permutation(len(s.data), s.options.seed, -2)[:START_ROWS])
     )

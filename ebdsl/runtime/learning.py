@@ -46,6 +46,72 @@ def minimise_slices(
     return x.movedim(0, dim)
 
 
+def lowest_state(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest entry of each row of ``(n, k)`` and its place, as ``scores.min(1)``; ``scores`` is overwritten.
+
+    ``min`` with places does not use a processor's vector units. The smallest entry alone does, and so do comparing with
+    it and summing the places where it stands; a sum over two places, of a tie, is too large and is noticed.
+    """
+    k = scores.shape[1]
+    if scores.is_cuda or k < 32 or k > 1 << 22:
+        value, state = scores.min(1)
+        return value, state
+    value = scores.amin(1)
+    places = torch.arange(k, 2 * k, dtype=scores.dtype, device=scores.device)
+    lowest = scores.le_(value[:, None])
+    state = (lowest @ places).sub_(k).long()
+    if bool(((state < 0) | (state >= k)).any()):
+        state = lowest.argmax(1)
+    return value, state
+
+
+def soft_states(scores: Tensor, beta: float | Tensor = 1.0) -> tuple[Tensor, Tensor]:
+    """``-1/β log Σ exp(-β scores)`` of each row of ``(n, k)`` and the share of each entry. Overwrites ``scores``."""
+    lowest = scores.amin(1, keepdim=True)
+    weights = scores.sub_(lowest).mul_(-beta).exp_()
+    total = weights.sum(1, keepdim=True)
+    weights.div_(total)
+    return (lowest - total.log() / beta).squeeze(1), weights
+
+
+def sum_by_state(values: Tensor, state: Tensor, count: int) -> Tensor:
+    """``Σ_b values_b`` over the samples of each state: ``(n, ...)`` and ``(n,)`` to ``(count, ...)``."""
+    if values.is_cuda:  # adding at places has no fixed order there
+        picked = torch.nn.functional.one_hot(state, count).to(values.dtype)
+        return (picked.T @ values.flatten(1)).view(count, *values.shape[1:]) if values.ndim > 1 else values @ picked
+    return values.new_zeros(count, *values.shape[1:]).index_add_(0, state, values)
+
+
+def tiles(width: int, *tensors: Tensor) -> zip[tuple[Tensor, ...]]:
+    """The tensors ``(n, ...)`` cut along the samples so that ``width`` numbers each fit into a processor's cache."""
+    rows = len(tensors[0]) if tensors[0].is_cuda else min(8192, max(256, 2**19 // width))
+    return zip(*(t.split(max(1, rows)) for t in tensors), strict=True)
+
+
+def worst_samples(count: int, *parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Of samples ``(energy, *data)``, each ``(n, ...)``, the ``count`` of highest energy, the highest first."""
+    energy, *data = (torch.cat(x) for x in zip(*(p for p in parts if p), strict=True))
+    worst = energy.topk(min(count, len(energy))).indices
+    return tuple(x[worst] for x in (energy, *data))
+
+
+def precise_sum(values: Tensor) -> Tensor:
+    """The sum in float64, where the device has that."""
+    return values.sum() if values.device.type == "mps" else values.sum(dtype=torch.float64)
+
+
+def same_tensors(held: tuple[tuple[Tensor, int], ...], now: tuple[Tensor, ...]) -> bool:
+    """Whether these are the tensors that ``held`` remembers, unchanged since."""
+    return len(held) == len(now) and all(
+        a is b and not b.is_inference() and version == b._version for (a, version), b in zip(held, now, strict=True)
+    )
+
+
+def remembered(now: tuple[Tensor, ...]) -> tuple[tuple[Tensor, int], ...]:
+    """Tensors with the number of times each has been written to."""
+    return tuple((t, -1 if t.is_inference() else t._version) for t in now)
+
+
 def leading_subspace(second_moment: Tensor, k: int) -> Tensor:
     """The ``k`` leading eigenvectors of a symmetric ``(d, d)`` matrix as orthonormal rows ``(k, d)``.
 

@@ -314,3 +314,32 @@ def test_a_state_with_one_sample() -> None:
     for _ in range(20):
         assert torch.isfinite(learner.step({"y": y})["energy"])
     assert all(torch.isfinite(p).all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_pieces_are_as_good_as_the_whole(name: str) -> None:
+    """An update from data collected a piece at a time is that from all of them; changed data are seen."""
+    c, net, learner, data = ready(name)
+    if not learner.full_batch or not hasattr(learner, "collect"):
+        return
+    learner.start(data)
+    learner.step(data)
+    weights, state = {k: v.clone() for k, v in net.state_dict().items()}, learner.state_dict()
+    metrics = learner.step(data)
+    whole = {k: v.clone() for k, v in net.state_dict().items()}
+    net.load_state_dict(weights)
+    other = c.module.Learner(net, seed=3)
+    other.load_state_dict(state)
+    for part in (slice(0, 5), slice(5, 6), slice(6, None)):
+        other.collect({k: v[part] for k, v in data.items()})
+    again = other.finish()
+    for k, v in metrics.items():
+        torch.testing.assert_close(again[k], v, rtol=1e-9, atol=1e-9)
+    for k, v in net.state_dict().items():
+        torch.testing.assert_close(v, whole[k], rtol=1e-7, atol=1e-9)
+    stale = c.module.Learner(net, seed=3)
+    stale.step(data)
+    for v in data.values():
+        v.mul_(0.5)
+    before = free_energy(c, net, data)
+    assert float(stale.step(data)["energy"]) == pytest.approx(before, rel=1e-7, abs=1e-7)

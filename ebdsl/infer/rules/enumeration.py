@@ -120,38 +120,53 @@ def _dims(symbol: Symbol) -> str:
 
 def emit(payload: object, body: InferBody) -> None:
     assert isinstance(payload, Enumeration)
+    if len(payload.states) == 1:
+        _emit_one(payload, body)
+        return
     axes = tuple(s.axis for s in payload.states)
     body.line(f"energies = self.state_energies({body.observed_args})")
-    several = len(axes) > 1
-    flat = "energies.flatten(1)" if several else "energies"
     if payload.kind == "min":
-        body.line(f"energy, state = {flat}.min(1)")
-        places = "(state,)" if not several else "torch.unravel_index(state, energies.shape[1:])"
-        if several:
-            body.line(f"places = {places}")
+        body.line("energy, state = energies.flatten(1).min(1)")
+        body.line("places = torch.unravel_index(state, energies.shape[1:])")
         for k, s in enumerate(payload.states):
-            at = f"places[{k}]" if several else "state"
             if s.table is not None:
-                body.answer(s.symbol, f"self.{body.name(s.table)}[{at}]")
+                body.answer(s.symbol, f"self.{body.name(s.table)}[places[{k}]]")
             else:
-                body.answer(s.symbol, f"nn.functional.one_hot({at}, energies.shape[{k + 1}]).to({body.like}.dtype)")
+                picked = f"nn.functional.one_hot(places[{k}], energies.shape[{k + 1}])"
+                body.answer(s.symbol, f"{picked}.to({body.like}.dtype)")
         body.finish(energy="energy", residual="torch.zeros_like(energy)", iterations="torch.ones_like(state)")
         return
-    beta = body.beta_code(payload.beta)
-    body.line(f"log_weights = -{beta} * energies" if beta != "1" else "log_weights = -energies")
-    flat = "log_weights.flatten(1)" if several else "log_weights"
-    body.line(f"energy = -torch.logsumexp({flat}, 1)" + (f" / {beta}" if beta != "1" else ""))
-    if several:
-        body.line("weights = torch.softmax(log_weights.flatten(1), 1).reshape(log_weights.shape)")
-    else:
-        body.line("weights = torch.softmax(log_weights, 1)")
+    body.context.runtime.add("soft_states")
+    body.line(f"energy, weights = soft_states(energies.flatten(1), {body.beta_code(payload.beta)})")
+    body.line("weights = weights.reshape(energies.shape)")
     for k, s in enumerate(payload.states):
-        others = tuple(j + 1 for j in range(len(axes)) if j != k)
-        own = f"weights.sum({others})" if others else "weights"
+        own = f"weights.sum({tuple(j + 1 for j in range(len(axes)) if j != k)})"
         if s.table is not None:
-            table = f"self.{body.name(s.table)}"
-            own = f"torch.tensordot({own}, {table}, 1)"
+            own = f"torch.tensordot({own}, self.{body.name(s.table)}, 1)"
         body.answer(s.symbol, own)
+    _finish_soft(body)
+
+
+def _emit_one(payload: Enumeration, body: InferBody) -> None:
+    (s,) = payload.states
+    common = body.context.common(payload)
+    body.line(f"scores = self.state_{'scores' if common else 'energies'}({body.observed_args})")
+    least = "lowest_state" if payload.kind == "min" else "soft_states"
+    body.context.runtime.add(least)
+    table = None if s.table is None else f"self.{body.name(s.table)}"
+    if payload.kind == "min":
+        body.line("energy, state = lowest_state(scores)")
+        picked = f"nn.functional.one_hot(state, scores.shape[1]).to({body.like}.dtype)"
+        body.answer(s.symbol, f"{table}[state]" if table else picked)
+    else:
+        body.line(f"energy, weights = soft_states(scores, {body.beta_code(payload.beta)})")
+        body.answer(s.symbol, f"torch.tensordot(weights, {table}, 1)" if table else "weights")
+    if common:
+        body.line(f"energy = energy + self.common_energy({body.observed_args})")
+    _finish_soft(body)
+
+
+def _finish_soft(body: InferBody) -> None:
     body.finish(
         energy="energy",
         residual="torch.zeros_like(energy)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -11,6 +12,7 @@ from ebdsl.model.domains import DomainKind
 from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model
 from ebdsl.run.data.core import Arrays
+from ebdsl.run.mapped import release
 
 CHUNK = 1 << 22
 """Entries that are looked at at a time."""
@@ -19,13 +21,15 @@ MOST = 1 << 29
 """Entries of a memory-mapped file that are looked at; of a larger one, evenly spaced blocks."""
 
 
-def chunks(x: np.ndarray) -> list[tuple[int, np.ndarray]]:
+def chunks(x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks of rows with their first row: all of them, or of a very large file, evenly spaced ones."""
     per = max(1, CHUNK // max(1, prod(x.shape[1:])))
     starts = np.arange(0, len(x), per)
     if isinstance(x, np.memmap) and x.size > MOST:
         starts = starts[np.unique(np.linspace(0, len(starts) - 1, MOST // CHUNK).astype(int))]
-    return [(int(s), x[s : s + per]) for s in starts]
+    for s in starts:
+        yield int(s), x[s : s + per]
+        release(x)
 
 
 def not_finite(symbol: Symbol, x: np.ndarray, place: tuple[Label, ...]) -> list[Diagnostic]:
