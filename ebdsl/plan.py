@@ -146,7 +146,8 @@ def _learning(
     blocks = [Block(model, w, energy, total, inference, pointwise) for w in params if w in energy.symbols]
     cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
     first = [(b.symbol, learn.decide(b)) for b in blocks]
-    if cheap and not modules and not encoder and all(LEARN_RULES[d.rule].exact for _, d in first):
+    passes = cheap and not modules and not encoder and all(LEARN_RULES[d.rule].exact for _, d in first)
+    if passes:
         terms = [] if inference else [contract(with_batch(normal(t.node)), (BATCH,)) for t in model.terms]
         found = sums(total, params, terms, [s.symbol for s in statistics])
         if found is not None:
@@ -154,7 +155,10 @@ def _learning(
             if all(LEARN_RULES[d.rule].exact for _, d in again):
                 return tuple(again), "full", found
     allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]
-    return tuple((b.symbol, learn.decide(b, allowed)) for b in blocks), "batches", None
+    of_batches = tuple((b.symbol, learn.decide(b, allowed)) for b in blocks)
+    if passes and not all(LEARN_RULES[d.rule].exact for _, d in of_batches):
+        return tuple(first), "full", None  # a minimum that takes all samples at once
+    return of_batches, "batches", None
 
 
 def _through_strategy(symbol: Symbol) -> Decision:

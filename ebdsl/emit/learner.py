@@ -6,6 +6,7 @@ from ebdsl.emit.context import Context
 from ebdsl.emit.learner_batches import batch_learner
 from ebdsl.emit.learner_full import full_learner
 from ebdsl.emit.learner_strategy import strategy_learner
+from ebdsl.emit.learner_whole import whole_learner
 from ebdsl.emit.text import template
 
 
@@ -15,7 +16,7 @@ def learner_lines(c: Context) -> list[str]:
         return strategy_learner(c, c.plan.strategy)
     match c.plan.schedule:
         case "full":
-            return full_learner(c)
+            return full_learner(c) if c.plan.sums is not None else whole_learner(c)
         case "batches":
             return batch_learner(c)
     return _idle(c)

@@ -23,6 +23,12 @@ def start_lines(c: Context, width: str) -> list[str]:
     one = ", ".join(f"{c.name(s)}[sample : sample + 1]" for s in c.observed)
     rest = []
     if len(c.plan.learning) > len(seeds):  # the other blocks begin at their minimum for hard assignments
+        whole = ", ".join(f'data["{c.name(s)}"]' for s in c.observed)
+        rest = [
+            f"state = model.state_energies({whole}).argmin(1)",
+            f"self.update({whole}, nn.functional.one_hot(state, {count}).to({like}.dtype))",
+        ]
+    if rest and c.plan.sums is not None:
         answer = "state" if states.kind == "min" else f"nn.functional.one_hot(state, {count}).to({like}.dtype)"
         rest = [
             "sums: dict[str, Tensor] = {}",

@@ -255,16 +255,15 @@ def refit_full_lines(c: Context, width: str) -> list[str]:
             model = self.model
             <fullest>
             before = {{name: value.clone() for name, value in model.state_dict().items()}}
-            held = precise_sum(torch.zeros(0))
             worst: tuple[Tensor, ...] = ()
             for energy, *tile in self.energies_of(pieces()):
-                held = held + precise_sum(energy).cpu()
                 worst = worst_samples(len(numbers), worst, (energy, *tile))
             samples = [t.split(1) for t in worst[1:]]
             for number, {tile} in zip(numbers, zip(*samples, strict=True), strict=False):
                 <same>
                 self.fit_state(number, {args})
-            if not sum(precise_sum(energy).cpu() for energy, *_ in self.energies_of(pieces())) < held:
+            after = [(float(precise_sum(energy)), len(energy)) for energy, *_ in self.energies_of(pieces())]
+            if not sum(e for e, _ in after) < self.last * sum(n for _, n in after):
                 model.load_state_dict(before)
 
         def energies_of(self, pieces: Iterable[dict[str, Tensor]]) -> Iterator[tuple[Tensor, ...]]:

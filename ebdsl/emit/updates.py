@@ -182,7 +182,9 @@ class LearnBody:
         self._copy(s.symbol, rows if s.code == 0 else f"{rows}.T")
 
     def moment(self, y: Symbol) -> str:
-        """The text of ``Σ_b y_b y_b'`` among the sums."""
+        """The text of ``Σ_b y_b y_b'``."""
+        if self.context.plan.sums is None:
+            return "({0}.T @ {0})".format(self.context.name(y))
         i, j = fresh(y.shape[0]), fresh(y.shape[0])
         wanted = signature(contract(mul(Get(y, (BATCH, i)), Get(y, (BATCH, j))), (BATCH,)))[0]
         return next(f'sums["{k}"]' for k, h in keys(self.context).items() if signature(h.node)[0] == wanted)

@@ -13,6 +13,7 @@ import numpy as np
 from ebdsl.emit.names import python_name
 from ebdsl.model.ir import Dim, Part, Symbol
 from ebdsl.model.model import Model
+from ebdsl.run.mapped import taken
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +76,7 @@ class View:
         rows = np.arange(self.n)
         if self.n > count:
             rows = np.sort(np.random.default_rng(seed).choice(self.n, count, replace=False))
-        return {name: np.asarray(self.data[name][rows], np.float32) for name in self.observed}
+        return {name: np.asarray(taken(self.data[name], rows), np.float32) for name in self.observed}
 
     # ------------------------------------------------------------------ the model's answers
 

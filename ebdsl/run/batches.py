@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebdsl.run.mapped import KEPT, release
+from ebdsl.run.mapped import KEPT, taken
 
 PIECE = 1 << 26
 """Bytes of samples that are read at a time where all of them are wanted."""
@@ -97,9 +97,9 @@ def read(
     in_order = bool((back == np.arange(len(back))).all())
     result = {}
     for name, array in arrays.items():
-        values = np.ascontiguousarray(array[ascending] if in_order else array[ascending][back])
+        values = taken(array, ascending)
+        values = np.ascontiguousarray(values if in_order else values[back])
         result[name] = torch.from_numpy(native(values)).to(device=device, dtype=dtype)
-        release(array)
     return result
 
 
@@ -125,6 +125,6 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> dict[str, list]:
     result = {}
     for name, array in arrays.items():
         rows = np.unique(np.linspace(0, len(array) - 1, min(len(array), 256)).astype(np.int64))
-        checksum = zlib.crc32(np.ascontiguousarray(array[rows]).tobytes())
+        checksum = zlib.crc32(np.ascontiguousarray(taken(array, rows)).tobytes())
         result[name] = [list(array.shape), array.dtype.str, checksum]
     return result

@@ -9,9 +9,32 @@ import numpy as np
 KEPT = 1 << 29
 """Bytes of a memory-mapped file up to which its samples are kept in memory."""
 
+ROWS = 128
+"""Rows that are read of one at a time: each brings up to some megabytes around it with it."""
+
+
+def taken(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows, in ascending order, copied."""
+    if not large(array):
+        return array[rows]
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+        parts = [np.array(array[rows[0] : rows[-1] + 1])]
+    else:
+        parts = []
+        for start in range(0, len(rows), ROWS):
+            parts.append(array[rows[start : start + ROWS]])
+            release(array)
+    release(array)
+    return np.concatenate(parts) if parts else np.array(array[:0])
+
+
+def large(array: np.ndarray) -> bool:
+    """Whether this is a memory-mapped file of more than ``KEPT`` bytes."""
+    mapping = getattr(array, "_mmap", None)
+    return mapping is not None and len(mapping) > KEPT
+
 
 def release(array: np.ndarray) -> None:
     """Give the pages of a large memory-mapped file back: they count as this process's memory once they were read."""
-    mapping = getattr(array, "_mmap", None)
-    if mapping is not None and len(mapping) > KEPT and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
-        mapping.madvise(mmap.MADV_DONTNEED)
+    if large(array) and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+        array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

@@ -147,13 +147,13 @@ MUTANTS = [
         "a boundary forgotten", "steps", "gram = 2 * torch.eye(self.T_", "gram = 2.1 * torch.eye(self.T_", INFERENCE
     ),
     # finite latents
-    Mutant("a dropped 2", "prototypes_soft", "- 2 * (y @ self.W)", "- (y @ self.W)", STATES),
+    Mutant("a dropped 2", "prototypes_soft", "self.W, alpha=-2)", "self.W, alpha=-1)", STATES),
     Mutant("a wrong axis", "prototypes_soft", "self.W.square().sum(0)", "self.W.square().sum(0).flip(0)", STATES),
     Mutant(
         "a temperature forgotten",
         "prototypes_soft",
-        "log_weights = -self.beta * energies",
-        "log_weights = -energies",
+        "soft_states(scores, self.beta)",
+        "soft_states(scores, 1.0)",
         STATES,
     ),
     Mutant(
@@ -177,9 +177,15 @@ MUTANTS = [
     ),
     Mutant("a flipped sign", "groups", "W_slope = (-2", "W_slope = (2", LEARNING),
     Mutant("samples not counted", "groups", ".permute(2, 0, 1) / samples", ".permute(2, 0, 1)", LEARNING),
-    Mutant("a flipped sign", "gaussian", "(-0.5 * (-(y", "(0.5 * (-(y", LEARNING),
-    Mutant("a mean not taken off", "gaussian", "(y - model.mu).T @ (y - model.mu)", "y.T @ y", LEARNING),
-    Mutant("a wrong axis", "projection", "leading_subspace(y.T @ y", "leading_subspace(-y.T @ y", LEARNING),
+    Mutant(
+        "a flipped sign",
+        "gaussian",
+        "mu_before @ model.A) * samples) - 0.5",
+        "mu_before @ model.A) * samples) + 0.5",
+        LEARNING,
+    ),
+    Mutant("a mean not taken off", "gaussian", "residual.T @ residual", "y.T @ y", LEARNING),
+    Mutant("a wrong axis", "projection", "leading_subspace(sums", "leading_subspace(-sums", LEARNING),
     Mutant(
         "slices pushed uphill",
         "lasso",

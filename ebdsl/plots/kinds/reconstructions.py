@@ -28,7 +28,7 @@ def draw(view: View) -> Iterator[tuple[str, Figure]]:
     samples = view.some(500)
     answers = view.reconstruct(samples, view.infer(samples) if view.latent else {})
     data, model = samples[target.name], view.spec.name
-    lost = float(np.sum((data - answers) ** 2) / max(np.sum((data - data.mean(axis=0)) ** 2), 1e-300))
+    lost = float(np.sum((data - answers) ** 2)) / max(float(np.sum((data - data.mean(axis=0)) ** 2)), 1e-300)
     note = f"{lost:.1%} of the variance is left over ({len(data)} samples)"
     title = f"{target.name} of {model} and its reconstruction"
     image, sizes = view.image_shapes.get(target.name), view.sizes(target)
