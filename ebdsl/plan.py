@@ -19,7 +19,7 @@ from ebdsl.model.ir import BATCH, Dim, Get, Module, Node, Symbol
 from ebdsl.model.model import Elimination, Model
 from ebdsl.strategies.core import Chosen, No
 
-CHEAP = ("enumeration", "closed form", "banded solve", "Gaussian integral", "variable elimination")
+CHEAP = ("enumeration", "closed form", "banded solve", "Riccati recursion", "Gaussian integral", "variable elimination")
 EXACT = ("enumeration", "Gaussian integral", "variable elimination")
 """Rules whose free energy is written out, so that it can be differentiated twice."""
 

@@ -82,6 +82,8 @@ def valid_names(e: ast.BigOp, env: Env) -> bool:
             ctx.used.add(k)
             good = good and k not in ctx.broken
             continue
+        if k in ctx.states and e.kind in ("min", "softmin"):
+            continue
         good = False
         if s is None and k not in ctx.indices and k not in env.values:
             index = len(n.id) == 1 and any(True for _ in ranges.uses(e.body, n.id, env.muted()))

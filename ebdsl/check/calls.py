@@ -112,7 +112,7 @@ def arguments(k: str, e: ast.Call, env: Env) -> Env | None:
     """
     definition = env.ctx.definitions[k]
     if len(e.args) != len(definition.params):
-        plain = bool(definition.params) and all(key(p.id) in env.ctx.symbols for p in definition.params)
+        plain = bool(definition.params) and all(env.ctx.is_variable(key(p.id)) for p in definition.params)
         env.report.add(
             "EB0212",
             f"{e.func} takes {count(len(definition.params), 'argument')}, and has {len(e.args)} here",

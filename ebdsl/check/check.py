@@ -9,12 +9,13 @@ from pathlib import PurePath
 from ebdsl.check.declare import declare
 from ebdsl.check.free_energy import FreeEnergy, free_energy, report_circles
 from ebdsl.check.infer_by import amortised
-from ebdsl.check.later import report_later
 from ebdsl.check.lints import lint
 from ebdsl.check.modules import declare_module
+from ebdsl.check.recurrences import recurrences
 from ebdsl.check.report import Report
 from ebdsl.check.scope import Context
 from ebdsl.check.settings import SETTINGS
+from ebdsl.check.timed import plain
 from ebdsl.check.train import settings as train_settings
 from ebdsl.check.words import key, listed, nearest
 from ebdsl.diagnostics import Checked, Source
@@ -39,12 +40,13 @@ def check(
     """
     given = {key(k): v for k, v in (settings or {}).items()}
     report = Report()
+    spec = plain(spec)  # s[0] and a[t] in declarations, plans, s_t = …
     numbers = {k: v for k, v in given.items() if isinstance(v, int | float)}
     ctx = declare(spec, source, numbers, report)  # dims, constants, variables, indices, definitions
     for s in spec.statements:
         if isinstance(s, ast.ModuleDecl) and ctx.declarations.get(key(s.name.id)) is s:
             declare_module(s, ctx, allow_python)  # layers and their shapes
-    report_later(spec, ctx)
+    recurrences(spec, ctx)  # states that follow step by step
     report_circles(ctx)
     answers = amortised(spec, ctx)  # infer z by …
     energy = free_energy(ctx)  # terms and eliminations

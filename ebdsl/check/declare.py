@@ -9,7 +9,7 @@ from ebdsl.check.scope import Context, IndexRange
 from ebdsl.check.sizes import computed_size, extent, known_numbers, names_in, resolve
 from ebdsl.check.words import key
 from ebdsl.diagnostics import Source, Span
-from ebdsl.model.ir import Symbol
+from ebdsl.model.ir import Dim, Symbol
 from ebdsl.syntax import ast
 
 Settings = dict[str, float | int]
@@ -27,17 +27,18 @@ def declare(spec: ast.Spec, source: Source, settings: Settings, report: Report) 
         if isinstance(name, ast.Name) and taken.get(key(name.id), ("", None))[1] == name.span:
             ctx.declarations[key(name.id)] = s
     constants = known_numbers(ctx)
-    for s in spec.statements:
-        first = isinstance(getattr(s, "name", None), ast.Name) and ctx.declarations.get(key(s.name.id)) is s  # type: ignore[attr-defined]
+    first = [s for s in spec.statements if any(s is d for d in ctx.declarations.values())]
+    for s in first:
         match s:
-            case ast.ConstDecl() if first:
+            case ast.ConstDecl():
                 _constant(s, settings, constants, ctx)
-            case ast.VarDecl() if first:
-                _variable(s, constants, ctx)
-            case ast.IndexDecl() if first:
+            case ast.IndexDecl():
                 _index(s, ctx)
-            case ast.Define() if first:
+            case ast.Define():
                 ctx.definitions[key(s.name.id)] = s
+    for s in first:  # an index may stand in a declaration before its own
+        if isinstance(s, ast.VarDecl):
+            _variable(s, constants, ctx)
     return ctx
 
 
@@ -198,14 +199,24 @@ def _variable(s: ast.VarDecl, known: dict[str, float | None], ctx: Context) -> N
     from ebdsl.model.domains import REAL
 
     k = key(s.name.id)
-    if s.subscripts:
-        ctx.report.add(
-            "EB0230",
-            f"variables with a time or an index of their own, {s.name.id}[…], come later",
-            (s.subscripts[0].span, "an index in a declaration"),
-            help=f"make it an axis of the variable: {s.role} {s.name.id} : R[T, N]",
-        )
-        ctx.broken.add(k)
+    along: list[Dim] = []
+    for d in s.subscripts:
+        if isinstance(d, ast.Name) and key(d.id) in ctx.indices:
+            ctx.used.add(key(d.id))
+            along.append(ctx.indices[key(d.id)].dim)
+        elif not (isinstance(d, ast.Name) and key(d.id) in ctx.broken):
+            ctx.report.add(
+                "EB0240",
+                f"{s.name.id}[{ctx.text(d.span)}] is declared, and {ctx.text(d.span)} is no index",
+                (d.span, "not declared as an index"),
+                help=(
+                    f"declare it: time {ctx.text(d.span)} in 0..T"
+                    if isinstance(d, ast.Name)
+                    else f"a variable for each step is {s.role} {s.name.id}[t] : R[…]",
+                    f"or make it an axis of the variable: {s.role} {s.name.id} : R[T, N]",
+                ),
+            )
+            ctx.broken.add(k)
     if s.role == "noise":
         ctx.report.add(
             "EB0230",
@@ -231,12 +242,12 @@ def _variable(s: ast.VarDecl, known: dict[str, float | None], ctx: Context) -> N
         ctx.symbols[k] = Symbol(s.name.id, s.role, (), REAL, s.name.span)
         return
     domain, shape = found
-    ctx.symbols[k] = Symbol(s.name.id, s.role, shape, domain, s.name.span)
+    ctx.symbols[k] = Symbol(s.name.id, s.role, (*along, *shape), domain, s.name.span)
 
 
 def _index(s: ast.IndexDecl, ctx: Context) -> None:
     k = key(s.name.id)
-    found = extent(s.low, s.high, ctx)
+    found = extent(s.low, s.high, ctx, s.time)
     if found is None:
         ctx.broken.add(k)
         return

@@ -115,7 +115,7 @@ def _written(weight: Monomial) -> int:
 
 def _definition(name: str, env: Env) -> bool:
     k = key(name)
-    return k in env.ctx.definitions and k not in env.values and k not in env.indices and k not in env.ctx.symbols
+    return k in env.ctx.definitions and k not in env.values and k not in env.indices and not env.ctx.is_variable(k)
 
 
 def _over_latents(e: ast.BigOp, env: Env) -> bool:
@@ -262,7 +262,7 @@ def _called(expr: ast.Name | ast.Call, k: str, env: Env, weight: Monomial, prefi
             lower(expr, env)
             return None
         bound = arguments(k, expr, env)
-    elif any(key(p.id) not in env.ctx.symbols for p in definition.params):
+    elif not all(env.ctx.is_variable(key(p.id)) for p in definition.params):
         lower(expr, env)
         return None
     else:
@@ -341,7 +341,12 @@ def _eliminate(e: ast.BigOp, env: Env) -> Energy | None:
     inner = split(e.body, env)
     if inner is None or not good:
         return None
-    latents = tuple(ctx.symbols[key(n.id)] for n in e.names)
+    latents = tuple(ctx.symbols[key(n.id)] for n in e.names if key(n.id) not in ctx.states)
+    for n in e.names:
+        if key(n.id) in ctx.states:
+            ctx.notes.setdefault(f"{n.id} follows from its recurrence: there is nothing to choose in it")
+    if not latents:
+        return inner
     return eliminate(Elimination(e.kind, latents, beta), inner, e.span, env)
 
 

@@ -43,7 +43,7 @@ def report_circles(ctx: Context) -> None:
                 else f"{names[0]} calls itself: {' → '.join([*names, names[0]])}",
                 (d.name.span, "defined by itself"),
                 *((ctx.definitions[p].name.span, "through this one") for p in path[1:]),
-                help="write out what it is; recurrences in time come later",
+                help="write out what it is; what follows step by step is a recurrence: s[t+1] = f(s[t])",
             )
             ctx.broken.update(path)
 
@@ -76,7 +76,7 @@ def free_energy(ctx: Context) -> FreeEnergy | None:
     mentioned = {key(e.id) for s in ctx.declarations.values() for e in _infer_names(s)}
     tops = [k for k in ctx.definitions if k not in used and k not in ctx.broken and k not in mentioned]
     closed = [
-        k for k in tops if all(key(p.id) in ctx.symbols or key(p.id) in ctx.broken for p in ctx.definitions[k].params)
+        k for k in tops if all(ctx.is_variable(key(p.id)) or key(p.id) in ctx.broken for p in ctx.definitions[k].params)
     ]
     chosen = _choose(closed, tops, ctx)
     for k in closed:
@@ -142,7 +142,7 @@ def _choose(closed: list[str], tops: list[str], ctx: Context) -> str | None:
         return None
     for k in tops:
         d = ctx.definitions[k]
-        unknown = [p for p in d.params if key(p.id) not in ctx.symbols]
+        unknown = [p for p in d.params if not ctx.is_variable(key(p.id))]
         near = nearest(unknown[0].id, [s.name for s in ctx.symbols.values()])
         ctx.report.add(
             "EB0301",

@@ -19,7 +19,7 @@ from ebdsl.syntax import ast
 def is_function(name: str, env: Env) -> bool:
     """Whether ``name(…)`` is a call: local names come first, then definitions, modules, and the catalogue."""
     k = key(name)
-    if k in env.values or k in env.indices or k in env.ctx.symbols or k in env.ctx.dims:
+    if k in env.values or k in env.indices or env.ctx.is_variable(k) or k in env.ctx.dims:
         return False
     return k in env.ctx.definitions or k in env.ctx.modules or name in SPELLINGS or k in SPELLINGS
 
@@ -32,7 +32,7 @@ def is_number_or_variable(name: str, env: Env) -> bool:
     ctx = env.ctx
     if k in ctx.definitions and not ctx.definitions[k].params and k not in env.values:
         return True
-    known = k in env.values or k in env.indices or k in ctx.symbols or k in ctx.dims or k in ("π", "pi")
+    known = k in env.values or k in env.indices or ctx.is_variable(k) or k in ctx.dims or k in ("π", "pi")
     return known or (not is_function(name, env) and subscripts.split(name, env, set(env.indices)) is not None)
 
 

@@ -27,6 +27,8 @@ def _(e: ast.Name, env: Env) -> Value | None:
     ctx.used.add(k)
     if k in ctx.broken:
         return None
+    if k in ctx.states:
+        return ctx.states[k].fresh().at(e.span)
     if k in ctx.symbols:
         return symbol(k, e.span, env)
     if k in ctx.definitions:
@@ -99,7 +101,7 @@ def undeclared(name: str, span: Span, env: Env) -> None:
     """EB0201, with what the name may have meant."""
     ctx = env.ctx
     local = [*env.values, *env.indices]
-    known = [*local, *(s.name for s in ctx.symbols.values()), *(m.name for m in ctx.modules.values())]
+    known = [*local, *(s.name for s in ctx.symbols.values()), *ctx.states, *(m.name for m in ctx.modules.values())]
     known += [d.name.id for d in ctx.definitions.values()] + list(ctx.dims)
     near = nearest(name, known)
     base, _, tail = name.rpartition("_")
@@ -125,7 +127,7 @@ def undeclared(name: str, span: Span, env: Env) -> None:
 
 def _defined(k: str, e: ast.Name, env: Env) -> Value | None:
     definition = env.ctx.definitions[k]
-    free = [p for p in definition.params if key(p.id) not in env.ctx.symbols]
+    free = [p for p in definition.params if not env.ctx.is_variable(key(p.id))]
     if free:
         env.report.add(
             "EB0214",

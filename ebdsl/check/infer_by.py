@@ -80,7 +80,7 @@ def _value(by: ast.Expr, env: Env) -> Value | None:
             return _applied(ctx.modules[k], by, env)
         if k in ctx.definitions and ctx.definitions[k].params:
             d = ctx.definitions[k]
-            if all(key(p.id) in ctx.symbols for p in d.params):
+            if all(ctx.is_variable(key(p.id)) for p in d.params):
                 return lower(ast.Call(by.span, by.id, by.span, tuple(ast.Name(by.span, p.id) for p in d.params)), env)
     return lower(by, env)
 

@@ -31,7 +31,7 @@ def _unused(held: frozenset[Symbol], ctx: Context) -> None:
             continue
         match s:
             case ast.VarDecl(role=role) if role in ("observed", "param"):
-                unused = ctx.symbols[k] not in held
+                unused = k in ctx.symbols and ctx.symbols[k] not in held
                 what = "no term of the energy holds it" if k in ctx.used else "nothing uses it"
             case ast.ConstDecl() | ast.DimDecl() | ast.ModuleDecl() | ast.IndexDecl() | ast.Define():
                 unused, what = k not in ctx.used, "nothing uses it"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ebdsl.check import shifts, subscripts
 from ebdsl.check.dims import named, same, shape_text, size
 from ebdsl.check.dispatch import lower
-from ebdsl.check.scope import Bound, Env
+from ebdsl.check.scope import Bound, Context, Env
 from ebdsl.check.shifts import Use, longer
 from ebdsl.check.sizes import extent, resolve
-from ebdsl.check.walk import children
+from ebdsl.check.walk import children, everything
 from ebdsl.check.words import key
 from ebdsl.model.build import fresh
 from ebdsl.model.ir import Axis, Dim, Part
@@ -36,16 +36,16 @@ def bind(name: ast.Name, limits: tuple[ast.Expr, ast.Expr] | None, body: ast.Exp
     says = declared.low if declared is not None and declared.low <= 1 else None
     if limits is not None:
         found = extent(*limits, ctx)
-    elif k in ctx.broken:
+    elif k in ctx.broken or (k not in ctx.indices and not picks and _holds_broken(body, ctx)):
         return None
     elif k in ctx.indices:
         ctx.used.add(k)
         found = ctx.indices[k].dim, ctx.indices[k].low
     else:
-        dim = None if any(u.offset for u in picks) else _infer(name, picks, env)
+        dim = None if any(u.offset for u in picks) or _differ(picks, ctx) else _infer(name, picks, env)
         found = None if dim is None else (dim, 0)
     whole = declared is None or (says is not None and any(declared.dim in u.dims for u in picks))
-    if limits is None and whole and any(u.offset for u in picks):
+    if limits is None and whole and (any(u.offset for u in picks) or (declared is None and _differ(picks, ctx))):
         return _where_all_exist(name, picks, says or 0, env)
     if found is None:
         return None
@@ -55,6 +55,22 @@ def bind(name: ast.Name, limits: tuple[ast.Expr, ast.Expr] | None, body: ast.Exp
     if any(u.offset or longer(ctx, u.dims[0], dim) for u in sure):
         first = shifts.first_entry(name, dim, low, sure, says, env)
     return None if first is None else env.with_index(name.id, Bound(_axis(name, dim), low, first))
+
+
+def _holds_broken(body: ast.Expr, ctx: Context) -> bool:
+    """Whether something in it has an error that has been reported."""
+    names = [key(e.id) for e in everything(body) if isinstance(e, ast.Name)]
+    return any(n in ctx.broken or n.rpartition("_")[0] in ctx.broken for n in names)
+
+
+def _differ(picks: list[Use], ctx: Context) -> bool:
+    """Whether what is picked from is of one axis and longer by a known number, as T+1 states with T actions are."""
+    dims = [u.dims[0] for u in picks if len(u.dims) == 1]
+    return (
+        bool(dims)
+        and all(longer(ctx, d, dims[0]) is not None for d in dims)
+        and any(longer(ctx, d, dims[0]) for d in dims)
+    )
 
 
 def _axis(name: ast.Name, dim: Dim) -> Axis:
@@ -81,10 +97,10 @@ def _where_all_exist(name: ast.Name, picks: list[Use], low: int, env: Env) -> En
         _infer(name, picks, env)  # says that nothing tells, or that axes differ
         return None
     dim, start = found
-    shown = ", ".join(dict.fromkeys(ctx.text(u.span) for u in sure if u.offset))
+    shown = ", ".join(dict.fromkeys(ctx.text(u.span) for u in sure if u.offset or _differ(sure, ctx)))
     n = size(ctx, dim)
     if n is not None and n < 1:
-        shifts.report_outside(name, next(u for u in sure if u.offset), env, short=True)
+        shifts.report_outside(name, next((u for u in sure if u.offset), sure[0]), env, short=True)
         return None
     from_ = start + low
     exist = "exist" if ", " in shown else "exists"
@@ -205,7 +221,8 @@ def known(name: str, env: Env) -> bool:
     """Whether a name with its underscore is one of its own."""
     k = key(name)
     ctx = env.ctx
-    return any(k in t for t in (env.values, env.indices, ctx.symbols, ctx.modules, ctx.definitions, ctx.dims))
+    tables = (env.values, env.indices, ctx.symbols, ctx.states, ctx.modules, ctx.definitions, ctx.dims)
+    return any(k in t for t in tables)
 
 
 def _shape(base: ast.Expr, env: Env) -> tuple[Dim, ...] | None:

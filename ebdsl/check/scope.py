@@ -104,6 +104,7 @@ class Context:
     modules: dict[str, Module] = field(default_factory=dict)
     indices: dict[str, IndexRange] = field(default_factory=dict)
     definitions: dict[str, ast.Define] = field(default_factory=dict)
+    states: dict[str, Value] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
@@ -111,6 +112,10 @@ class Context:
     sizes: dict[int, tuple[Node, int]] = field(default_factory=dict)
     dim_spans: dict[str, Span] = field(default_factory=dict)
     declarations: dict[str, ast.Statement] = field(default_factory=dict)
+
+    def is_variable(self, k: str) -> bool:
+        """Whether a name is declared, or computed step by step."""
+        return k in self.symbols or k in self.states
 
     def text(self, span: Span) -> str:
         """What the spec says there, on one line."""

@@ -91,8 +91,11 @@ def dimension(d: ast.Expr, ctx: Context, stretch: bool = False) -> Dim | None:
     return computed_size("this dimension", d, ctx)
 
 
-def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | None:
-    """The dimension that ``low..high`` runs over, and the first number. None after an error."""
+def extent(low: ast.Expr, high: ast.Expr, ctx: Context, time: bool = False) -> tuple[Dim, int] | None:
+    """The dimension that ``low..high`` runs over, and the first number. None after an error.
+
+    A ``time`` ``0..T`` has one point more than T steps.
+    """
     start = numbers.evaluate(low, known_numbers(ctx), ctx.report, "EB0209", "the start of the range")
     if start is None:
         return None
@@ -109,7 +112,7 @@ def extent(low: ast.Expr, high: ast.Expr, ctx: Context) -> tuple[Dim, int] | Non
         name, past = named
         less = int(start) - 1 - past
         count = ctx.dims[name]
-        if less >= 0 and (count is None or count > less):
+        if (less >= 0 or time) and (count is None or count > less):
             return (Part(name, less) if less else name), int(start)
         if count is None:
             ctx.report.add(

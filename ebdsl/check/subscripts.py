@@ -15,7 +15,7 @@ def split(name: str, env: Env, indices: set[str]) -> tuple[str, tuple[str, ...]]
         if name[cut] != "_":
             continue
         base, tail = name[:cut], name[cut + 1 :].strip("{}")
-        if key(base) not in env.values and key(base) not in env.ctx.symbols:
+        if key(base) not in env.values and not env.ctx.is_variable(key(base)):
             continue
         for parts in ((tail,), tuple(p.strip() for p in tail.split(",")), tuple(tail)):
             if parts and all(key(p) in indices for p in parts):

@@ -7,7 +7,7 @@ from ebdsl.emit.values import bracket
 from ebdsl.facts.bands import Band, Piece
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.build import neg
-from ebdsl.model.ir import BATCH, Axis, Dim
+from ebdsl.model.ir import BATCH, ZERO, Axis, Dim, Symbol
 
 
 class BandBody(Body):
@@ -15,21 +15,24 @@ class BandBody(Body):
 
     def band(self, found: Band) -> None:
         self.context.runtime.add("solve_band")
+        self.scope.count(*(with_batch(n) for n in (*(neg(b) for b in found.linear), *(p.value for p in _upper(found)))))
+        self._assembled(found, found.shared)
+        self.line("found, left = solve_band(bands, right)")
+        self._answers(found, found.latents)
+        self.finish_system("right")
+
+    def _assembled(self, found: Band, shared: bool) -> tuple[list[str], list[str]]:
+        """Lines that make ``bands`` and ``right``; the latents' sizes and stretches in one step."""
         dim, like = self.scope.dim, self.like
         steps = dim(found.steps)
         sizes = [self._size(s.shape[:p] + s.shape[p + 1 :]) for s, p in zip(found.latents, found.places, strict=True)]
-        ends: list[str] = []
-        for k, size in enumerate(sizes):
-            ends.append(size if not k else f"{ends[-1]} + {size}")
-        whole = ends[-1]
-        spans = [f"{ends[k - 1] if k else ''}:{ends[k] if k + 1 < len(ends) else ''}" for k in range(len(ends))]
-        lead = "" if found.shared else f"{like}.shape[0], "
-        upper = [p for p in found.pieces if p.offset >= 0]
+        whole, spans = " + ".join(sizes), self._spans(sizes)
+        lead = "" if shared else f"{like}.shape[0], "
+        upper = _upper(found)
         values = [with_batch(p.value) for p in upper]
         linear = [with_batch(neg(n)) for n in found.linear]
-        self.scope.count(*values, *linear)
         self.line(f"bands = {like}.new_zeros(({lead}{found.width + 1}, {steps}, {whole}, {whole}))")
-        before = "" if found.shared else ":, "
+        before = "" if shared else ":, "
         for p, value in zip(upper, values, strict=True):
             rows = self._rows(p, found)
             text = self._block(p, value, sizes)
@@ -40,6 +43,8 @@ class BandBody(Body):
                 self.line(f"bands[{before}0, -{found.less(k)}:, {spans[k]}, {spans[k]}] = {eye}  # {s.name} has ended")
         self.line(f"right = {like}.new_zeros(({like}.shape[0], {steps}, {whole}))")
         for k, (s, place) in enumerate(zip(found.latents, found.places, strict=True)):
+            if linear[k] == ZERO:
+                continue
             at = found.at[k]
             axes = (BATCH, at[place], *(a for j, a in enumerate(at) if j != place))
             code = self.scope.tensor(linear[k], axes).code
@@ -47,8 +52,16 @@ class BandBody(Body):
                 code = f"{bracket(code)}.reshape(-1, {dim(s.shape[place])}, {sizes[k]})"
             stop = f":-{found.less(k)}" if found.less(k) else ":"
             self.line(f"right[:, {stop}, {spans[k]}] = {code}")
-        self.line("found, left = solve_band(bands, right)")
+        return sizes, spans
+
+    def _answers(self, found: Band, latents: tuple[Symbol, ...]) -> None:
+        """Those of ``latents``, picked out of what was found for all of them."""
+        dim = self.scope.dim
+        sizes = [self._size(s.shape[:p] + s.shape[p + 1 :]) for s, p in zip(found.latents, found.places, strict=True)]
+        spans = self._spans(sizes)
         for k, (s, place) in enumerate(zip(found.latents, found.places, strict=True)):
+            if s not in latents:
+                continue
             stop = f":-{found.less(k)}" if found.less(k) else ":"
             rest = [d for j, d in enumerate(s.shape) if j != place]
             code = f"found[:, {stop}, {spans[k]}]"
@@ -58,8 +71,18 @@ class BandBody(Body):
             if place:
                 code = f"{code}.movedim(1, {place + 1})"
             self.answer(s, code)
-        scale = "(1 + right.abs().flatten(1).amax(1))"
-        self.finish(self.energy_call(), f"left / {scale}", "torch.ones_like(residual, dtype=torch.int64)")
+
+    def finish_system(self, *sides: str) -> None:
+        """The residual is what the equations leave, against the size of their right sides."""
+        scale = " + ".join(["1", *(f"{side}.abs().flatten(1).amax(1)" for side in sides)])
+        self.finish(self.energy_call(), f"left / ({scale})", "torch.ones_like(residual, dtype=torch.int64)")
+
+    def _spans(self, sizes: list[str]) -> list[str]:
+        """Where each latent's entries of one step stand."""
+        ends: list[str] = []
+        for k, size in enumerate(sizes):
+            ends.append(size if not k else f"{ends[-1]} + {size}")
+        return [f"{ends[k - 1] if k else ''}:{ends[k] if k + 1 < len(ends) else ''}" for k in range(len(ends))]
 
     def _size(self, dims: tuple[Dim, ...]) -> str:
         known = [self.scope.extent(d) for d in dims]
@@ -96,3 +119,7 @@ class BandBody(Body):
         if lead == (BATCH,) and p.time is not None:
             code = f"{bracket(code)}[:, None]"
         return code
+
+
+def _upper(found: Band) -> list[Piece]:
+    return [p for p in found.pieces if p.offset >= 0]

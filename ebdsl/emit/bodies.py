@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.bands import BandBody
 from ebdsl.emit.elimination import EliminationBody
+from ebdsl.emit.riccati import RiccatiBody
 from ebdsl.emit.splitting import SplittingBody
 from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(SplittingBody, EliminationBody, BandBody):
+class InferBody(SplittingBody, EliminationBody, RiccatiBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ebdsl.emit.names import class_name, python_names
 from ebdsl.emit.tensors import Scope
 from ebdsl.infer.rules.elimination import Elimination, values_of
-from ebdsl.model.ir import Dim, Module, Part, Symbol
+from ebdsl.model.algebra import recurrences_in
+from ebdsl.model.ir import Dim, Module, Part, Recurrence, Symbol
 from ebdsl.model.model import Model
 from ebdsl.plan import Plan
 
@@ -37,12 +38,12 @@ class Context:
     def latents(self) -> tuple[Symbol, ...]:
         return self.model.role("latent")
 
-    def name(self, thing: Symbol | Module | str) -> str:
+    def name(self, thing: Symbol | Module | Recurrence | str) -> str:
         return self.names[thing if isinstance(thing, str) else thing.name]
 
     def dim(self, dim: Dim, owner: str = "self") -> str:
         if isinstance(dim, Part):
-            return f"{owner}.{self.names[dim.whole]} - {dim.less}"
+            return f"{owner}.{self.names[dim.whole]} {'-' if dim.less > 0 else '+'} {abs(dim.less)}"
         return str(dim) if isinstance(dim, int) else f"{owner}.{self.names[dim]}"
 
     @property
@@ -116,6 +117,7 @@ def make_context(plan: Plan) -> Context:
     """Python names for all that the spec names: symbols first, so that they keep the plainest."""
     model = plan.model
     wanted = [s.name for s in model.symbols] + [m.name for m in model.modules] + list(model.dims)
+    wanted += [r.name for r in recurrences_in(plan.energy)]
     names = python_names(dict.fromkeys(wanted))
     for decision in plan.inference:
         for state in getattr(decision.payload, "states", ()):

@@ -8,6 +8,7 @@ from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.named import encode_lines, encoder_init_lines
+from ebdsl.emit.recurrences import recurrence_lines
 from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.emit.values import bracket, number
 from ebdsl.facts.normal import normal
@@ -38,6 +39,7 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
         "",
         *_init_lines(c, top),
         "",
+        *recurrence_lines(c),
         *_terms_lines(c),
         "",
         *_energy_lines(c),

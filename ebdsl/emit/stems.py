@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ebdsl.model.ir import BATCH, Add, Apply, Axis, Get, Module, Node, Pow, Sum
+from ebdsl.model.ir import BATCH, Add, Apply, Axis, Get, Node, Pow, Sum
 
 
 def signature_axes(key: Node, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
@@ -22,7 +22,7 @@ def stem(node: Node) -> str:
     """A telling name for an intermediate."""
     match node:
         case Apply(function, _, _):
-            if isinstance(function, Module):
+            if not isinstance(function, str):
                 return function.name.lower()
             from ebdsl.atoms import OPAQUES
 

@@ -20,6 +20,7 @@ from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, padded, stretched, union
 from ebdsl.model.canonical import signature
 from ebdsl.model.ir import (
+    BATCH,
     Add,
     Apply,
     Axis,
@@ -34,6 +35,7 @@ from ebdsl.model.ir import (
     Part,
     Position,
     Pow,
+    Recurrence,
     Shift,
     Size,
     Sum,
@@ -59,13 +61,14 @@ class Scope:
     symbol: Callable[[Symbol], str]
     dim: Callable[[Dim], str]
     extent: Callable[[Dim], int | None]
-    module: Callable[[Module], str] = lambda m: f"self.{m.name}"
+    module: Callable[[Module | Recurrence], str] = lambda m: f"self.{m.name}"
     lines: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     cache: dict[Node, tuple[str, tuple[Axis, ...]]] = field(default_factory=dict)
     uses: Counter[Node] = field(default_factory=Counter)
     known: dict[Symbol, tuple[Axis, ...]] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
+    rollouts: dict[str, str] = field(default_factory=dict)
     like: str = ""
     picks: dict[str, tuple[str, str]] = field(default_factory=dict)
     fuse: bool = False
@@ -279,7 +282,11 @@ class Scope:
         """Whether the value is a tensor even when it has no axes: anything but numbers given as constants is."""
         return any(s.role != "const" or s.shape for s in node.symbols) or any(isinstance(n, Apply) for n in _walk(node))
 
-    def _apply(self, function: str | Module, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]) -> Value:
+    def _apply(
+        self, function: str | Module | Recurrence, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]
+    ) -> Value:
+        if isinstance(function, Recurrence):
+            return self._call_recurrence(function, args, index)
         values = [self._emit(a.body) for a in args]
         outer = union(*(tuple(x for x in v.axes if x not in a.axes) for v, a in zip(values, args, strict=True)))
         texts = []
@@ -318,6 +325,21 @@ class Scope:
             parts = ", ".join(":" if a in value.axes else "None" for a in spread)
             code = f"{bracket(code)}[{parts}, ...]"
         return code
+
+    def _call_recurrence(self, function: Recurrence, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]) -> Value:
+        """The states of one sequence, all sequences made once for each set of arguments."""
+        batch = next((b for a in args for b in a.free if b.dim == BATCH.dim), BATCH)
+        texts = []
+        for k, a in enumerate(args):
+            lead = (batch,) if k < function.starts or function.given[k - function.starts].per_sample else ()
+            texts.append(self.tensor(a.body, (*lead, *a.axes)).code)
+        code = f"{self.module(function)}({', '.join(texts)})"
+        if code not in self.rollouts:
+            name = self.name("_".join(function.sequences) if len(function.sequences) == 1 else "states")
+            self.lines.append(f"{name} = {code}")
+            self.rollouts[code] = name
+        found = self.rollouts[code] + (f"[{function.which}]" if len(function.sequences) > 1 else "")
+        return self._indexed(found, (batch,), index)
 
     def _call_module(
         self,

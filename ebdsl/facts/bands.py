@@ -63,8 +63,9 @@ class Band:
         return found
 
 
-def band(energy: Node, latents: tuple[Symbol, ...]) -> Band | str:
-    """The narrowest band in which the second derivative lies, or why there is none."""
+def band(energy: Node, latents: tuple[Symbol, ...], sequences: int = 0) -> Band | str:
+    """The narrowest band in which the second derivative lies, or why there is none. The first axis of the first
+    ``sequences`` of the latents is known to be that of time."""
     names = ", ".join(s.name for s in latents)
     if degree(energy, frozenset(latents)) != 2:
         return f"the energy is not quadratic in {names}"
@@ -79,13 +80,14 @@ def band(energy: Node, latents: tuple[Symbol, ...]) -> Band | str:
     except NoDerivative:
         return f"the second derivative in {names} is not known"
     found: list[Band] = []
-    for places in itertools.product(*(range(min(len(s.shape), MOST_PLACES)) for s in latents)):
+    several = [min(len(s.shape), MOST_PLACES if k >= sequences else 1) for k, s in enumerate(latents)]
+    for places in itertools.product(*map(range, several)):
         dims = [s.shape[p] for s, p in zip(latents, places, strict=True)]
         beside = [difference(d, dims[0]) for d in dims]
         if any(b is None for b in beside):
             continue
         steps = dims[max(range(len(dims)), key=lambda k: (beside[k] or 0, -k))]
-        pieces = [_piece(n, i, j, at[i], twin[j], places[i], places[j]) for (i, j), ns in second.items() for n in ns]
+        pieces = [piece(n, i, j, at[i], twin[j], places[i], places[j]) for (i, j), ns in second.items() for n in ns]
         linked = [p for p in pieces if p is not None]
         if len(linked) < len(pieces):
             continue
@@ -97,7 +99,7 @@ def band(energy: Node, latents: tuple[Symbol, ...]) -> Band | str:
     return min(found, key=lambda b: (b.width == 0, b.width))
 
 
-def _piece(
+def piece(
     node: Node, row: int, column: int, at: tuple[Axis, ...], twin: tuple[Axis, ...], p: int, q: int
 ) -> Piece | None:
     """One addend of a second derivative, its two steps told apart; None where these are not coupled by a shift."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from ebdsl.facts.forms import SquareForm, is_definite, square_forms
 from ebdsl.facts.ranges import ANYTHING, ONE_SIDED, Range, exactly, plus, raised, times, total
+from ebdsl.model.algebra import degree
 from ebdsl.model.build import mul
 from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import (
@@ -22,11 +23,11 @@ from ebdsl.model.ir import (
     Fn,
     Get,
     Lit,
-    Module,
     Mul,
     Node,
     Position,
     Pow,
+    Recurrence,
     Shift,
     Size,
     Sum,
@@ -133,8 +134,10 @@ class _Facts:
                 return self._of_power(base, value)
             case Fn(atom, args):
                 return self._of_atom(atom, args)
-            case Apply(function, _, _) if not isinstance(function, Module):
+            case Apply(str()):
                 return self._of_opaque(node)
+            case Apply(Recurrence()):
+                return "affine" if degree(node, frozenset(self.symbols)) == 1 else "neither"
         return "neither"
 
     def _of_product(self, node: Mul) -> str:

@@ -7,7 +7,7 @@ agreement at several is a proof to all practical purposes, whatever way either w
 from __future__ import annotations
 
 from ebdsl.model.algebra import degree
-from ebdsl.model.ir import Axis, Delta, Dim, Node, Part, Position, Shift, Size, Symbol, extent
+from ebdsl.model.ir import Apply, Axis, Delta, Dim, Node, Part, Position, Recurrence, Shift, Size, Symbol, extent
 
 
 def dims_in(node: Node) -> set[Dim]:
@@ -22,6 +22,10 @@ def dims_in(node: Node) -> set[Dim]:
         for i in getattr(n, "index", ()):
             if isinstance(i, Axis):
                 found.add(i.dim)
+        if isinstance(n, Apply) and isinstance(n.function, Recurrence):
+            found.add(n.function.steps)
+            for body in n.function.bodies:
+                go(body)
         for c in n.children:
             go(c)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ebdsl.model.algebra import addends, contract, multiply, transform
+from ebdsl.model.algebra import addends, contract, multiply, transform, varying
 from ebdsl.model.build import add, mul, power
-from ebdsl.model.ir import ONE, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Sum, Symbol
+from ebdsl.model.ir import ONE, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Recurrence, Sum, Symbol
 
 _POWERS = {"sqrt": 0.5, "square": 2.0, "reciprocal": -1.0}
 
@@ -112,6 +112,10 @@ def is_smooth(node: Node, symbols: frozenset[Symbol]) -> bool:
         case Pow(base, Lit(value)):
             whole = value == int(value) and value >= 0
             return is_smooth(base, symbols) and (whole or _bounded_away(base))
+        case Apply(Recurrence() as function, args, _):
+            varies = varying(function, args, symbols)
+            if not all(is_smooth(b, varies) for b in function.bodies):
+                return False
     return all(is_smooth(c, symbols) for c in node.children)
 
 
@@ -161,6 +165,11 @@ def through_module(node: Node, symbols: frozenset[Symbol]) -> bool:
     """Whether one of ``symbols`` reaches the node through a module."""
     if isinstance(node, Apply) and isinstance(node.function, Module):
         return bool(node.symbols & symbols)
+    if isinstance(node, Apply) and isinstance(node.function, Recurrence) and node.symbols & symbols:
+        varies = varying(node.function, node.args, symbols)
+        return any(through_module(b, varies) for b in node.function.bodies) or any(
+            through_module(a, symbols) for a in node.args
+        )
     return any(through_module(c, symbols) for c in node.children)
 
 

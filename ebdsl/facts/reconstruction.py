@@ -5,7 +5,7 @@ from __future__ import annotations
 from ebdsl.facts.normal import normal, split
 from ebdsl.model.algebra import rename
 from ebdsl.model.build import add, div, fresh, mul, neg
-from ebdsl.model.ir import Add, Axis, Get, Lit, Mul, Node, Pow, Symbol
+from ebdsl.model.ir import BATCH, Add, Axis, Get, Lit, Mul, Node, Pow, Symbol
 from ebdsl.model.model import Model
 
 
@@ -31,6 +31,8 @@ def reconstruction(model: Model) -> tuple[Symbol, Node, tuple[Axis, ...]] | None
             if len(index) != len(y.shape) or len(set(index)) != len(index):
                 continue
             axes = tuple(fresh(d) for d in y.shape)
+            if any(t.free - set(index) - {BATCH} for t in rest):
+                continue  # it is compared with several
             node = neg(add(*rest)) if scale == Lit(1.0) else div(neg(add(*rest)), scale)
             return y, rename(node, dict(zip(index, axes, strict=True))), axes
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ebdsl.model import build
@@ -28,6 +29,7 @@ from ebdsl.model.ir import (
     Node,
     Position,
     Pow,
+    Recurrence,
     Shift,
     Sum,
     Symbol,
@@ -260,7 +262,12 @@ def degree(node: Node, symbols: frozenset[Symbol]) -> int | None:
             return None if d is None else d * int(value)
         case Sum(body, _) | Tensor(body, _):
             return degree(body, symbols)
-        case Apply(function, args, _) if not isinstance(function, Module):
+        case Apply(Recurrence() as function, args, _):
+            degrees = [degree(a, symbols) for a in args]
+            varies = varying(function, args, symbols)
+            inside = all(d in (0, 1) for d in (*degrees, *(degree(b, varies) for b in function.bodies)))
+            return 1 if inside else None
+        case Apply(str() as function, args, _):
             from ebdsl.atoms import OPAQUES
 
             linear = OPAQUES[function].linear
@@ -274,15 +281,38 @@ def degree(node: Node, symbols: frozenset[Symbol]) -> int | None:
     return None
 
 
+def varying(function: Recurrence, args: tuple[Tensor, ...], symbols: frozenset[Symbol]) -> frozenset[Symbol]:
+    """What changes with ``symbols`` inside of a recurrence: its states, and those that it is given that hold them."""
+    held = zip(function.given, args[function.starts :], strict=True)
+    return function.states | {g for g, a in held if a.symbols & symbols}
+
+
 def modules_in(node: Node) -> tuple[Module, ...]:
     """The modules that a node calls, in order of first use."""
-    found: dict[Module, None] = {}
+    return tuple(dict.fromkeys(f for f in functions_in(node) if isinstance(f, Module)))
+
+
+def recurrences_in(node: Node) -> tuple[Recurrence, ...]:
+    """The recurrences that a node follows, each once whichever of its sequences are asked for."""
+    return tuple(dict.fromkeys(replace(f, which=0) for f in functions_in(node) if isinstance(f, Recurrence)))
+
+
+def functions_in(node: Node) -> tuple[Module | Recurrence, ...]:
+    """The modules and recurrences below, in order of first use; those inside of a recurrence too."""
+    found: dict[Module | Recurrence, None] = {}
+    seen: set[Node] = set()
 
     def go(n: Node) -> None:
-        if isinstance(n, Apply) and isinstance(n.function, Module):
+        if n in seen:
+            return
+        seen.add(n)
+        if isinstance(n, Apply) and not isinstance(n.function, str):
             found[n.function] = None
         for c in n.children:
             go(c)
+        if isinstance(n, Apply) and isinstance(n.function, Recurrence):
+            for body in n.function.bodies:
+                go(body)
 
     go(node)
     return tuple(found)

@@ -13,7 +13,6 @@ from ebdsl.model.ir import (
     Fn,
     Get,
     Lit,
-    Module,
     Mul,
     Node,
     Position,
@@ -105,7 +104,7 @@ def _shape_of(node: Node, named: bool) -> object:
         case Fn(atom, args):
             return ("3", atom, [_shape_of(a, named) for a in args])
         case Apply(function, args, index):
-            name = function.name if isinstance(function, Module) else function
+            name = function if isinstance(function, str) else function.name + str(getattr(function, "which", ""))
             return ("4", name, [_shape_of(a, named) for a in args], [at(i) for i in index])
         case _:
             return ("5", type(node).__name__, [_shape_of(c, named) for c in node.children])

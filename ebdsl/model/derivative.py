@@ -19,7 +19,6 @@ from ebdsl.model.ir import (
     Fn,
     Get,
     Lit,
-    Module,
     Mul,
     Node,
     Pow,
@@ -83,9 +82,9 @@ def derivative(node: Node, symbol: Symbol, at: tuple[Axis, ...]) -> Node:
                 return _through(function, args, index)
         raise NoDerivative(type(n).__name__)
 
-    def _through(function: str | Module, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]) -> Node:
-        if isinstance(function, Module):
-            raise NoDerivative(function.name)
+    def _through(function: object, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]) -> Node:
+        if not isinstance(function, str):
+            raise NoDerivative(str(getattr(function, "name", function)))
         from ebdsl.atoms import OPAQUES
 
         rule = OPAQUES[function].derivative

@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a named dimension that is ``less`` entries shorter: what ``t`` runs over where ``s[t+1]`` exists."""
+    """A stretch of a named dimension that is ``less`` entries shorter: what ``t`` runs over where ``s[t+1]`` exists.
+
+    Below zero it is longer: ``T`` steps lead through ``T+1`` states.
+    """
 
     whole: str
     less: int
 
     def __str__(self) -> str:
-        return f"{self.whole}-{self.less}"
+        return f"{self.whole}{-self.less:+d}"
 
 
 Dim = str | int | Part
@@ -118,6 +121,40 @@ class Module:
     output: tuple[Dim, ...]
     layers: tuple[Layer, ...]
     span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """States that follow from those before them, ``s[t+1] = step(s[t], …)``: a function from their start to all.
+
+    The arguments are the first states, the ``order`` first of each sequence, then what a step reads, ``given``: with
+    the step as first axis where it is ``timed``. The value is sequence number ``which``, ``(steps + order, *shape)``.
+    ``windows[k][j]`` stands for the state of sequence k that is ``j + 1`` steps back, in the ``bodies``: the next state
+    of each sequence. ``texts`` is how the spec writes them.
+    """
+
+    name: str
+    sequences: tuple[str, ...]
+    windows: tuple[tuple[Symbol, ...], ...]
+    given: tuple[Symbol, ...]
+    timed: tuple[bool, ...]
+    bodies: tuple[Tensor, ...]
+    steps: Dim
+    texts: tuple[str, ...]
+    which: int = 0
+
+    @property
+    def order(self) -> int:
+        return len(self.windows[0])
+
+    @property
+    def starts(self) -> int:
+        """How many of the arguments are first states."""
+        return self.order * len(self.windows)
+
+    @property
+    def states(self) -> frozenset[Symbol]:
+        return frozenset(s for window in self.windows for s in window)
 
 
 # --------------------------------------------------------------------------- nodes
@@ -307,11 +344,11 @@ class Tensor(Node):
 class Apply(Node):
     """Entry ``index`` of a tensor function's value: ``logdet``, ``inverse``, ``conv``, a module.
 
-    ``function`` is a row of ``atoms`` or a :class:`Module`. Free axes of the arguments that are
+    ``function`` is a row of ``atoms``, a :class:`Module` or a :class:`Recurrence`. Free axes of the arguments that are
     not bound by their :class:`Tensor` make one application for each of their values.
     """
 
-    function: str | Module
+    function: str | Module | Recurrence
     args: tuple[Tensor, ...]
     index: tuple[Axis | int, ...] = ()
 

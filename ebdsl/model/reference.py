@@ -29,6 +29,7 @@ from ebdsl.model.ir import (
     Part,
     Position,
     Pow,
+    Recurrence,
     Shift,
     Size,
     Sum,
@@ -177,11 +178,19 @@ class _Here:
         return both if order == (left, right) else both.T
 
     def _apply(
-        self, function: str | Module, args: tuple[Tensor, ...], index: tuple[Axis | int, ...], order: Order
+        self,
+        function: str | Module | Recurrence,
+        args: tuple[Tensor, ...],
+        index: tuple[Axis | int, ...],
+        order: Order,
     ) -> Array:
         from ebdsl.atoms import OPAQUES
 
-        call = self.functions[function.name] if isinstance(function, Module) else OPAQUES[function].numpy
+        call: Callable[..., Any]
+        if isinstance(function, Recurrence):
+            call = self._follower(function)
+        else:
+            call = self.functions[function.name] if isinstance(function, Module) else OPAQUES[function].numpy
         outer = tuple(a for a in order if any(a in x.free for x in args))
         whole = [self.table(x.body, (*outer, *x.axes)) for x in args]
         results = None
@@ -192,6 +201,26 @@ class _Here:
             results[place] = result
         assert results is not None
         return self._at(results, (*outer, *index), order)
+
+    def _follower(self, r: Recurrence) -> Callable[..., Array]:
+        """The recurrence as a function of one sample's arguments: step by step, by its definition."""
+
+        def follow(*args: Array) -> Array:
+            first, given = args[: r.starts], args[r.starts :]
+            found = [list(first[k * r.order : (k + 1) * r.order]) for k in range(len(r.windows))]
+            for step in range(self.size(r.steps)):
+                values: dict[Symbol, Any] = {
+                    s: found[k][-1 - back] for k, window in enumerate(r.windows) for back, s in enumerate(window)
+                }
+                values |= {g: v[step] if t else v for g, t, v in zip(r.given, r.timed, given, strict=True)}
+                here = _Here({}, self.sizes, self.functions)
+                here.values = self.values | {s.name: np.asarray(v, dtype=float) for s, v in values.items()}
+                following = [here.table(b.body, b.axes) for b in r.bodies]
+                for states, new in zip(found, following, strict=True):
+                    states.append(new)
+            return np.stack(found[r.which])
+
+        return follow
 
 
 # --------------------------------------------------------------------------- models

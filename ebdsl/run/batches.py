@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ebdsl.run.mapped import KEPT, taken
 
-PIECE = 1 << 26
+PIECE = 1 << 25
 """Bytes of samples that are read at a time where all of them are wanted."""
 
 _GOLDEN, _MASK = 0x9E3779B97F4A7C15, 2**63 - 1

@@ -18,14 +18,14 @@ def taken(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if not large(array):
         return array[rows]
     if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
-        parts = [np.array(array[rows[0] : rows[-1] + 1])]
-    else:
-        parts = []
-        for start in range(0, len(rows), ROWS):
-            parts.append(array[rows[start : start + ROWS]])
-            release(array)
-    release(array)
-    return np.concatenate(parts) if parts else np.array(array[:0])
+        found = np.array(array[rows[0] : rows[-1] + 1])
+        release(array)
+        return found
+    found = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    for start in range(0, len(rows), ROWS):
+        found[start : start + ROWS] = array[rows[start : start + ROWS]]
+        release(array)
+    return found
 
 
 def large(array: np.ndarray) -> bool:

@@ -89,6 +89,6 @@ def test_trend_filtering_is_hodrick_and_prescotts() -> None:
 
 
 def test_time_is_solved_step_by_step() -> None:
-    for name in ("trend_filtering", "kalman_smoothing", "linear_quadratic_control"):
+    for name in ("trend_filtering", "kalman_smoothing"):
         said = example(name).explain()
         assert "block tridiagonal Cholesky along T" in said and "the global minimum" in said and "linear in T" in said

@@ -165,8 +165,16 @@ def test_kalman_smoother() -> None:
 
 
 def test_riccati_recursion() -> None:
-    """The actions of the example tend to those of a Riccati recursion as steps off the system grow dear."""
-    text = example("linear_quadratic_control")
+    """Where steps off the system have a price, the actions tend to those of a Riccati recursion as it grows."""
+    text = """
+        observed x : R[N], g : R[N]
+        latent s : R[T, N], a : R[T-1, M]
+        param A : R[N, N], B : R[N, M]
+        const ρ = 0.1, κ = 1000
+        E(x, g, s, a) = Σ_t ||s[t] - g||^2 + ρ Σ_t ||a[t]||^2 + κ Σ_t ||s[t+1] - A s[t] - B a[t]||^2 + κ ||s[0] - x||^2
+                      + 0.01||A||^2 + 0.01||B||^2
+        F(x, g) = min_{s, a} E(x, g, s, a)
+    """
     rng = np.random.default_rng(1)
     n, m, steps, rho = 3, 2, 12, 0.1
     a, b, x = rng.standard_normal((n, n)) * 0.6, rng.standard_normal((n, m)), rng.standard_normal(n)

@@ -333,3 +333,31 @@ The values of `z : onehot[K]` are names, none of which comes after another, so t
 along axes of time and space, `z[t+1, k]` for a `z : onehot[T, K]`.
 """,
 )
+register(
+    "EB0236",
+    "error",
+    "an entry that is said twice",
+    """
+A sequence has one equation for how it starts, `s[0] = x`, and one for how it goes on, `s[t+1] = A s[t] + B a[t]`. What
+they give is not also observed, learned or defined. Where both sides only come close, their distance is a term of the
+energy: `+ κ ||s[t+1] - A s[t]||^2`.
+""",
+)
+register(
+    "EB0237",
+    "error",
+    "a sequence without a start, or without a step",
+    """
+`s[t+1] = A s[t]` reads the entry before it: the first of all has to be said, `s[0] = x`, of something observed, learned
+or chosen. An equation that reads two steps back takes two starts.
+""",
+)
+register(
+    "EB0238",
+    "error",
+    "an equation that is no recurrence",
+    """
+On the left of a recurrence stands one entry, `s[t]`, `s[t+1]` or `s[0]`; on the right, entries that are there
+before it.
+""",
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ebdsl.facts.normal import through_module
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
@@ -32,7 +33,9 @@ def consider(block: Block) -> Decision | Refusal:
     except NoDerivative:
         slope = None
     facts = ["at the minimum over the latents the gradient needs no derivative of the latents (envelope theorem)"]
-    facts.append("its gradient is written out" if slope is not None else "it goes through a learned function: autograd")
+    learned = through_module(block.total, frozenset({block.symbol}))
+    through = "a learned function" if learned else "a recurrence, step by step"
+    facts.append("its gradient is written out" if slope is not None else f"it goes through {through}: autograd")
     how = "Adam on batches"
     if block.symbol.domain.row.project:
         how += f", then projection onto {block.symbol.domain}"
