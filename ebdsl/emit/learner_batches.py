@@ -239,12 +239,15 @@ def _differentiable(node: Node, symbol: Symbol) -> bool:
 
 
 def _assign_slopes(c: Context, body: LearnBody, step: _Step) -> list[str]:
-    """Written-out gradients put where the optimiser looks, added to autograd's where both have a part."""
+    """Written-out gradients put where the optimiser looks, added to autograd's where both have a part.
+
+    A fused step reads them entry by entry in the order of memory, which has to be that of the parameter.
+    """
     lines = []
     moduled = [t.node for t in _graphed(c, body)]
     for s, held in step.slopes.items():
         grad = f"model.{c.name(s)}.grad"
-        lines.append(f"{grad} += {held}" if any(s in n.symbols for n in moduled) else f"{grad} = {held}")
+        lines.append(f"{grad} += {held}" if any(s in n.symbols for n in moduled) else f"{grad} = {held}.contiguous()")
     return lines
 
 

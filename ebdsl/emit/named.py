@@ -134,7 +134,7 @@ def encoder_step_lines(c: Context) -> list[str]:
             f"encoder = tuple(model.{encoder_name(c, n)}.parameters())",
             f"slopes = torch.autograd.grad({loss}, encoder)",
             "for weight, slope in zip(encoder, slopes, strict=True):",
-            "    weight.grad = slope",
+            "    weight.grad = slope.contiguous()",
         ]
     return []
 

@@ -212,11 +212,14 @@ def test_gradients(name: str) -> None:
     net.infer = lambda *args, **options: infer(*args, **options | {"tolerance": 1e-12, "max_steps": 20000})
     initial = {k: v.clone() for k, v in net.state_dict().items()}
     learner.step(data)
+    _steps_downhill(net, learner, initial, {c.python(s) for s in by_gradient if not s.domain.row.torch})
     found = {n: p.grad.clone() for n, p in net.named_parameters() if p.grad is not None}
     net.load_state_dict(initial)
     wanted = {c.python(s) for s in by_gradient}
     wanted |= {n for n, _ in net.named_parameters() if any(n.startswith(f"{c.python(m)}.") for m in c.plan.modules)}
     assert wanted == set(found)
+    for n, p in net.named_parameters():
+        assert p.grad is None or p.grad.stride() == p.stride(), "a fused step goes through both in the order of memory"
     rng = np.random.default_rng(6)
     for n, p in net.named_parameters():
         if n not in found:
@@ -234,6 +237,18 @@ def test_gradients(name: str) -> None:
         slope = (sides[1] - sides[0]) / (2 * h)
         said = float((found[n] * direction).sum())
         assert said == pytest.approx(slope, rel=1e-4, abs=1e-6), n
+
+
+def _steps_downhill(net: Any, learner: Any, before: dict[str, torch.Tensor], names: set[str]) -> None:
+    """Adam's first step is as long in every entry, and against its slope."""
+    if type(learner.optimizer) is not torch.optim.Adam:
+        return
+    rate = learner.optimizer.param_groups[0]["lr"]
+    for n, p in net.named_parameters():
+        if n in names and p.grad is not None:
+            step = (p.detach() - before[n])[p.grad.abs() > 1e-3]
+            slope = p.grad[p.grad.abs() > 1e-3]
+            torch.testing.assert_close(step, -rate * slope.sign(), rtol=1e-3, atol=1e-3 * rate)
 
 
 @pytest.mark.parametrize("name", LEARNED)
