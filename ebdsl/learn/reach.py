@@ -7,9 +7,9 @@ from ebdsl.facts.forms import flatten
 from ebdsl.facts.normal import normal, split
 from ebdsl.facts.penalties import match
 from ebdsl.facts.quadratic import quadratic
-from ebdsl.learn.finding import Finding
 from ebdsl.model.algebra import addends, degree, modules_in
 from ebdsl.model.build import add
+from ebdsl.model.finding import Finding
 from ebdsl.model.ir import Add, Apply, Axis, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol
 from ebdsl.model.model import Model, Term
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ebdsl.atoms import OPAQUES
 from ebdsl.facts.normal import normal
-from ebdsl.learn.finding import Finding
 from ebdsl.learn.reach import regularised
+from ebdsl.learn.reciprocals import reciprocal
 from ebdsl.model.algebra import addends, degree, expand, zeroed
+from ebdsl.model.domains import Domain
+from ebdsl.model.finding import Finding
 from ebdsl.model.ir import ZERO, Apply, Mul, Node, Symbol
 from ebdsl.model.model import Model, Term
 
@@ -80,6 +82,19 @@ def _precision(model: Model, w: Symbol, pieces: list[tuple[Term, Node]]) -> list
             scales.append(term)
         elif not any(s.role == "observed" for s in piece.symbols):
             holds.append(term)
+    if not scales and not holds and w.domain.kind in ("positive", "nonnegative"):
+        precision = Symbol(f"{w.name}~precision", w.role, w.shape, Domain("positive"))
+        for term, piece in pieces:
+            turned = reciprocal(piece, w, precision)
+            observed = any(s.role == "observed" for s in piece.symbols)
+            if w in piece.symbols and observed and w not in turned.symbols and _homogeneous(turned, precision):
+                log = f"½ Σ_i log {w.name}_i" if w.shape else f"½ log {w.name}"
+                return [
+                    Finding(
+                        "EB0513", f"nothing keeps {w.name} from growing, which makes the energy zero everywhere",
+                        term, w, (f"add its logarithm: + {log}",),
+                    )
+                ]  # fmt: skip
     if scales and not holds:
         name = w.name
         log = f"½ log det {name}" if len(w.shape) >= 2 else f"½ log {name}"

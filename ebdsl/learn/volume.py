@@ -12,11 +12,11 @@ from ebdsl.diagnostics import Diagnostic, Label
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.identity import dims_in
 from ebdsl.facts.normal import normal
-from ebdsl.learn.finding import Finding
 from ebdsl.learn.likelihood import integrates_to_one, normalised
 from ebdsl.learn.reach import judge_distance, judge_square, judge_wells
 from ebdsl.learn.symmetries import unbounded
 from ebdsl.model.algebra import addends, degree, modules_in, zeroed
+from ebdsl.model.finding import Finding
 from ebdsl.model.ir import Node, Symbol
 from ebdsl.model.model import Model, Term
 from ebdsl.strategies.core import Chosen
@@ -58,7 +58,8 @@ class Volume:
 def volume_of_low_energy(model: Model, energy: Node, chosen: Chosen | None = None) -> Volume:
     """Judge the free energy of a checked model, or take the strategy that the spec chose."""
     if chosen is not None:
-        return Volume(chosen.method.number, (f"the spec chooses {chosen.method.name}: {chosen.method.doc}",))
+        why = f"the spec chooses {chosen.method.name}: {chosen.method.doc}"
+        return Volume(chosen.method.number, (why,), chosen.use.findings)
     if not model.role("param") and not any(modules_in(t.node) for t in model.terms):
         return Volume(None, ("nothing is learned: the energy is what the spec says",))
     reasons: list[str] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ class Events(AbstractContextManager):
 
     def held_out(self, step: int, epoch: int, energy: float) -> None:
         self._write(scalar("energy, held out", energy, step))
+
+    def measured(self, step: int, epoch: int, contrast: Mapping[str, float]) -> None:
+        self._write(*(scalar(tag(name), value, step) for name, value in contrast.items()))
 
     def _write(self, *events: bytes) -> None:
         now = struct.pack("<Bd", 1 << 3 | 1, time.time())

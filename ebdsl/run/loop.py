@@ -7,7 +7,7 @@ and come over together.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ebdsl.run.batches import Batches, permutation
+from ebdsl.run.gauge import EVERY, Reading
 from ebdsl.run.health import Record, Watch
 from ebdsl.run.options import Options
 
@@ -38,6 +39,7 @@ class Listener(Protocol):
 
     def steps(self, records: list[Record]) -> None: ...
     def held_out(self, step: int, epoch: int, energy: float) -> None: ...
+    def measured(self, step: int, epoch: int, contrast: Mapping[str, float]) -> None: ...
 
 
 @dataclass
@@ -69,12 +71,14 @@ def run(
     save: Callable[[Position], None] = lambda position: None,
     stopped: Callable[[], bool] = lambda: False,
     measure: Callable[[], float] | None = None,
+    contrast: Callable[[], Reading] | None = None,
 ) -> str:
     """Train from ``position`` on; it is moved along. Returns ``"finished"``, ``"converged"`` or ``"interrupted"``.
 
     ``save`` is called with every energy up to ``position`` known to be finite. ``measure`` gives the
-    energy of held-out samples, at the end of each epoch. Raises :class:`SpecError` (EB0703, EB0704)
-    and what ``save`` raises.
+    energy of held-out samples, at the end of each epoch, ``contrast`` the energy off the data beside that on it, at
+    the end of those that :func:`due` says. Raises :class:`SpecError` (EB0703, EB0704, EB0750, EB0751) and what
+    ``save`` and ``contrast`` raise.
     """
     n, per_epoch = len(data), steps_per_epoch(learner, len(data), options)
     looked = saved_at = time.monotonic()
@@ -126,8 +130,15 @@ def run(
                 position.held_out = measure()
                 for listener in listeners:
                     listener.held_out(position.step, epoch, position.held_out)
-            due = options.checkpoint_steps is not None and position.step - saved >= options.checkpoint_steps
-            if due or now - saved_at > options.checkpoint_seconds:
+            last_one = position.step == last or position.converged
+            if (within + 1 == per_epoch or last_one) and contrast is not None and (last_one or due(epoch, n)):
+                gather()
+                reading = contrast()
+                for listener in listeners:
+                    listener.measured(position.step, epoch, reading.contrast.numbers())
+                watch.judge(reading, position.step, epoch, last=last_one)
+            late = options.checkpoint_steps is not None and position.step - saved >= options.checkpoint_steps
+            if not watch.suspect and (late or now - saved_at > options.checkpoint_seconds):
                 keep()
             if stopped():
                 keep()
@@ -151,6 +162,11 @@ def streamed(learner: Any, data: Batches) -> dict[str, Tensor]:
     if hasattr(learner, "refit_unused"):
         learner.refit_unused(data.pieces)
     return metrics
+
+
+def due(epoch: int, n: int) -> bool:
+    """Whether contrast is measured at the end of an epoch of ``n`` samples: wherever another ``EVERY`` are full."""
+    return (epoch + 1) * n // EVERY > epoch * n // EVERY
 
 
 def to_host(pending: list[tuple[int, int, float, dict[str, Tensor]]]) -> list[Record]:

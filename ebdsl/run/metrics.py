@@ -35,6 +35,9 @@ class Lines(AbstractContextManager):
     def held_out(self, step: int, epoch: int, energy: float) -> None:
         self._write([{"step": step, "epoch": epoch, "held_out": energy}])
 
+    def measured(self, step: int, epoch: int, contrast: Mapping[str, float]) -> None:
+        self._write([{"step": step, "epoch": epoch, **contrast}])
+
     def _write(self, rows: list[dict[str, Any]]) -> None:
         try:
             self._file.write(to_lines(rows))
@@ -57,10 +60,14 @@ class Lines(AbstractContextManager):
 
 
 class History:
-    """A listener that keeps every record as a row, and passes it on to a bar if there is one."""
+    """A listener that keeps every record as a row, and passes it on to a bar if there is one.
+
+    ``contrast`` are the measurements off the data, a row each.
+    """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.contrast: list[dict[str, Any]] = []
         self._bar: Progress | None = None
 
     def beside(self, bar: Progress | None) -> History:
@@ -85,6 +92,11 @@ class History:
         self.rows.append({"step": step, "epoch": epoch, "held_out": energy})
         if self._bar is not None:
             self._bar.held_out(step, epoch, energy)
+
+    def measured(self, step: int, epoch: int, contrast: Mapping[str, float]) -> None:
+        self.contrast.append({"step": step, "epoch": epoch, **contrast})
+        if self._bar is not None:
+            self._bar.measured(step, epoch, contrast)
 
 
 def to_lines(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, TextIO
@@ -22,6 +22,7 @@ class Progress(Protocol):
     def __exit__(self, kind: Any, value: Any, at: Any) -> None: ...
     def steps(self, records: list[Record]) -> None: ...
     def held_out(self, step: int, epoch: int, energy: float) -> None: ...
+    def measured(self, step: int, epoch: int, contrast: Mapping[str, float]) -> None: ...
 
 
 def progress(total: int, done: int, epochs: int, stream: TextIO | None = None) -> Progress:
@@ -37,6 +38,7 @@ class Summary:
         self._sums: dict[str, float] = {}
         self._count = 0
         self.held_out: float | None = None
+        self.contrast: float | None = None
 
     def add(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -57,7 +59,8 @@ class Summary:
             f"{name} {value:.4g}" for name, value in means.items() if name != "energy" and not name.startswith(TERM)
         ]
         held = [] if self.held_out is None else [f"held out {self.held_out:.4g}"]
-        return "   ".join([text, *others, *held])
+        apart = [] if self.contrast is None else [f"AUC {self.contrast:.2f}"]
+        return "   ".join([text, *others, *held, *apart])
 
 
 def clip(text: str, width: int = 28) -> str:
@@ -89,6 +92,9 @@ class Plain(AbstractContextManager):
 
     def held_out(self, step: int, epoch: int, energy: float) -> None:
         self._summary.held_out = energy
+
+    def measured(self, step: int, epoch: int, contrast: Mapping[str, float]) -> None:
+        self._summary.contrast = contrast.get("contrast/uniform")
 
     def _tell(self) -> None:
         self._told, self._fresh = time.monotonic(), False
@@ -136,6 +142,9 @@ class Bar(AbstractContextManager):
 
     def held_out(self, step: int, epoch: int, energy: float) -> None:
         self._summary.held_out = energy
+
+    def measured(self, step: int, epoch: int, contrast: Mapping[str, float]) -> None:
+        self._summary.contrast = contrast.get("contrast/uniform")
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()

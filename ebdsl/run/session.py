@@ -14,11 +14,13 @@ from torch import Tensor, nn
 import ebdsl
 from ebdsl.diagnostics import Diagnostic
 from ebdsl.run import batches as samples
+from ebdsl.run.alternatives import Probe, probe
 from ebdsl.run.batches import Batches
 from ebdsl.run.checkpoint import Checkpoint, restore
 from ebdsl.run.device import device
 from ebdsl.run.evaluate import mean_energy
 from ebdsl.run.files import refuse
+from ebdsl.run.gauge import MORE, SAMPLES, Gauge, Reading, margin_of
 from ebdsl.run.health import Watch
 from ebdsl.run.load import digest
 from ebdsl.run.loop import Learner, Position
@@ -38,6 +40,8 @@ class Session:
     data: Batches
     held_out: Batches | None
     fingerprint: dict[str, list]
+    points: Probe
+    arrays: Mapping[str, np.ndarray]
     position: Position = field(default_factory=Position)
 
     @property
@@ -45,7 +49,25 @@ class Session:
         return self._watch
 
     def __post_init__(self) -> None:
-        self._watch = Watch(self.program.model, hasattr(self.learner, "optimizer"))
+        self._watch = Watch(
+            self.program.model,
+            hasattr(self.learner, "optimizer"),
+            holes=lambda: self.program.plan.volume.findings,
+            margin=(margin_of(self.program.plan.strategy) or (None,))[0],
+        )
+        self.gauge = Gauge(
+            self.network,
+            self.program.model,
+            self.points,
+            self.data.device,
+            getattr(torch, self.options.dtype),
+            more=lambda: probe(self.program.model, self.arrays, self.data.rows.numpy(), MORE, 1).on,
+        )
+
+    def contrast(self) -> Reading:
+        """The energy off the data beside that on it, and the codes in use. Raises as :func:`tensors`."""
+        tensors(self)
+        return self.gauge.read()
 
     def measure(self) -> float:
         """Mean free energy of the held-out samples; leaves no trace in the state of any generator."""
@@ -71,7 +93,7 @@ def session(
     Raises :class:`SpecError` (EB0714, EB0720).
     """
     where, dtype = device(options.device), getattr(torch, options.dtype)
-    arrays = renamed(program, arrays)
+    by_name, arrays = arrays, renamed(program, arrays)
     n = len(next(iter(arrays.values())))
     train, held = samples.split(n, 0.0 if held_out else options.holdout, options.seed)
     if not len(train):
@@ -92,6 +114,8 @@ def session(
         samples.batches(arrays, train, where, dtype),
         samples.batches(apart, rows, where, dtype) if len(rows) else None,
         samples.fingerprint(arrays),
+        probe(program.model, held_out or by_name, (rows if len(rows) else train).numpy(), SAMPLES, 0),
+        by_name,
     )
 
 
@@ -101,6 +125,8 @@ def begin(s: Session) -> None:
     s.learner.start(
         s.data.all() if small else s.data.take(samples.permutation(len(s.data), s.options.seed, -2)[:START_ROWS])
     )
+    spread = s.contrast().contrast.spread
+    s.gauge.scale = spread if np.isfinite(spread) else 0.0
 
 
 def tensors(s: Session) -> dict[str, Tensor]:
@@ -131,6 +157,8 @@ def facts(s: Session) -> dict[str, Any]:
         "options": s.options.to_json(),
         "position": asdict(s.position),
         "scale": s.watch.scale,
+        "spread": s.gauge.scale,
+        "suspect": s.watch.suspect,
         "data": s.fingerprint,
         "ground": ground(s),
     }
@@ -159,6 +187,8 @@ def resume(s: Session, checkpoint: Checkpoint) -> tuple[Diagnostic, ...]:
     try:
         position = Position(**saved["position"])
         s.watch.scale = float(saved["scale"])
+        s.gauge.scale = float(saved.get("spread", 0.0))
+        s.watch.suspect = str(saved.get("suspect", ""))
         s.learner.load_state_dict(learner)
         torch.set_rng_state(checkpoint.part("rng")["cpu"])
         if s.data.device.type == "cuda" and "cuda" in checkpoint.part("rng"):

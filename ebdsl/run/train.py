@@ -206,7 +206,9 @@ def go(s: Session, folder: Folder | None, report: Report, *, fresh: bool = False
                 save=save,
                 stopped=lambda: stop.signal is not None,
                 measure=s.measure if s.held_out is not None else None,
+                contrast=s.contrast,
             )
+            report.warn(s.watch.warned, model.source)
         except Exception as error:
             known = (
                 error if isinstance(error, SpecError) else translated(error, model, f"at step {s.position.step + 1}")

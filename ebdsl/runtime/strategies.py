@@ -134,8 +134,11 @@ def langevin_chain(
     steps: int,
     step_size: float | Tensor,
     beta: float,
-) -> Tensor:
-    """``y ← y - α∇F(y) + √(2α/β) ξ``, ``steps`` times: near ``exp(-β F)`` for small α."""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """``y ← y - α∇F(y) + √(2α/β) ξ``, ``steps`` times: near ``exp(-β F)`` for small α.
+
+    Also which share of the last squared move is noise: none at temperature zero, where a chain only descends.
+    """
     spread = (2 * step_size / beta) ** 0.5
     for _ in range(steps):
         y = y.detach().requires_grad_(True)
@@ -143,7 +146,8 @@ def langevin_chain(
             (slope,) = torch.autograd.grad(free_energy(y, *given).sum(), y)
         noise = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
         y = y.detach() - step_size * slope + spread * noise
-    return y.detach()
+    kick, drift = (spread * noise).square().sum(), (step_size * slope).square().sum()
+    return y.detach(), {"chain noise": kick / (kick + drift)}
 
 
 @torch.no_grad()
@@ -154,10 +158,15 @@ def gibbs_chain(
     generator: torch.Generator,
     sweeps: int,
     beta: float,
-) -> Tensor:
-    """Entries 0 and 1 drawn in turn from ``exp(-β F)`` given all others, ``sweeps`` times over all."""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Entries 0 and 1 drawn in turn from ``exp(-β F)`` given all others, ``sweeps`` times over all.
+
+    Also which share of them the last sweep has flipped.
+    """
     flat = y.flatten(1).clone()
+    before = flat
     for _ in range(sweeps):
+        before = flat.clone()
         for k in range(flat.shape[1]):
             flat[:, k] = 1
             on = free_energy(flat.reshape(y.shape), *given)
@@ -165,7 +174,7 @@ def gibbs_chain(
             off = free_energy(flat.reshape(y.shape), *given)
             drawn = torch.rand(len(flat), generator=generator, device=y.device, dtype=y.dtype)
             flat[:, k] = (drawn < torch.sigmoid(beta * (off - on))).to(y.dtype)
-    return flat.reshape(y.shape)
+    return flat.reshape(y.shape), {"chain flips": (flat != before).to(y.dtype).mean()}
 
 
 def renewed(chains: Tensor, y: Tensor, generator: torch.Generator, share: float) -> Tensor:
@@ -176,21 +185,30 @@ def renewed(chains: Tensor, y: Tensor, generator: torch.Generator, share: float)
 
 
 def contrast(
-    free_energy: Callable[..., Tensor], y: Tensor, given: tuple[Tensor, ...], negatives: Tensor, pull: float
+    free_energy: Callable[..., Tensor],
+    y: Tensor,
+    given: tuple[Tensor, ...],
+    chain: tuple[Tensor, dict[str, Tensor]],
+    pull: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """``F(y) - F(ȳ)``: down at the data, up at the negative samples; ``pull`` times their squares."""
+    """``F(y) - F(ȳ)``: down at the data, up at where a chain has led; ``pull`` times their squares."""
+    negatives, moves = chain
     energy, other = free_energy(y, *given), free_energy(negatives, *(g[: len(negatives)] for g in given))
     loss = energy.mean() - other.mean()
     if pull:
         loss = loss + pull * (energy.square().mean() + other.square().mean())
-    return loss, {"energy": energy.detach().mean(), "energy of negatives": other.detach().mean()}
+    return loss, {"energy": energy.detach().mean(), "energy of negatives": other.detach().mean(), **moves}
 
 
 def persistent_contrast(
-    free_energy: Callable[..., Tensor], y: Tensor, chains: Tensor, moved: Tensor, pull: float
+    free_energy: Callable[..., Tensor],
+    y: Tensor,
+    chains: Tensor,
+    moved: tuple[Tensor, dict[str, Tensor]],
+    pull: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """:func:`contrast` with chains, which are left where they have moved to."""
-    chains.copy_(moved)
+    chains.copy_(moved[0])
     return contrast(free_energy, y, (), moved, pull)
 
 

@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ebdsl.model.finding import Finding
 from ebdsl.model.ir import Node, Symbol
 from ebdsl.model.model import Model, Word
 
@@ -95,7 +96,7 @@ class Use:
     and in ``start`` (statements, run once with ``data``) ``{y}`` is the variable, ``{given}`` the tuple of those given,
     ``{shape}`` its shape; ``free_energy(y, *given)``, ``model``, ``self.state`` and ``self.generator`` are at hand.
     ``state`` maps names of tensors that are kept between steps to the text of their start, ``learned`` names of
-    parameters of the method itself to that of theirs.
+    parameters of the method itself to that of theirs. ``findings`` are what may void it all the same.
     """
 
     loss: str
@@ -105,6 +106,7 @@ class Use:
     start: tuple[str, ...] = ()
     state: tuple[tuple[str, str], ...] = ()
     learned: tuple[tuple[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ def test_gradients(name: str) -> None:
     wanted = {c.python(s) for s in by_gradient}
     wanted |= {n for n, _ in net.named_parameters() if any(n.startswith(f"{c.python(m)}.") for m in c.plan.modules)}
     assert wanted == set(found)
-    for n, p in net.named_parameters():
+    for p in net.parameters():
         assert p.grad is None or p.grad.stride() == p.stride(), "a fused step goes through both in the order of memory"
     rng = np.random.default_rng(6)
     for n, p in net.named_parameters():

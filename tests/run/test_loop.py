@@ -142,7 +142,7 @@ def test_interrupting_finishes_the_step_and_keeps_it(tmp_path, program, arrays) 
     assert checkpoint.found(folder.checkpoints)[0].name == "step-0000007.safetensors"
     assert folder.facts()["status"] == "interrupted"
     assert signal.getsignal(signal.SIGINT) is before
-    assert [row["step"] for row in read_lines(folder.metrics)] == list(range(1, 8))
+    assert [row["step"] for row in read_lines(folder.metrics) if "energy" in row] == list(range(1, 8))
 
 
 def test_a_second_interrupt_is_obeyed_at_once(program, arrays) -> None:

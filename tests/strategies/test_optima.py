@@ -145,7 +145,10 @@ def test_langevin_has_the_variance_of_its_step() -> None:
     """On ½y² the stationary variance is 1/(β(1 - α/2))."""
     file = compiled(GAUSS.format("contrastive_divergence"))
     generator = torch.Generator().manual_seed(0)
-    found = file.langevin_chain(
+    found, moves = file.langevin_chain(
         lambda y: 0.5 * y.square().sum(1), torch.randn(40000, 2, generator=generator), (), generator, 200, 0.05, 2.0
     )
     assert float(found.var()) == pytest.approx(1 / (2 * (1 - 0.025)), rel=0.02)
+    # the kick is 2α/β a dimension, the drift α²<∇F²> = α²·var
+    kick = 2 * 0.05 / 2
+    assert float(moves["chain noise"]) == pytest.approx(kick / (kick + 0.05**2 * float(found.var())), rel=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ from ebdsl.commands import shown
 from ebdsl.commands.options import answering, data_option, device_option, format_option, python_option
 
 ORDER = 8
+OFF_DATA = 1000
+"""Points of each kind at which the energy is measured off the data."""
 
 
 @click.command("eval", short_help="Measure the energy of samples with a trained model.")
@@ -22,7 +25,9 @@ ORDER = 8
 def command(
     run: str, data: str | None, output: str | None, device: str | None, form: str, allow_python: bool
 ) -> None:  # fmt: skip
-    """Print the free energy of --data (the run's own data without it), and the energy term by term."""
+    """Print the free energy of --data (the run's own data without it), term by term, and how it compares with that of
+    points off the data: uniform, noise, shuffled, neighbours.
+    """
     from ebdsl.run.files import refuse
     from ebdsl.run.folder import Folder
 
@@ -31,6 +36,7 @@ def command(
         if output is not None and Path(output).suffix.lower() != ".npy":
             raise refuse("EB0809", f"{output} names no format that energies are written in", "the format is .npy")
         from ebdsl.run.evaluate import evaluate
+        from ebdsl.run.gauge import gauge_of, margin_of
         from ebdsl.run.infer import SIZE
         from ebdsl.run.trained import trained
         from ebdsl.run.use import using
@@ -42,12 +48,27 @@ def command(
         model = model.fit(seen.arrays)
         with using(model.program.model, "during evaluation"):
             result = evaluate(model.network, model.batches(seen.arrays), SIZE)
+            gauge = gauge_of(model, replace(seen, held_out={}) if data is not None else seen, OFF_DATA)
+            reading = gauge.read(margin=margin_of(model.program.plan.strategy), volume=True)
         if output is not None:
             save(Path(output), result.free_energy)
+    said = {**result.to_json(), **reading.to_json()}
     if form == "json":
-        shown.print_json({"run": run, "data": seen.about, **result.to_json()})
+        shown.print_json({"run": run, "data": seen.about, **said})
         return
-    click.echo("\n".join(table(seen.about, result.to_json())))
+    click.echo("\n".join([*table(seen.about, said), *off_data(said)]))
+
+
+def off_data(result: dict) -> list[str]:  # type: ignore[type-arg]
+    """What was measured off the data, and what it means."""
+    found = result["contrast"]
+    lines = [f"contrast: {found['samples']} samples against as many points of each kind"]
+    width = max(len(a["points"]) for a in found["against"].values())
+    for a in found["against"].values():
+        auc, gap = (f"{a[k]:.3g}" if a[k] is not None else "none" for k in ("auc", "gap"))
+        active = f"   active hinges {100 * a['active hinges']:.3g} %" if "active hinges" in a else ""
+        lines.append(f"  {a['points']:{width}}  AUC {auc:<6} gap {gap}{active}")
+    return [*lines, *(f"  {text}" for text in (*found["said"], *result["codes said"]))]
 
 
 def save(path: Path, energies: object) -> None:

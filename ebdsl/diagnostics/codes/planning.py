@@ -89,6 +89,25 @@ normaliser pays for it: ½ (y-μ)'Λ(y-μ) - ½ log det Λ.
 """,
 )
 register(
+    "EB0514",
+    "warning",
+    "a decoder that may grow",
+    """
+A contractive penalty keeps the code from changing with the data. Where the decoder's weights are free, the encoder
+shrinks, the decoder grows by as much, and the penalty is gone while the reconstruction is as before: bound the decoder
+(unit columns), or tie its weights to the encoder's.
+""",
+)
+register(
+    "EB0515",
+    "warning",
+    "a margin out of reach",
+    """
+The energy is bounded, and the margin asks for more than it can ever be: the loss can not come to rest, and samples
+far off the data are pushed up for ever at the cost of those nearby. Make the margin smaller, or the energy unbounded.
+""",
+)
+register(
     "EB0520",
     "error",
     "the strategy does not apply",

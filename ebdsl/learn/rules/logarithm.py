@@ -12,11 +12,12 @@ from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import parts, split
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
-from ebdsl.model.algebra import contract, degree, rename, replace_symbol, transform
-from ebdsl.model.build import add, mul, neg, power
+from ebdsl.learn.reciprocals import reciprocal
+from ebdsl.model.algebra import contract, degree, rename
+from ebdsl.model.build import add, neg
 from ebdsl.model.derivative import derivative, fresh_index
 from ebdsl.model.domains import Domain
-from ebdsl.model.ir import Apply, Axis, Fn, Get, Lit, Mul, Node, Pow, Symbol
+from ebdsl.model.ir import Apply, Axis, Fn, Get, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
@@ -45,7 +46,7 @@ def consider(block: Block) -> Decision | Refusal:
     if isinstance(found, Decision) or x.domain.kind not in ("positive", "nonnegative"):
         return found
     precision = Symbol(f"{x.name}~precision", x.role, x.shape, Domain("positive"))
-    total = _multiplied(replace_symbol(block.total, x, lambda index: power(Get(precision, index), -1)))
+    total = reciprocal(block.total, x, precision)
     other = _direct(replace(block, symbol=precision, total=total))
     if isinstance(other, Refusal):
         return found
@@ -55,18 +56,6 @@ def consider(block: Block) -> Decision | Refusal:
         return found
     facts = (f"in {x.name} the energy is weights over {x.name} plus a weighted log",)
     return replace(other, task=f"learn {x.name}", facts=facts, payload=replace(barrier, symbol=x, inverse=True))
-
-
-def _multiplied(node: Node) -> Node:
-    """Whole powers of products taken factor by factor, so that ``1 / (2 / u)`` is linear in u."""
-
-    def leaf(n: Node) -> Node | None:
-        if not (isinstance(n, Pow) and isinstance(n.base, Mul) and isinstance(n.exponent, Lit)):
-            return None
-        exponent = n.exponent.value
-        return _multiplied(mul(*(power(f, exponent) for f in n.base.factors))) if exponent.is_integer() else None
-
-    return transform(node, leaf)
 
 
 def _direct(block: Block) -> Decision | Refusal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.model.algebra import modules_in
+from ebdsl.model.finding import Finding
 from ebdsl.model.ir import Apply, Get, Module, Node, Symbol
 from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
 
@@ -81,12 +82,28 @@ def contractive(case: Case) -> Use | No:
     weight = case.number("weight")
     return Use(
         f"contractive_loss(free_energy, {{y}}, {{given}}, {{module:{first[0].name}}}, self.generator, {weight!r})",
-        (
-            f"{weight:g} times the squared Jacobian of {first[0].name}, estimated along one random direction a sample",
-            "a decoder that may grow makes up for an encoder that shrinks: tie the weights, or bound the decoder",
-        ),
+        (f"{weight:g} times the squared Jacobian of {first[0].name}, estimated along one random direction a sample",),
         "one product with the Jacobian a sample",
+        findings=_untied(case, first[0]),
     )
+
+
+def _untied(case: Case, encoder: Module) -> tuple[Finding, ...]:
+    """What may grow as the code shrinks: another learned function, or a free matrix without a penalty."""
+    penalised = {w for t in case.model.terms for w in t.node.symbols if not any(s.per_sample for s in t.node.symbols)}
+    free = [w for w in case.model.role("param") if w.domain.kind == "real" and w in case.energy.symbols - penalised]
+    names = [m.name for m in modules_in(case.energy) if m != encoder] + [w.name for w in free]
+    if not names:
+        return ()
+    name = names[0]
+    message = (
+        f"nothing bounds {name}: with the code of {encoder.name} c times as small and {name} c times as large, "
+        "the energy stays as it is and the penalty on the Jacobian vanishes"
+    )
+    y = case.over.name
+    help = (f"a decoder that cannot grow: param W : R[…], unit columns, with ||{y} - W {encoder.name}({y})||^2",)
+    symbol = next((w for w in free if w.name == name), None)
+    return (Finding("EB0514", message, case.model.terms[0], symbol, help),)
 
 
 def _reads(case: Case, module: Module) -> bool:

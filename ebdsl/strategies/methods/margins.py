@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ebdsl.model.finding import Finding
 from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
 
 LOSSES = ("hinge", "square_square", "square_exponential", "log", "pair_hinge")
@@ -21,7 +22,7 @@ def contrastive(case: Case) -> Use | No:
         "uniform": 'uniform_like({y}, self.generator, self.state["low"], self.state["high"])',
         "shuffled": "shuffled({y}, self.generator)" if not case.given else "other_rows({y}, self.generator)",
         "langevin": "langevin_chain(free_energy, {y}, {given}, self.generator, {steps}, "
-        '0.01 * self.state["spread"].square().mean(), 1.0)',
+        '0.01 * self.state["spread"].square().mean(), 1.0)[0]',
     }
     scale, steps, margin = case.number("scale"), int(case.number("steps")), case.number("margin")
     said = {
@@ -55,6 +56,25 @@ def contrastive(case: Case) -> Use | No:
         "one energy of a negative sample a sample",
         start=start,
         state=state,
+        findings=_unreachable(case, loss, margin),
+    )
+
+
+def _unreachable(case: Case, loss: str, margin: float) -> tuple[Finding, ...]:
+    """A margin beyond the highest value that the energy can have."""
+    from ebdsl.facts.convexity import bounds
+
+    known = bounds(case.energy)
+    reach = known.high - known.low if loss in ("pair_hinge", "log") else known.high
+    if loss not in ("hinge", "square_square", "pair_hinge") or reach >= margin:
+        return ()
+    what = "differs by" if loss == "pair_hinge" else "is"
+    term = case.model.terms[0]
+    help = (f"a margin below {reach:g}: strategy contrastive(margin = {reach / 2:g})", "or an energy without a ceiling")
+    return (
+        Finding(
+            "EB0515", f"a margin of {margin:g} is out of reach: the energy {what} at most {reach:g}", term, None, help
+        ),
     )
 
 
