@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ebdsl.model.model import Model
     from ebdsl.run.observations import Observations
     from ebdsl.run.prepare import Ready
+    from ebdsl.run.sampling.sampler import Sampled
     from ebdsl.run.session import Session
     from ebdsl.run.trained import Trained
 
@@ -307,6 +308,27 @@ class Spec:
             arrays = self._arrays(Y)
             model = model.fit(arrays)
             return back(Y)(list(free_energies(model.network, model.batches(arrays), SIZE)))
+
+    def sample(self, n: int = 1000, *, given: Mapping[str, Any] | None = None, **options: Any) -> Sampled:
+        """``n`` samples of exp(-β F) by chains that start near the data of :meth:`fit`, and whether these have mixed.
+
+        ``given`` holds other observed variables at values ``(1 or more, *shape)``; without it they are the data's.
+        ``options`` are those of :class:`~ebdsl.run.sampling.sampler.Plan`: method, chains, warmup, steps, step_size,
+        beta, seed. Raises :class:`~ebdsl.SpecError` before :meth:`fit`, and where no chain moves or the energy is not
+        finite.
+        """
+        import numpy as np
+
+        from ebdsl.run.sampling.sampler import Plan, sample
+
+        with self._answering("sampling") as model:
+            seen = self._ready.seen if self._ready is not None else model.samples(None)
+            held = {k: np.atleast_1d(np.asarray(v, np.float64)) for k, v in (given or {}).items()}
+            shapes = {k: tuple(d or 1 for d in model.program.model.shape(model.program.model.symbol(k))) for k in held}
+            held = {k: v.reshape(-1, *shapes[k]) for k, v in held.items()}
+            found = sample(model, seen.arrays, held, Plan(n, **options))
+            self.warnings = (*self.warnings, *(w for w in found.warnings if w not in self.warnings))
+            return found
 
     def energy(self, *values: Any, **by_name: Any) -> Any:
         """The energy of each sample, (n,), at given latents: ``energy(Y, Z)`` in the spec's order, or by name."""
