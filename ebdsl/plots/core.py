@@ -22,13 +22,15 @@ class NotApplicable(Exception):
 class Kind:
     """A row: ``draw`` gives figures with the stem of their file, or raises :class:`NotApplicable`.
 
-    ``order`` places it among the others; what shows the result best comes first.
+    ``order`` places it among the others; what shows the result best comes first. One ``on_demand`` takes its time, and is
+    drawn where it is asked for by name.
     """
 
     name: str
     doc: str
     draw: Callable[[View], Iterable[tuple[str, Figure]]]
     order: int = 50
+    on_demand: bool = False
 
 
 KINDS: dict[str, Kind] = {}

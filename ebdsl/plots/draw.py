@@ -27,7 +27,7 @@ def draw_all(run_dir: Path, fitted: Any, warn: Callable[[Diagnostic], None]) -> 
     data = fitted.data
     view = View(fitted.model, fitted.spec_model, data.arrays, data.image_shapes, run_dir)
     written: list[Path] = []
-    for kind in load_kinds().values():
+    for kind in (k for k in load_kinds().values() if not k.on_demand):
         try:
             written += _write(_figures(kind, view), run_dir / "pictures", ".png")
         except NotApplicable:
@@ -50,15 +50,15 @@ def draw_run(
     known = load_kinds()
     if name != "all" and name not in known:
         raise SpecError([Diagnostic("EB0790", f"there is no picture {name}", (), (close(name, (*known, "all")),))])
-    if _missing():
-        raise SpecError([Diagnostic("EB0792", MISSING, (), (INSTALL,))])
+    require_matplotlib()
     folder, suffix, stem = _place(run_dir, out)
     run = trained(run_dir, on=on, allow_python=allow_python)
     seen = run.samples(data)
     run = run.fit(seen.arrays)
-    view = View(run.network, run.program.model, seen.arrays, seen.image_shapes, run_dir)
+    beta, sampler = _sampling(run, seen.arrays)
+    view = View(run.network, run.program.model, seen.arrays, seen.image_shapes, run_dir, beta, sampler)
     written: list[Path] = []
-    for kind in known.values() if name == "all" else [known[name]]:
+    for kind in [k for k in known.values() if not k.on_demand] if name == "all" else [known[name]]:
         try:
             written += _write(_figures(kind, view), folder, suffix, stem)
         except NotApplicable as why:
@@ -68,6 +68,34 @@ def draw_run(
             message = f"the picture {kind.name} could not be drawn: {_reason(why)}"
             raise SpecError([Diagnostic("EB0794", message)]) from None
     return written
+
+
+def _sampling(run: Any, arrays: Any) -> tuple[float, Callable[[int], tuple[str, Any, str]]]:
+    """The model's inverse temperature, and a function that draws samples of it."""
+    from ebdsl.run.sampling.sampler import Plan, sample, temperature
+
+    def sampler(count: int) -> tuple[str, Any, str]:
+        try:
+            found = sample(run, arrays, {}, Plan(count))
+        except SpecError as why:
+            raise NotApplicable(why.diagnostics[0].message) from None
+        mixed = f", R-hat {found.r_hat:.2f}" if found.r_hat == found.r_hat else ""
+        return found.symbol.name, found.values, f"{count} samples by {found.method} at β = {found.beta:g}{mixed}"
+
+    return temperature(run), sampler
+
+
+def require_matplotlib() -> None:
+    """Raises :class:`SpecError` (EB0792) where there is none."""
+    if _missing():
+        raise SpecError([Diagnostic("EB0792", MISSING, (), (INSTALL,))])
+
+
+def save(draw: Callable[[], Figure], path: Path) -> Path:
+    """One figure as one file, in the format of its ending."""
+    with style.look():
+        figure = draw()
+    return _write([(path.stem, figure)], path.parent, path.suffix.lower())[0]
 
 
 def _missing() -> bool:

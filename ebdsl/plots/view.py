@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,8 @@ AT_A_TIME = 2048
 class View:
     """``network`` is the generated module, ``spec`` its checked spec, ``data`` its samples ``(n, *shape)`` by name.
 
-    ``image_shapes`` are those of observed symbols that are pictures; ``folder`` is the run's, for its metrics.
+    ``image_shapes`` are those of observed symbols that are pictures; ``folder`` is the run's, for its metrics. ``beta``
+    is the model's inverse temperature; ``sampler`` gives samples of a variable, with its name and a note.
     """
 
     def __init__(
@@ -35,8 +36,11 @@ class View:
         data: Mapping[str, np.ndarray],
         image_shapes: Mapping[str, tuple[int, ...]],
         folder: Path,
+        beta: float = 1.0,
+        sampler: Callable[[int], tuple[str, np.ndarray, str]] | None = None,
     ) -> None:
         self.network, self.spec, self.data, self.folder = network, spec, data, folder
+        self.beta, self.sampler = beta, sampler
         self.image_shapes = {k: tuple(v) for k, v in image_shapes.items()}
         self.observed = dict(zip((s.name for s in spec.role("observed")), network.OBSERVED, strict=True))
         self.latent = dict(zip((s.name for s in spec.role("latent")), network.LATENT, strict=True))

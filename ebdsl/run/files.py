@@ -88,6 +88,18 @@ def shipped_spec(name: str) -> Path | None:
     return folder("specs") / f"{stem}.ebm" if stem in shipped_specs() else None
 
 
+def shipped_folder(name: str) -> Path | None:
+    """A folder of shipped specs that belong together, by its ``name``; None if there is none."""
+    from ebdsl.resources import folder
+
+    try:
+        specs = folder("specs")
+    except FileNotFoundError:
+        return None
+    known = {p.name: p for p in specs.iterdir() if p.is_dir() and any(p.glob("*.ebm"))}
+    return known.get(name.removeprefix("specs/").rstrip("/"))
+
+
 def write_atomically(path: Path, write: Callable[[Path], None] | bytes | str, *, durable: bool = False) -> None:
     """Write beside ``path`` and rename: readers see the old file or the new one, whole.
 

@@ -20,22 +20,22 @@ SPECS = {
         "observed y : R[M]\nlatent z : R[N]\nparam W : R[M, N], unit columns\ndim N = 20\n"
         "E(y, z) = ||y - W z||^2 + 0.3 |z|\nF(y) = min_z E(y, z)\ntrain\n    data patches(leaves, size "
         "= 8, count = 300)\n",
-        {"atoms", "curves", "reconstructions", "codes"},
+        {"atoms", "curves", "reconstructions", "codes", "latents"},
     ),
     "clumps": (
         "observed y : R[D]\nlatent z : onehot[K]\nparam W : R[D, K]\ndim K = 4\n"
         "E(y, z) = ||y - W z||^2\nF(y) = min_z E(y, z)\ntrain\n    data blobs(200, 4)\n",
-        {"curves", "reconstructions", "predictions", "surface", "field", "codes"},
+        {"curves", "reconstructions", "predictions", "surface", "field", "codes", "gibbs"},
     ),
     "futures": (
         "observed x : R[1]\nobserved y : R[2]\nlatent z : box(-1, 1)[1]\nmodule G : R[1], R[1] -> R[2] = mlp(8, tanh)\n"
         "E(x, y, z) = ||y - G(x, z)||^2 + 0.01 ||z||^2\nF(x, y) = min_z E(x, y, z)\ntrain\n    data bounce(100)\n",
-        {"curves", "reconstructions", "predictions", "surface", "field", "codes"},
+        {"curves", "reconstructions", "predictions", "surface", "field", "codes", "gibbs", "latents"},
     ),
     "mean": (
         "observed x : R[1]\nobserved y : R[1]\nmodule G : R[1] -> R[1] = mlp(8, tanh)\n"
         "F(x, y) = ||y - G(x)||^2\ntrain\n    data branches(100)\n",
-        {"curves", "reconstructions", "predictions", "surface", "field"},
+        {"curves", "reconstructions", "predictions", "surface", "field", "gibbs"},
     ),
     "tied": (
         "observed y : R[D]\nparam W : R[K, D]\ndim K = 3\nF(y) = ||W' W y - y||^2\ntrain\n    data lowrank(100, 7)\n",
@@ -49,9 +49,13 @@ SPECS = {
     "line": (
         "observed y : R[1]\nlatent z : onehot[3]\nparam W : R[1, 3]\nE(y, z) = ||y - W z||^2\nF(y) = min_z E(y, z)\n"
         "train\n    data blobs(100, 3)\n",
-        {"curves", "reconstructions", "surface", "codes"},
+        {"curves", "reconstructions", "surface", "codes", "gibbs"},
     ),
 }
+
+
+ON_DEMAND = {"samples"}
+"""Takes chains: drawn by name alone."""
 
 
 def trained(folder: Path, name: str, epochs: int) -> Path:
@@ -76,7 +80,7 @@ def test_the_kinds_that_fit_are_drawn_by_training(run: tuple[str, Path, set[str]
 
 def test_the_others_say_why(run: tuple[str, Path, set[str]]) -> None:
     name, folder, kinds = run
-    for kind in set(available()) - kinds:
+    for kind in set(available()) - kinds - ON_DEMAND:
         with pytest.raises(SpecError) as caught:
             plot(folder, kind)
         (found,) = caught.value.diagnostics
@@ -89,6 +93,15 @@ def test_again_is_the_same_to_the_byte(run: tuple[str, Path, set[str]], tmp_path
     assert {p.stem.split("-")[0] for p in again} == kinds
     for path in again:
         assert path.read_bytes() == (folder / "pictures" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["line", "clumps", "auto"])
+def test_samples_are_drawn_on_demand(name: str, tmp_path: Path) -> None:
+    """One number, two numbers and pictures; the same to the byte."""
+    folder = trained(tmp_path, name, 1)
+    (first,) = plot(folder, "samples")
+    (again,) = plot(folder, "samples", tmp_path / "again")
+    assert first.read_bytes() == again.read_bytes()
 
 
 def test_pictures_are_not_blank_and_not_huge(run: tuple[str, Path, set[str]]) -> None:
