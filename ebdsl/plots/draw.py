@@ -58,7 +58,8 @@ def draw_run(
     beta, sampler = _sampling(run, seen.arrays)
     view = View(run.network, run.program.model, seen.arrays, seen.image_shapes, run_dir, beta, sampler)
     written: list[Path] = []
-    for kind in [k for k in known.values() if not k.on_demand] if name == "all" else [known[name]]:
+    wanted = [k for k in known.values() if not k.on_demand] if name == "all" else [known[name]]
+    for kind in wanted:
         try:
             written += _write(_figures(kind, view), folder, suffix, stem)
         except NotApplicable as why:
