@@ -12,6 +12,10 @@ from bench import report
 ITEMS = {
     "training_step": "the steady step of generated files against PyTorch by hand; cold and warm start",
     "sparse_codes": "codes of 20,000 patches to a relative gap against SPAMS, scikit-learn and by hand",
+    "kmeans": "25 iterations of K-means from the same start against scikit-learn and by hand",
+    "pca": "32 components against all solvers of scikit-learn and torch",
+    "mixture": "50 steps of expectation maximisation against scikit-learn and by hand",
+    "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
     "compile_time": "check, plan and emit for 10 to 1,000 terms",
     "horizon": "inference along time for 10 to 10,000 steps against scipy's band solver",
     "startup": "check, fmt, explain, draw and compile against importing lark, networkx, sympy",

@@ -22,8 +22,8 @@ class NotApplicable(Exception):
 class Kind:
     """A row: ``draw`` gives figures with the stem of their file, or raises :class:`NotApplicable`.
 
-    ``order`` places it among the others; what shows the result best comes first. One ``on_demand`` takes its time, and is
-    drawn where it is asked for by name.
+    ``order`` places it among the others; what shows the result best comes first. One ``on_demand`` takes its time,
+    and is drawn where it is asked for by name.
     """
 
     name: str

@@ -1,0 +1,129 @@
+"""Fifty steps of expectation maximisation from the same start: the generated learner against scikit-learn and by hand.
+
+Full covariances, and diagonal ones. The mean log-likelihood is compared in float64; ours and the one by hand compute in
+float32, scikit-learn in the data's float32 as well.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.items.training_step import ROOT
+from bench.rounds import Row, clock, interleave
+from ebdsl import driver
+from ebdsl.diagnostics import Source
+from ebdsl.run.load import load
+
+STEPS = 50
+DIAGONAL = """
+model diagonal
+dim K = 5
+observed y : R[D]
+latent z : onehot[K]
+param μ : R[K, D], τ : R[K, D], > 0, π : simplex[K]
+E(y, z) = Σ_k z_k (½ Σ_d τ[k, d] (y_d - μ[k, d])^2 - ½ Σ_d log τ[k, d] - log π_k)
+F(y) = softmin_z[1] E(y, z)
+"""
+
+
+def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    rows: list[Row] = []
+    n, d, k = (500, 4, 3) if quick else (20_000, 16, 20)
+    try:
+        for kind in ("full", "diag"):
+            rows += compare(kind, n, d, k, 1 if quick else 3, threads)
+        return rows, {}
+    finally:
+        torch.set_num_threads(before)
+
+
+def compare(kind: str, n: int, d: int, k: int, rounds: int, threads: int) -> list[Row]:
+    from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(0)
+    y = (1.5 * rng.standard_normal((k, d))[rng.integers(k, size=n)] + rng.standard_normal((n, d))).astype(np.float32)
+    means = y[rng.choice(n, k, replace=False)]
+    data = torch.from_numpy(y)
+    spread = 1 / y.var(0)
+    text = (ROOT / "specs" / "gmm.ebm").read_text(encoding="utf-8") if kind == "full" else DIAGONAL
+    found = driver.compile_source(Source("mixture.ebm", text), {"K": k})
+    assert found.value is not None, found.diagnostics
+    module = load(found.value)
+
+    def ours(_: int) -> tuple[Tensor, Tensor, Tensor]:
+        model = module.build(D=d, K=k)
+        with torch.no_grad():
+            model.mu.copy_(torch.from_numpy(means))
+            model.pi.fill_(1 / k)
+            precision = model.Lam if kind == "full" else model.tau
+            precision.copy_(torch.from_numpy(np.diag(spread) if kind == "full" else spread).expand_as(precision))
+        learner = module.Learner(model)
+        for _ in range(STEPS):
+            learner.step({"y": data})
+        return model.pi.detach(), model.mu.detach(), precision.detach()
+
+    def scikit(_: int) -> tuple[Tensor, Tensor, Tensor]:
+        first = np.broadcast_to(np.diag(spread), (k, d, d)) if kind == "full" else np.broadcast_to(spread, (k, d))
+        model = GaussianMixture(
+            k, covariance_type=kind, tol=0, max_iter=STEPS, reg_covar=1e-6, weights_init=np.full(k, 1 / k),
+            means_init=means, precisions_init=np.array(first),
+        )  # fmt: skip
+        with warnings.catch_warnings(), threadpool_limits(threads):
+            warnings.simplefilter("ignore")
+            model.fit(y)
+        return tuple(torch.as_tensor(x) for x in (model.weights_, model.means_, model.precisions_))  # type: ignore[return-value]
+
+    def hand(_: int) -> tuple[Tensor, Tensor, Tensor]:
+        return by_hand(data, torch.from_numpy(means), torch.from_numpy(spread), kind)
+
+    wanted = likelihood(data, *ours(0))
+    rows = []
+    for peer, work in {"scikit-learn": scikit, "by hand": hand}.items():
+        other = likelihood(data, *work(0))
+        if abs(wanted - other) > 1e-3 * abs(other):
+            raise AssertionError(f"{peer}: log-likelihood {other:g}, ours {wanted:g}")
+        mine, theirs = interleave(ours, work, rounds, clock(threads))
+        rows.append(Row(f"{kind}, {n:,} x {d}, k = {k}, {STEPS} steps", mine, theirs, peer, limit=1.0))
+    return rows
+
+
+def by_hand(y: Tensor, mu: Tensor, spread: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Expectation maximisation as one would write it."""
+    k, n = len(mu), len(y)
+    pi = torch.full((k,), 1 / k)
+    precision = (torch.diag(spread) if kind == "full" else spread).expand(k, *([y.shape[1]] * (1 + (kind == "full"))))
+    for _ in range(STEPS):
+        r = torch.softmax(scores(y, pi, mu, precision), 1)
+        count = r.sum(0)
+        pi, mu = count / n, r.T @ y / count[:, None]
+        if kind == "full":
+            moment = torch.einsum("nk,nd,ne->kde", r, y, y) / count[:, None, None] - mu[:, :, None] * mu[:, None]
+            precision = torch.linalg.inv(moment)
+        else:
+            precision = 1 / (r.T @ y.square() / count[:, None] - mu.square())
+    return pi, mu, precision
+
+
+def scores(y: Tensor, pi: Tensor, mu: Tensor, precision: Tensor) -> Tensor:
+    """``log π_k - ½ (y - μ_k)' Λ_k (y - μ_k) + ½ log det Λ_k``, ``(n, k)``."""
+    if precision.ndim == 2:
+        far = y.square() @ precision.T - 2 * y @ (precision * mu).T + (precision * mu.square()).sum(1)
+        return pi.log() - 0.5 * far + 0.5 * precision.log().sum(1)
+    root = torch.linalg.cholesky(precision)
+    far = torch.stack([((y - m) @ r).square().sum(1) for m, r in zip(mu, root, strict=True)], 1)
+    return pi.log() - 0.5 * far + root.diagonal(dim1=1, dim2=2).log().sum(1)
+
+
+def likelihood(y: Tensor, pi: Tensor, mu: Tensor, precision: Tensor) -> float:
+    """The mean log-likelihood, in float64."""
+    found = scores(y.double(), pi.double(), mu.double(), precision.double())
+    return float(torch.logsumexp(found, 1).mean()) - 0.5 * y.shape[1] * math.log(2 * math.pi)

@@ -1,0 +1,86 @@
+"""The leading 32 directions of centred data: the generated learner against every solver of scikit-learn and torch.
+
+All have the same float64 residual to a part in ten thousand, but for the randomised ones, whose residual is reported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.items.training_step import ROOT
+from bench.rounds import Row, clock, interleave
+from ebdsl import driver
+from ebdsl.diagnostics import Source
+from ebdsl.run.load import load
+
+CASES = {"100,000 x 144": (100_000, 144), "5,000 x 784": (5_000, 784)}
+QUICK = {"500 x 60": (500, 60)}
+COMPONENTS = 32
+ROUGH = ("randomized", "pca_lowrank")
+
+
+def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    rows: list[Row] = []
+    more: dict[str, Any] = {}
+    try:
+        for name, size in (QUICK if quick else CASES).items():
+            rows += compare(name, *size, 1 if quick else 5, threads, more)
+        return rows, more
+    finally:
+        torch.set_num_threads(before)
+
+
+def compare(name: str, n: int, d: int, rounds: int, threads: int, more: dict[str, Any]) -> list[Row]:
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(0)
+    y = (
+        rng.standard_normal((n, d)) * (1 + np.arange(d)) ** -0.7 @ np.linalg.qr(rng.standard_normal((d, d)))[0]
+    ).astype(np.float32)
+    y -= y.mean(0)
+    data = torch.from_numpy(y)
+    path = ROOT / "specs" / "pca.ebm"
+    found = driver.compile_source(Source("pca.ebm", path.read_text(encoding="utf-8")), {"K": COMPONENTS})
+    assert found.value is not None, found.diagnostics
+    module = load(found.value)
+
+    def ours(_: int) -> Tensor:
+        model = module.build(D=d, K=COMPONENTS)
+        module.Learner(model).step({"y": data})
+        return model.W.detach()
+
+    def scikit(solver: str) -> Any:
+        def work(_: int) -> Tensor:
+            with threadpool_limits(threads):
+                fitted = PCA(COMPONENTS, svd_solver=solver, random_state=0).fit(y)
+            return torch.from_numpy(fitted.components_.copy())
+
+        return work
+
+    solvers = ("full", "covariance_eigh", "randomized", "arpack")
+    peers = {f"scikit-learn {s}": scikit(s) for s in solvers}
+    peers["torch pca_lowrank"] = lambda _: torch.pca_lowrank(data, COMPONENTS, center=False)[2].T
+    wanted = residual(data, ours(0))
+    rows = []
+    for peer, work in peers.items():
+        ratio = residual(data, work(0)) / wanted
+        if any(word in peer for word in ROUGH):
+            more[f"{name}: residual of {peer} over ours"] = round(ratio, 5)
+        elif abs(ratio - 1) > 1e-4:
+            raise AssertionError(f"{peer}: residual {ratio} times ours")
+        mine, theirs = interleave(ours, work, rounds, clock(threads))
+        rows.append(Row(f"{name}, {COMPONENTS} components", mine, theirs, peer, limit=1.0))
+    return rows
+
+
+def residual(y: Tensor, rows: Tensor) -> float:
+    """``‖y - y W'W‖²`` with orthonormal rows, in float64."""
+    w, y = rows.double(), y.double()
+    return float(y.square().sum() - (y @ w.T).square().sum())
