@@ -86,7 +86,7 @@ def fused(parts: list[tuple[float, Value]], axes: tuple[Axis, ...]) -> Value | N
         assert v.factors is not None
         left, right, scale = v.factors
         alpha = f", alpha={number(sign * scale)}" if sign * scale != 1 else ""
-        text = f"torch.addmm({text}, {left}, {right}{alpha})"
+        text = f"add_product({text}, {left}, {right}{alpha})"
     return Value(text, axes)
 
 

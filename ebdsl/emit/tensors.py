@@ -55,7 +55,7 @@ class Scope:
     """One function body. ``symbol`` gives the text of a symbol, ``size`` that of a dimension.
 
     ``picks``: the names of one-hot tensors ``(B, k)`` that are given by their positions ``(B,)`` and ``k``. ``fuse``:
-    sums with matrix products are written as ``torch.addmm``.
+    sums with matrix products are written as one call.
     """
 
     symbol: Callable[[Symbol], str]
@@ -252,6 +252,7 @@ class Scope:
         if self.fuse:
             added = fused(parts, axes)
             if added is not None:
+                self.imports.add("add_product")
                 return added
         ordered = sorted(parts, key=lambda p: (p[0] < 0, not p[1].axes))  # begin with a plus, and with a tensor
         text = ""

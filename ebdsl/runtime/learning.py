@@ -46,6 +46,16 @@ def minimise_slices(
     return x.movedim(0, dim)
 
 
+def add_product(rest: Tensor, x: Tensor, w: Tensor, alpha: float = 1.0) -> Tensor:
+    """``rest + alpha x w`` for ``x`` ``(n, d)`` and ``w`` ``(d, k)``.
+
+    A product with a few columns is twice as fast where these lie in memory one after the other.
+    """
+    if w.shape[1] <= 16 and not w.is_cuda:
+        w = w.T.contiguous().T
+    return torch.addmm(rest, x, w, alpha=alpha)
+
+
 def lowest_state(scores: Tensor) -> tuple[Tensor, Tensor]:
     """The smallest entry of each row of ``(n, k)`` and its place, as ``scores.min(1)``; ``scores`` is overwritten.
 

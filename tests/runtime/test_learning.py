@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ebdsl.runtime.learning import lowest_state, soft_states, sum_by_state, tiles
+from ebdsl.runtime.learning import add_product, lowest_state, soft_states, sum_by_state, tiles
 
 
 @pytest.mark.parametrize("k", [1, 5, 31, 32, 100, 257])
@@ -46,3 +46,9 @@ def test_tiles_cover_all_samples_in_order() -> None:
     parts = list(tiles(2**19, x, y))
     assert len(parts) > 1
     assert torch.equal(torch.cat([a for a, _ in parts]), x) and torch.equal(torch.cat([b for _, b in parts]), y)
+
+
+@pytest.mark.parametrize("k", [1, 5, 16, 17, 40])
+def test_a_product_is_added(k: int) -> None:
+    rest, x, w = torch.randn(k), torch.randn(9, 7, dtype=torch.float32), torch.randn(7, k)
+    torch.testing.assert_close(add_product(rest, x, w, alpha=-2), rest - 2 * x @ w)
