@@ -340,6 +340,7 @@ class Spec:
         import torch
 
         from ebdsl.run.arrays import as_tensor, back, named, shown, unfit
+        from ebdsl.run.evaluate import terms_of
 
         with self._answering("evaluation") as model:
             order = {**model.program.observed, **model.program.latent}
@@ -359,7 +360,7 @@ class Spec:
                 raise unfit(f"the variables have different numbers of samples: {sorted(lengths)}")
             join = back(next(iter(given.values())))
             with torch.no_grad():
-                return {text: join([value]) for text, value in model.network.terms(**tensors).items()}
+                return {text: join([value]) for text, value in terms_of(model.network, tensors, {}).items()}
 
     # ------------------------------------------------------------------ inside
 

@@ -16,6 +16,8 @@ from ebdsl.plan import Plan
 from ebdsl.settings import defaults
 from ebdsl.strategies.core import Chosen
 
+_WORDS = {"mean": "E"}
+
 GUARANTEES = {
     "global": "the global minimum",
     "local": "a local minimum",
@@ -36,6 +38,7 @@ def to_json(plan: Plan) -> dict[str, object]:
         "learning": [_decision(d) for _, d in plan.learning]
         + [{"task": f"learn {m.name}", "rule": "stochastic gradient"} for m in plan.modules],
         "named": [n.sentence for n in plan.named],
+        "averaged": list(plan.averaged),
         "schedule": plan.schedule,
         "volume": {"strategy": plan.volume.strategy, "reasons": list(plan.volume.reasons)},
         "strategy": _strategy(plan.strategy),
@@ -87,7 +90,9 @@ def text(plan: Plan) -> str:
     lines += ["", f"inference  {_free_energy(model)}"]
     for d in plan.inference:
         lines += _decision_lines(d)
-    if not plan.inference:
+    if plan.averaged:
+        lines.append(f"  {', '.join(plan.averaged)}: quadratic in the noise, whose mean and variance say all: exact")
+    elif not plan.inference:
         lines.append("  there is no latent variable: the free energy is the energy")
     for latent in model.amortised:
         lines.append(f"  a trained model answers with its encoder for {latent}; exact inference starts there")
@@ -145,20 +150,27 @@ def _declaration(model: Model, s: Symbol) -> str:
         f"{d} = {model.size(d)}" if isinstance(d, str) and model.size(d) is not None else str(d) for d in s.shape
     )
     where = "R" if s.domain.kind == "real" else str(s.domain)
+    law = f" ~ {model.laws[s.name]}" if s.name in model.laws else ""
     free = [d for d in s.shape if model.size(d) is None]
-    return f"{s.name} : {where}[{dims}]" + (
+    return f"{s.name}{law} : {where}[{dims}]" + (
         f"  ({', '.join(map(str, dict.fromkeys(free)))} from the data)" if free else ""
     )
 
 
 def _signature(model: Model) -> str:
-    names = ", ".join(s.name for s in (*model.role("observed"), *model.role("latent")))
+    names = ", ".join(s.name for s in (*model.role("observed", "latent"), *_averaged(model)))
     return f"{model.energy_name}({names})"
+
+
+def _averaged(model: Model) -> list[Symbol]:
+    return [s for e in model.eliminations if e.kind == "mean" for s in e.latents]
 
 
 def _free_energy(model: Model) -> str:
     observed = ", ".join(s.name for s in model.role("observed"))
-    steps = " ".join(f"{e.kind}_{{{','.join(s.name for s in e.latents)}}}" for e in model.eliminations)
+    steps = " ".join(
+        f"{_WORDS.get(e.kind, e.kind)}_{{{','.join(s.name for s in e.latents)}}}" for e in model.eliminations
+    )
     return f"{model.free_energy_name}({observed}) = {(steps + ' ') if steps else ''}{_signature(model)}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ebdsl import infer, learn, strategies
 from ebdsl.diagnostics import Checked, Diagnostic, Label
+from ebdsl.facts.moments import averaged
 from ebdsl.facts.normal import normal
 from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
 from ebdsl.infer.named import Named, named
@@ -20,7 +21,7 @@ from ebdsl.model.model import Elimination, Model
 from ebdsl.strategies.core import Chosen, No
 
 CHEAP = ("enumeration", "closed form", "banded solve", "Riccati recursion", "Gaussian integral", "variable elimination")
-EXACT = ("enumeration", "Gaussian integral", "variable elimination")
+EXACT = ("enumeration", "Gaussian integral", "variable elimination", "Monte Carlo")
 """Rules whose free energy is written out, so that it can be differentiated twice."""
 
 
@@ -30,7 +31,7 @@ class Plan:
 
     ``energy`` is one sample's; ``learned_energy`` that with latents at their answers, responsibilities in
     the symbol ``weights`` where latents were enumerated; ``statistics`` of another posterior, where it is averaged.
-    ``sums``: what a full schedule needs of the data.
+    ``sums``: what a full schedule needs of the data. ``averaged``: the texts of terms whose expectation is written out.
     """
 
     model: Model
@@ -46,6 +47,7 @@ class Plan:
     strategy: Chosen | None = None
     named: tuple[Named, ...] = ()
     sums: Sums | None = None
+    averaged: tuple[str, ...] = ()
 
     @property
     def inference_rule(self) -> Decision | None:
@@ -54,6 +56,7 @@ class Plan:
 
 def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     """Decide everything, or say with reasons why it cannot be."""
+    model, averaged_ = averaged(model)
     energy = total_energy(model)
     groups = _merged(model.eliminations)
     inference: list[Decision] = []
@@ -87,7 +90,7 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     volume = volume_of_low_energy(model, energy, chosen)
     result = Plan(
         model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume, statistics,
-        chosen, named_, parts,
+        chosen, named_, parts, averaged_,
     )  # fmt: skip
     diagnostics = volume.diagnostics(model, allow_flat)
     if any(d.severity == "error" for d in diagnostics):

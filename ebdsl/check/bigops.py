@@ -8,14 +8,13 @@ from ebdsl.check.identifiers import undeclared
 from ebdsl.check.scope import Env, Value
 from ebdsl.check.words import key
 from ebdsl.model import build
-from ebdsl.model.ir import Axis, Lit, Node, Size
+from ebdsl.model.ir import Axis, Lit, Node, Size, Symbol
 from ebdsl.syntax import ast
 
 LATER = {
     "prod": "products over an index",
     "argmin": "argmin as a value",
     "argmax": "argmax as a value",
-    "expect": "expectations",
 }
 
 
@@ -37,10 +36,49 @@ def _(e: ast.BigOp, env: Env) -> Value | None:
         if e.kind == "mean":
             body = build.div(body, build.mul(*(extent(a) for a in axes)))
         return Value(body, value.axes, e.span, value.row, value.origins)
-    if not valid_names(e, env):
+    if not (noise_of(e, env) if e.kind == "expect" else valid_names(e, env)):
         return None
     report_inside(e, env)
     return None
+
+
+def noise_of(e: ast.BigOp, env: Env) -> tuple[Symbol, ...] | None:
+    """The noise that ``E_u[…]`` averages over; ``E[…]`` takes all that its body holds. None after an error."""
+    ctx = env.ctx
+    found: list[Symbol] = []
+    if not e.names:
+        value = lower(e.body, env.muted())
+        within = value.body.symbols if value is not None else frozenset(ctx.symbols.values())
+        found = [s for s in ctx.symbols.values() if s.role == "noise" and s in within]
+        if not found:
+            ctx.report.add(
+                "EB0313",
+                "an expectation, and nothing random under it",
+                (e.span, "over what?"),
+                help="declare what is random: noise u ~ normal(0, 1) : R[N]",
+            )
+            return None
+    good = True
+    for n in e.names:
+        s = ctx.symbols.get(key(n.id))
+        if s is None:
+            undeclared(n.id, n.span, env)
+            good = False
+        elif s.role != "noise":
+            ctx.report.add(
+                "EB0313",
+                f"E_{n.id} is over {n.id}, which is no noise",
+                (n.span, "not noise"),
+                *(((s.span, "declared here"),) if s.span else ()),
+                help=f"an expectation over a latent variable is a softmin: softmin_{n.id}[β] E"
+                if s.role == "latent"
+                else f"what is random is declared so: noise {n.id} ~ normal(0, 1) : R[N]",
+            )
+            good = False
+        else:
+            found.append(s)
+    ctx.used.update(key(s.name) for s in found)
+    return tuple(found) if good and not any(key(s.name) in ctx.broken for s in found) else None
 
 
 def extent(axis: Axis) -> Node:
@@ -119,6 +157,14 @@ def valid_names(e: ast.BigOp, env: Env) -> bool:
 def report_inside(e: ast.BigOp, env: Env) -> None:
     """A minimum or an integral over latents in a place that keeps it from moving out."""
     names = ", ".join(n.id for n in e.names)
+    if e.kind == "expect":
+        env.report.add(
+            "EB0306",
+            "an expectation stands inside another function, and cannot be moved out of it",
+            (e.span, "inside a function"),
+            help="terms are averaged as a whole: E_u[||y - Dec(z + u)||^2] + …",
+        )
+        return
     if e.kind in ("sum", "integral", "mean"):
         sign = "Σ" if e.kind == "sum" else "∫"
         env.report.add(

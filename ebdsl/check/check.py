@@ -80,6 +80,7 @@ def _model(
         amortised={k: v for k, v in answers.items() if isinstance(v, Node)},
         algorithms={k: v for k, v in answers.items() if isinstance(v, Chosen)},
         train=train,
+        laws=dict(ctx.laws),
         notes=tuple(ctx.notes),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ebdsl.check import numbers
 from ebdsl.check.domains import domain_and_shape
+from ebdsl.check.laws import law_of
 from ebdsl.check.report import Report
 from ebdsl.check.scope import Context, IndexRange
 from ebdsl.check.sizes import computed_size, extent, known_numbers, names_in, resolve
@@ -217,22 +218,13 @@ def _variable(s: ast.VarDecl, known: dict[str, float | None], ctx: Context) -> N
                 ),
             )
             ctx.broken.add(k)
-    if s.role == "noise":
-        ctx.report.add(
-            "EB0230",
-            f"noise variables come later, and {s.name.id} is one",
-            (s.name.span, "noise"),
-            help="this version learns by the free energy alone, without samples of a noise",
-        )
-        ctx.broken.add(k)
     if s.type is None:
-        if s.role != "noise":
-            ctx.report.add(
-                "EB0205",
-                f"{s.name.id} has no type",
-                (s.name.span, "what is it?"),
-                help=f"say where it lies: {s.role} {s.name.id} : R[N]; a number is {s.name.id} : R",
-            )
+        ctx.report.add(
+            "EB0205",
+            f"{s.name.id} has no type",
+            (s.name.span, "what is it?"),
+            help=f"say where it lies: {s.role} {s.name.id} : R[N]; a number is {s.name.id} : R",
+        )
         ctx.broken.add(k)
         ctx.symbols[k] = Symbol(s.name.id, s.role, (), REAL, s.name.span)
         return
@@ -242,6 +234,12 @@ def _variable(s: ast.VarDecl, known: dict[str, float | None], ctx: Context) -> N
         ctx.symbols[k] = Symbol(s.name.id, s.role, (), REAL, s.name.span)
         return
     domain, shape = found
+    if s.role == "noise" or s.law is not None:
+        law = law_of(s, domain, known, ctx)
+        if law is None:
+            ctx.broken.add(k)
+        else:
+            ctx.laws[s.name.id] = law
     ctx.symbols[k] = Symbol(s.name.id, s.role, (*along, *shape), domain, s.name.span)
 
 

@@ -37,11 +37,12 @@ class Addend:
 
 @dataclass(frozen=True)
 class Energy:
-    """``terms`` add up to what the ``eliminations``, outermost first, are taken of."""
+    """``terms`` add up to what the ``eliminations``, outermost first, are taken of; noise is ``averaged`` over."""
 
     terms: tuple[Addend, ...]
     eliminations: tuple[Elimination, ...] = ()
     name: str | None = None
+    averaged: frozenset[Symbol] = frozenset()
 
     @property
     def eliminated(self) -> frozenset[Symbol]:
@@ -75,9 +76,31 @@ def split(expr: ast.Expr, env: Env, weight: Monomial = ONE, prefix: Prefix = ())
         case ast.BigOp(_, kind) if kind in ("min", "softmin"):
             energy = _eliminate(expr, env)
             return None if energy is None else scale(energy, weight, prefix, expr.span, env)
+        case ast.BigOp(_, "expect"):
+            return _averaged(expr, env, weight, prefix)
         case ast.BigOp(_, "sum") if not _over_latents(expr, env):
             return _over_index(expr, env, weight, prefix)
     return _leaf(expr, env, weight, prefix)
+
+
+def _averaged(e: ast.BigOp, env: Env, weight: Monomial, prefix: Prefix) -> Energy | None:
+    """``E_u[A + B]`` is ``E_u[A] + E_u[B]``: the terms of the body, each averaged over what it holds."""
+    noise = bigops.noise_of(e, env)
+    inner = None if noise is None else split(e.body, env)
+    if noise is None or inner is None:
+        return None
+    outer = scale(replace(inner, averaged=inner.averaged | frozenset(noise)), weight, prefix, e.span, env)
+    if outer is None or not inner.eliminations:
+        return outer
+    names = ", ".join(s.name for s in inner.eliminations[0].latents)
+    word = inner.eliminations[0].kind
+    env.report.add(
+        "EB0306",
+        f"an expectation of a {word} over {names} is another problem for each value of the noise",
+        (e.span, f"a {word} inside"),
+        help=f"take the {word} of the expectation: {word}_{names} E_{noise[0].name}[…]",
+    )
+    return None
 
 
 def _is_tensor(e: ast.Expr, env: Env) -> bool:
@@ -128,9 +151,16 @@ def _over_latents(e: ast.BigOp, env: Env) -> bool:
 def together(parts: list[tuple[Energy, ast.Expr]], env: Env) -> Energy | None:
     """A sum of energies: ``min_z A + B`` is ``min_z (A + B)`` where B is free of z."""
     terms = tuple(a for p, _ in parts for a in p.terms)
+    averaged = frozenset().union(*(p.averaged for p, _ in parts))
+    for p, t in parts if averaged else ():
+        for q, _ in parts:
+            outside = next((a for a in q.terms if a.node.symbols & (p.averaged - q.averaged)), None)
+            if outside is not None:
+                _outside_mean(outside, p.averaged, t, env)
+                return None
     holding = [(p, t) for p, t in parts if p.eliminations]
     if not holding:
-        return Energy(terms)
+        return Energy(terms, averaged=averaged)
     for p, t in holding:
         for q, u in parts:
             if q is p:
@@ -153,7 +183,18 @@ def together(parts: list[tuple[Energy, ast.Expr]], env: Env) -> Energy | None:
     eliminations = tuple(e for p, _ in holding for e in p.eliminations)
     if len(holding) > 1:
         eliminations = (Elimination("min", tuple(s for e in eliminations for s in e.latents)),)
-    return Energy(terms, eliminations, holding[0][0].name)
+    return Energy(terms, eliminations, holding[0][0].name, averaged)
+
+
+def _outside_mean(outside: Addend, averaged: frozenset[Symbol], inner: ast.Expr, env: Env) -> None:
+    names = ", ".join(sorted(s.name for s in outside.node.symbols & averaged))
+    env.report.add(
+        "EB0314",
+        f"{names} stands outside the expectation that is taken over it",
+        (outside.span, f"{names} here"),
+        (inner.span, f"the expectation over {names} ends here"),
+        help=f"bracket what is random: E_{names}[… + {env.ctx.text(outside.span)}]",
+    )
 
 
 def _used_outside(names: str, span: Span, inner: ast.Expr, outer: ast.Expr, env: Env) -> None:
@@ -198,7 +239,7 @@ def scale(energy: Energy, weight: Monomial, prefix: Prefix, span: Span, env: Env
     eliminations = tuple(
         e if e.beta is None else replace(e, beta=(monomial(e.beta) * weight**-1).node) for e in energy.eliminations
     )
-    return Energy(terms, eliminations, energy.name)
+    return replace(energy, terms=terms, eliminations=eliminations)
 
 
 def _scaled(weight: Monomial, node: Node) -> Node:
@@ -243,7 +284,7 @@ def _splits(f: ast.Expr, env: Env) -> bool:
     if isinstance(f, ast.Sum | ast.Negate):
         return True
     if isinstance(f, ast.BigOp):
-        return f.kind in ("min", "softmin") or (f.kind == "sum" and not _over_latents(f, env))
+        return f.kind in ("min", "softmin", "expect") or (f.kind == "sum" and not _over_latents(f, env))
     if isinstance(f, ast.Product):
         return any(_splits(g, env) for op, g in f.factors if op != "/")
     if isinstance(f, ast.Call):
@@ -322,7 +363,7 @@ def _over_index(e: ast.BigOp, env: Env, weight: Monomial, prefix: Prefix) -> Ene
         )
         for a in energy.terms
     )
-    return Energy(terms)
+    return Energy(terms, averaged=energy.averaged)
 
 
 def _eliminate(e: ast.BigOp, env: Env) -> Energy | None:

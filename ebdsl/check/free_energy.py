@@ -90,6 +90,7 @@ def free_energy(ctx: Context) -> FreeEnergy | None:
     if energy is None:
         return None
     energy = _assume_minimum(energy, definition, ctx)
+    energy = _averages(energy, definition, ctx)
     _arguments(definition, energy, ctx)
     if not _holds_data(definition, energy, ctx):
         return None
@@ -181,6 +182,25 @@ def _assume_minimum(energy: Energy, definition: ast.Define, ctx: Context) -> Ene
     verb = "is a latent variable" if len(left) == 1 else "are latent variables"
     ctx.notes.setdefault(f"{names} {verb} that nothing eliminates: {definition.name.id} takes the minimum over {names}")
     return replace(energy, eliminations=(Elimination("min", left), *energy.eliminations))
+
+
+def _averages(energy: Energy, definition: ast.Define, ctx: Context) -> Energy:
+    """The expectations as an elimination: innermost, since a term is averaged whatever the latents are."""
+    held = {s for a in energy.terms for s in a.node.symbols if s.role == "noise"}
+    left = [s for s in ctx.symbols.values() if s in held and s not in energy.averaged]
+    for s in left:
+        term = next(a for a in energy.terms if s in a.node.symbols)
+        ctx.report.add(
+            "EB0314",
+            f"{s.name} is random, and nothing is averaged over it: {definition.name.id} would be another one each time",
+            (term.span, f"{s.name} here"),
+            *(((s.span, "declared here"),) if s.span else ()),
+            help=f"take the expectation: E_{s.name}[{ctx.text(term.span)}]",
+        )
+    averaged = tuple(s for s in ctx.symbols.values() if s in held and s in energy.averaged)
+    if left or not averaged:
+        return energy
+    return replace(energy, eliminations=(*energy.eliminations, Elimination("mean", averaged)))
 
 
 def _arguments(definition: ast.Define, energy: Energy, ctx: Context) -> None:

@@ -30,8 +30,8 @@ def _unused(held: frozenset[Symbol], ctx: Context) -> None:
         if not isinstance(name, ast.Name):
             continue
         match s:
-            case ast.VarDecl(role=role) if role in ("observed", "param"):
-                unused = k in ctx.symbols and ctx.symbols[k] not in held
+            case ast.VarDecl(role=role) if role in ("observed", "param", "noise"):
+                unused = k in ctx.symbols and ctx.symbols[k] not in held and not (role == "noise" and k in ctx.used)
                 what = "no term of the energy holds it" if k in ctx.used else "nothing uses it"
             case ast.ConstDecl() | ast.DimDecl() | ast.ModuleDecl() | ast.IndexDecl() | ast.Define():
                 unused, what = k not in ctx.used, "nothing uses it"

@@ -10,6 +10,7 @@ from ebdsl.diagnostics import Source, Span
 from ebdsl.model import algebra
 from ebdsl.model.build import fresh
 from ebdsl.model.ir import Axis, Dim, Module, Node, Symbol, Tensor
+from ebdsl.model.laws import Law
 from ebdsl.syntax import ast
 
 
@@ -105,6 +106,7 @@ class Context:
     indices: dict[str, IndexRange] = field(default_factory=dict)
     definitions: dict[str, ast.Define] = field(default_factory=dict)
     states: dict[str, Value] = field(default_factory=dict)
+    laws: dict[str, Law] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ebdsl import settings
 from ebdsl.emit.context import Context
+from ebdsl.emit.noise import monte_carlo
 from ebdsl.facts.normal import normal
 from ebdsl.infer.posterior import Posterior
 from ebdsl.infer.rules.enumeration import Enumeration, at_states
@@ -47,6 +48,12 @@ def found_lines(c: Context) -> list[str]:
     if not c.plan.inference:
         return []
     arguments = c.args(c.observed)
+    drawn = monte_carlo(c)
+    if drawn is not None:
+        return [
+            f"noise = model.noise({c.like}, self.generator)",
+            *(f'{c.name(s)} = noise["{c.name(s)}"]' for s in drawn.noise),
+        ]
     exact = ", exact=True" if c.model.answers_otherwise else ""
     loose = settings.training_accuracy(c.plan) if c.plan.schedule == "batches" else None
     accuracy = "" if loose is None else f", tolerance={loose[0]:g}" + (f", max_steps={loose[1]}" if loose[1] else "")

@@ -36,7 +36,9 @@ class Context:
 
     @property
     def latents(self) -> tuple[Symbol, ...]:
-        return self.model.role("latent")
+        """What the energy holds besides the data: latent variables, and noise that is averaged over."""
+        noise = tuple(s for e in self.model.eliminations if e.kind == "mean" for s in e.latents)
+        return self.model.role("latent") + noise
 
     def name(self, thing: Symbol | Module | Recurrence | str) -> str:
         return self.names[thing if isinstance(thing, str) else thing.name]
@@ -49,6 +51,12 @@ class Context:
     @property
     def like(self) -> str:
         return self.name(self.observed[0])
+
+    @property
+    def first_weight(self) -> str:
+        """A parameter of ``model``, for its dtype and device."""
+        params = [s for s, _ in self.plan.learning]
+        return f"model.{self.name(params[0])}" if params else "next(model.parameters())"
 
     @property
     def class_name(self) -> str:

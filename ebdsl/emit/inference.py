@@ -13,6 +13,7 @@ from ebdsl.infer.core import RULES
 from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
+from ebdsl.infer.rules.monte_carlo import MonteCarlo
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Axis, Node
 
@@ -143,6 +144,8 @@ def free_energy_lines(c: Context) -> list[str]:
     if not plan.inference:
         return [*head, f"        return self.energy({args})"]
     payload = plan.inference[0].payload
+    if isinstance(payload, MonteCarlo):
+        return [*head, f"        return self.draws({args}).mean(1)"]
     if isinstance(payload, Enumeration):
         if payload.kind == "min":
             return [*head, f"        return self.state_energies({args}).flatten(1).amin(1)"]

@@ -8,6 +8,7 @@ from ebdsl import settings
 from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
 from ebdsl.emit.context import Context
 from ebdsl.emit.named import encoder_name, encoder_step_lines
+from ebdsl.emit.noise import monte_carlo
 from ebdsl.emit.text import quoted, template, words
 from ebdsl.emit.unused import (
     SLICES_CHECKED_EACH,
@@ -59,6 +60,7 @@ def batch_learner(c: Context) -> list[str]:
         dim = c.dim(states[0].symbol.shape[states[0].place], "model")
         body.statistics.append(("usage", f"torch.full(({dim},), 1 / {dim}, dtype=dtype, device=device)"))
     parts = ['"steps": torch.tensor(self.steps),']
+    noisy = monte_carlo(c) is not None
     step = _step(c, body, bool(learned))
     back = ['self.steps = int(state["steps"])']
     if body.statistics:
@@ -82,6 +84,7 @@ def batch_learner(c: Context) -> list[str]:
                 self.model = model
                 self.steps = 0
                 self.converged = False
+                <drawn>
                 <statistics>
                 <optimizer>
 
@@ -93,6 +96,7 @@ def batch_learner(c: Context) -> list[str]:
                 model = self.model
                 <observed>
                 <sized>
+                <seeded>
                 <found>
                 self.steps += 1
                 <step>
@@ -110,6 +114,12 @@ def batch_learner(c: Context) -> list[str]:
                 <back>
         ''',
         decisions=decisions,
+        drawn=["self.seed = seed", f"self.generator = torch.Generator({c.first_weight}.device)"] if noisy else [],
+        seeded=[
+            "self.generator.manual_seed(self.seed * 1_000_003 + self.steps)  # so that a resumed run draws the same"
+        ]
+        if noisy
+        else [],
         statistics=_statistics(c, body),
         optimizer=optimizer_lines(plan, learned) if learned else [],
         observed=observed_lines(c, "batch"),

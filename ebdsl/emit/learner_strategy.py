@@ -19,7 +19,7 @@ def strategy_learner(c: Context, chosen: Chosen) -> list[str]:
     params = [s for s, _ in c.plan.learning]
     learned = [f"model.{c.name(s)}" for s in params]
     learned += [f"*model.{c.name(m)}.parameters()" for m in c.plan.modules]
-    first = f"model.{c.name(params[0])}" if params else "next(model.parameters())"
+    first = c.first_weight
     shape = tuple_text([c.dim(d, "model") for d in case.over.shape])
     texts = {"y": c.name(case.over), "given": tuple_text([c.name(s) for s in case.given]), "shape": shape}
     texts |= {s.name: c.name(s) for s in case.given}

@@ -8,6 +8,7 @@ from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.named import encode_lines, encoder_init_lines
+from ebdsl.emit.noise import code_lines, draws_init_lines, draws_lines
 from ebdsl.emit.recurrences import recurrence_lines
 from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.emit.values import bracket, number
@@ -16,8 +17,8 @@ from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
-from ebdsl.model.algebra import with_batch
-from ebdsl.model.ir import BATCH, Dim, Symbol
+from ebdsl.model.algebra import replace_symbol, with_batch
+from ebdsl.model.ir import BATCH, Dim, Lit, Symbol
 from ebdsl.plan import Plan
 
 
@@ -52,13 +53,15 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
             lines += [*posterior_lines(c, d.payload), ""]
         if isinstance(d.payload, Elimination):
             lines += [*part_lines(c, d.payload), ""]
-    encode = encode_lines(c)
-    if encode:
-        lines += [*encode, ""]
+    for more in (encode_lines(c), draws_lines(c)):
+        lines += [*more, ""] if more else []
     lines += [*infer_lines(c), "", *free_energy_lines(c)]
     reconstruction = _reconstruct_lines(c)
     if reconstruction:
         lines += ["", *reconstruction]
+    code = code_lines(c)
+    if code:
+        lines += ["", *code]
     return lines
 
 
@@ -70,7 +73,8 @@ def _energy_doc(plan: Plan) -> str:
     m = plan.model
     observed = ", ".join(s.name for s in m.role("observed"))
     latents = ", ".join(s.name for s in m.role("latent"))
-    over = f", with latent {latents}" if latents else ""
+    noise = ", ".join(s.name for e in m.eliminations if e.kind == "mean" for s in e.latents)
+    over = (f", with latent {latents}" if latents else "") + (f", in the mean over {noise}" if noise else "")
     return f"The energy of {observed}{over}."
 
 
@@ -126,6 +130,7 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
             lines += ["            " + r for r in rest]
         lines.append("        self.to(dtype)")
     lines += encoder_init_lines(c)
+    lines += draws_init_lines(c)
     for symbol in _tabulated(c):
         lines += _table_lines(c, symbol)
     for decision in c.plan.inference:
@@ -202,13 +207,18 @@ def _reconstruct_lines(c: Context) -> list[str]:
     if found is None:
         return []
     target, node, axes = found
+    noisy = ", noise at its mean" if any(s.role == "noise" for s in node.symbols) else ""
+    for s in node.symbols:
+        if s.role == "noise":
+            mean = Lit(c.model.laws[s.name].mean)
+            node = replace_symbol(node, s, lambda _, m=mean: m)  # type: ignore[misc]
     scope = c.scope()
     scope.count(with_batch(node))
     value = scope.tensor(with_batch(node), (BATCH, *axes))
     needed = tuple(s for s in (*c.observed, *c.latents) if s in node.symbols)
     return [
         f"    def reconstruct(self, {c.typed(needed) or c.typed((target,))}) -> Tensor:",
-        f'        """What the energy compares ``{c.name(target)}`` with."""',
+        f'        """What the energy compares ``{c.name(target)}`` with{noisy}."""',
         *("        " + x for x in scope.lines),
         f"        return {value.code}",
     ]

@@ -23,6 +23,7 @@ from ebdsl.model.ir import (
     Fn,
     Get,
     Lit,
+    Module,
     Mul,
     Node,
     Position,
@@ -97,6 +98,8 @@ class _Facts:
                 return ONE_SIDED if found.low < 0 and self._squares(node) else found
             case Apply("maximum", (arg,), _):
                 return self.range(arg.body)
+            case Apply(Module() as module):
+                return _of_module(module)
         return ANYTHING
 
     def _product(self, node: Mul) -> Range:
@@ -334,6 +337,14 @@ def _grouped(node: Mul) -> list[tuple[Node, float]]:
         key = canonical(f)
         found[key] = (f, found[key][1] + 1 if key in found else 1)
     return [(f, float(n)) for f, n in found.values()]
+
+
+def _of_module(module: Module) -> Range:
+    """What its last layer gives, where that is an activation."""
+    from ebdsl.atoms import SCALARS
+
+    last = str(module.layers[-1].name)
+    return _of_atom(last, (ANYTHING,)) if last in SCALARS and SCALARS[last].arity == 1 else ANYTHING
 
 
 def _of_atom(atom: str, args: tuple[Range, ...]) -> Range:

@@ -7,6 +7,7 @@ from ebdsl.facts.forms import flatten
 from ebdsl.facts.normal import normal, split
 from ebdsl.facts.penalties import match
 from ebdsl.facts.quadratic import quadratic
+from ebdsl.learn.noisy_codes import judge_noise
 from ebdsl.model.algebra import addends, degree, modules_in
 from ebdsl.model.build import add
 from ebdsl.model.finding import Finding
@@ -113,6 +114,9 @@ def _through_own_code(model: Model, term: Term, rest: list[Node], y: Symbol) -> 
             None,
         )
     code = f"{narrow}" if narrow is not None else "as many"
+    noisy = judge_noise(model, term)
+    if noisy is not None:
+        return noisy
     regular = _penalised_codes(model, y)
     if regular:
         return 7, f"the code is penalised by {regular}", None

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from ebdsl.diagnostics import Source, Span
 from ebdsl.model.algorithms import Chosen
-from ebdsl.model.ir import Dim, Module, Node, Symbol, extent
+from ebdsl.model.ir import Dim, Module, Node, Symbol, Tensor, extent
+from ebdsl.model.laws import Law
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Elimination:
-    """``min_z`` or ``softmin_z[β]``: how latents leave the energy. ``beta`` None for ``min``."""
+    """``min_z``, ``softmin_z[β]`` or ``E_u``: how latents, or noise, leave the energy.
+
+    ``kind`` in ``min softmin mean``; ``beta`` None but for ``softmin``. Of a ``mean``, ``latents`` are noise.
+    """
 
     kind: str
     latents: tuple[Symbol, ...]
@@ -58,6 +62,7 @@ class Model:
     free energy ``F``. ``dims`` has every named dimension with its size, or None until data is
     bound, in order of declaration. ``amortised`` maps a latent's name to the expression (as a
     :class:`~ebdsl.model.ir.Tensor`) that ``infer z by …`` answers with, ``algorithms`` to one asked for by name.
+    ``laws`` maps the name of noise to what it is drawn from, ``generated`` is where a generator puts samples.
     """
 
     name: str
@@ -72,6 +77,8 @@ class Model:
     amortised: dict[str, Node] = field(default_factory=dict)
     algorithms: dict[str, Chosen] = field(default_factory=dict)
     train: tuple[Setting, ...] = ()
+    laws: dict[str, Law] = field(default_factory=dict)
+    generated: Tensor | None = None
     notes: tuple[str, ...] = ()
 
     def role(self, *roles: str) -> tuple[Symbol, ...]:

@@ -111,6 +111,26 @@ class View:
         names = {python: name for name, python in (*self.observed.items(), *self.latent.items())}
         return tuple(names[p] for p in inspect.signature(self.network.reconstruct).parameters)
 
+    def code(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and standard deviation of a code with noise, ``(n, *shape)``; None where there is none."""
+        if not hasattr(self.network, "code"):
+            return None
+        import torch
+
+        with torch.no_grad():
+            found = [self.network.code(**b) for b in self._batches(arrays)]
+        mean, spread = (np.concatenate([_numpy(x) for x in part]) for part in zip(*found, strict=True))
+        return mean, spread
+
+    def decode(self, codes: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What the energy compares :attr:`reconstructed` with, by the code; ``arrays`` are what else it reads."""
+        import torch
+
+        wanted = list(inspect.signature(self.network.decode).parameters)[1:]
+        given = {self.observed[k]: v for k, v in arrays.items()}
+        with torch.no_grad():
+            return _numpy(self.network.decode(self._tensor(codes), **{k: self._tensor(given[k]) for k in wanted}))
+
     def reconstruct(self, arrays: Mapping[str, np.ndarray], latents: Mapping[str, np.ndarray]) -> np.ndarray:
         """What the energy compares :attr:`reconstructed` with, ``(n, *shape)``."""
         return self._reconstruct(arrays, latents)

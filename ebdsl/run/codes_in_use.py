@@ -59,6 +59,30 @@ def units(name: str, parts: str, x: np.ndarray) -> InUse:
     return InUse(name, parts, len(still), int(still.sum()))
 
 
+@dataclass(frozen=True)
+class Blurred:
+    """A code with noise: how far codes are from the centre, and what every unit tells of a sample.
+
+    ``divergence`` (units,): mean over samples of KL(N(μ, σ²) ‖ N(0, 1)) in nats (Kingma & Welling 2014, appendix B).
+    """
+
+    distance: float
+    spread: float
+    divergence: np.ndarray
+
+    def sentence(self) -> str:
+        d = self.divergence
+        used = int((d > 0.01).sum())
+        many = f"{used} of {len(d)} units tell more than 0.01 nats of a sample, all together {d.sum():.3g}"
+        return f"codes with noise: mean ‖μ‖ {self.distance:.3g}, mean σ {self.spread:.3g}; {many}"
+
+
+def blurred(mean: np.ndarray, spread: np.ndarray) -> Blurred:
+    """Of codes (n, units) with their standard deviations."""
+    each = 0.5 * (mean**2 + spread**2 - 1) - np.log(spread)
+    return Blurred(float(np.linalg.norm(mean, axis=1).mean()), float(spread.mean()), each.mean(0))
+
+
 def _still(flat: np.ndarray) -> np.ndarray:
     size = max(float(np.abs(flat).max(initial=0.0)), 1e-30)
     return (np.ptp(flat, axis=0) <= STILL * size) if np.isfinite(flat).all() else np.zeros(flat.shape[1], bool)

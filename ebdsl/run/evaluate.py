@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ebdsl.run.batched import free_energies, inferences
 from ebdsl.run.batches import Batches
@@ -42,6 +43,11 @@ def mean_energy(network: Any, data: Batches, size: int) -> float:
     return float(total) / len(data)
 
 
+def terms_of(network: Any, given: dict[str, Tensor], latents: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The energy of each sample term by term, in the mean over noise."""
+    return network.mean_terms(**given) if hasattr(network, "mean_terms") else network.terms(**given, **latents)
+
+
 def evaluate(network: Any, data: Batches, size: int) -> Evaluation:
     """Free energies of all samples and the mean of every term."""
     has_latents = bool(network.LATENT)
@@ -51,7 +57,7 @@ def evaluate(network: Any, data: Batches, size: int) -> Evaluation:
     for batch, found in inferences(network, data, size):
         with torch.no_grad():
             energies.append(network.free_energy(**batch).detach().double().cpu().numpy())
-            for name, value in network.terms(**batch, **found.latents).items():
+            for name, value in terms_of(network, batch, found.latents).items():
                 terms[name] = terms.get(name, 0.0) + float(value.detach().double().sum()) / len(data)
         if has_latents:
             counts[0] += float(found.converged.double().sum()) / len(data)

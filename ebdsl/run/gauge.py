@@ -15,7 +15,7 @@ from ebdsl.emit.names import python_name
 from ebdsl.model.model import Model
 from ebdsl.run.alternatives import Arrays, Probe, probe
 from ebdsl.run.batches import split
-from ebdsl.run.codes_in_use import InUse, in_use, units
+from ebdsl.run.codes_in_use import Blurred, InUse, blurred, in_use, units
 from ebdsl.run.contrast import Contrast, measure
 from ebdsl.run.observations import Observations
 from ebdsl.run.trained import Trained
@@ -34,12 +34,15 @@ AT_A_TIME = 2048
 class Reading:
     contrast: Contrast
     codes: tuple[InUse, ...]
+    blurred: Blurred | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "contrast": self.contrast.to_json(),
             "codes": {c.name: {"parts": c.parts, "count": c.count, "dead": c.dead} for c in self.codes},
-            "codes said": [c.sentence() for c in self.codes if c.dead],
+            "codes said": [c.sentence() for c in self.codes if c.dead]
+            + ([self.blurred.sentence()] if self.blurred is not None else []),
+            **({"KL per unit": self.blurred.divergence.tolist()} if self.blurred is not None else {}),
         }
 
 
@@ -65,7 +68,7 @@ class Gauge:
             codes = self.codes(self.points.on)
             if self.more is not None and any(c.died for c in codes):
                 codes = self.codes(self.more())
-            return Reading(contrast, codes)
+            return Reading(contrast, codes, self.blurred(self.points.on))
 
     def energy(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Free energies ``(n,)`` in float64."""
@@ -87,7 +90,9 @@ class Gauge:
             for batch in self._batches(on):
                 with torch.no_grad():
                     found = self.network.infer(**batch)
-                    self.network.energy(**batch, **found.latents)
+                    first = next(iter(batch.values()))
+                    noise = self.network.noise(first) if hasattr(self.network, "noise") else {}
+                    self.network.energy(**batch, **found.latents, **noise)
                 for symbol, python in zip(self.model.role("latent"), self.network.LATENT, strict=True):
                     latents.setdefault(symbol.name, []).append(found.latents[python].detach().double().cpu().numpy())
         n = len(next(iter(on.values())))
@@ -95,6 +100,15 @@ class Gauge:
         found = in_use({name: np.concatenate(parts) for name, parts in latents.items()}, symbols)
         made = {k: x.detach().double().cpu().numpy() for k, x in seen.items() if len(x) == n > 1}
         return (*found, *(units(f"{k}(·)", "units", x) for k, x in made.items() if x[0].size))
+
+    def blurred(self, on: Arrays) -> Blurred | None:
+        """Of a code with noise of a known size; None where there is none."""
+        if not hasattr(self.network, "code"):
+            return None
+        with torch.no_grad():
+            found = [self.network.code(**b) for b in self._batches(on)]
+        mean, spread = (torch.cat(x).flatten(1).double().cpu().numpy() for x in zip(*found, strict=True))
+        return blurred(mean, spread) if np.isfinite(mean).all() and (spread > 0).all() else None
 
     def _batches(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, Tensor]]:
         n = len(next(iter(arrays.values())))

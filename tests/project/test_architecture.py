@@ -265,3 +265,10 @@ def test_every_install_uses_the_constraints() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if re.search(r"pip install .*(-e|\.\[|torch)", line):
                 assert "-c constraints.txt" in line, f"{path.name}: {line}"
+
+
+def test_every_code_that_is_raised_is_in_the_catalogue() -> None:
+    from ebdsl.diagnostics.catalogue import CATALOGUE
+
+    said = {c for p in PACKAGE.rglob("*.py") for c in re.findall(r'"(EB\d{4})"', p.read_text(encoding="utf-8"))}
+    assert said and said <= set(CATALOGUE)

@@ -47,6 +47,15 @@ SPECS = {
             data spiral(200)
             epochs 12
         """,
+    "noise": """
+        observed y : R[2]
+        noise    u ~ normal(0, 1) : R[2]
+        module   Enc : R[2] -> R[2] = mlp(8, tanh)
+        module   Dec : R[2] -> R[2] = mlp(8, tanh)
+        F(y) = E_u[||y - Dec(Enc(y) + u)||^2] + ||Enc(y)||^2
+        train
+            data spiral(200)
+        """,
     "momentum": """
         observed x : R[2]
         observed y : R[2]

@@ -113,3 +113,21 @@ register(
 β → ∞ is `min_z`.
 """,
 )
+register(
+    "EB0313",
+    "error",
+    "an expectation over something that is not random",
+    """
+`E_u[…]` averages over noise, `noise u ~ normal(0, 1) : R[N]`, and `E[…]` over all noise that stands under it. Over a
+latent variable, what is wanted is a softmin: `softmin_z[β] E`.
+""",
+)
+register(
+    "EB0314",
+    "error",
+    "noise that nothing is averaged over",
+    """
+An energy is one number for each sample, the same each time. Where noise stands in it, the energy is the mean over it:
+`F(y) = E_u[||y - Dec(Enc(y) + u)||^2]`. Outside the brackets of an expectation its noise has no value.
+""",
+)

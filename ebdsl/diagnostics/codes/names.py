@@ -361,3 +361,22 @@ On the left of a recurrence stands one entry, `s[t]`, `s[t+1]` or `s[0]`; on the
 before it.
 """,
 )
+register(
+    "EB0239",
+    "error",
+    "noise without a law, or a law without noise",
+    """
+What is random says what it is drawn from: `noise u ~ normal(0, 1) : R[N]`. The laws are normal(mean, standard
+deviation), uniform(low, high) and bernoulli(probability of 1); every entry is drawn for itself. Nothing but noise is
+drawn: a latent variable is chosen, or summed over.
+""",
+)
+register(
+    "EB0240",
+    "error",
+    "a variable for each value of an index that is none",
+    """
+`latent a[t] : R[2]` declares a variable for each value of `t`, which has to be an index: `time t in 0..T`, or
+`index t in 1..K`.
+""",
+)

@@ -108,6 +108,18 @@ far off the data are pushed up for ever at the cost of those nearby. Make the ma
 """,
 )
 register(
+    "EB0516",
+    "error",
+    "a code whose noise can be made to say nothing",
+    """
+Noise on a code limits what it can tell, as long as the codes of different samples have to overlap. Where nothing holds
+them together they fly away from each other; where the size of the noise is learned and nothing keeps it up, it
+vanishes. Either way what is left is a plain auto-encoder. A spring to the centre, ½‖μ‖², and a size near one,
+½(σ² - 1) - log σ for each entry, are the two parts of the Kullback-Leibler divergence of a variational auto-encoder.
+`--allow-flat` trains all the same.
+""",
+)
+register(
     "EB0520",
     "error",
     "the strategy does not apply",

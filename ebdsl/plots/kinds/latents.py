@@ -23,28 +23,33 @@ ENTRIES, STEPS, CURVE = 10, 11, 61
 
 def draw(view: View) -> Iterator[tuple[str, Figure]]:
     target = view.reconstructed
-    if target is None or not view.latent:
+    noisy = hasattr(view.network, "decode")
+    if target is None or not (view.latent or noisy):
         raise NotApplicable("no latent variable makes a reconstruction")
-    symbol = next((s for s in view.spec.role("latent") if s.name in view.inputs and not s.domain.row.finite), None)
-    if symbol is None:
+    symbol = (
+        None
+        if noisy
+        else next((s for s in view.spec.role("latent") if s.name in view.inputs and not s.domain.row.finite), None)
+    )
+    if symbol is None and not noisy:
         raise NotApplicable("its latent variable takes few values: see the predictions")
     sizes, image = view.sizes(target), view.image_shapes.get(target.name)
     if image is None and prod(sizes) != 2:
         raise NotApplicable(f"{target.name} is neither a picture nor two numbers")
     samples = view.some(500)
-    codes = view.infer(samples)
-    z = codes[symbol.name].reshape(len(codes[symbol.name]), -1)
+    name = "code" if symbol is None else symbol.name
+    found = view.code(samples) if noisy else None
+    codes = view.infer(samples) if found is None else {"code": found[0]}
+    z = codes[name].reshape(len(codes[name]), -1)
     order = np.argsort(-z.std(0), kind="stable")[: ENTRIES if image is not None else len(style.COLOURS)]
     order = np.array([k for k in order if np.ptp(z[:, k]) > 0], int)
     if not len(order):
-        raise NotApplicable(f"{symbol.name} is the same for every sample")
+        raise NotApplicable(f"{name} is the same for every sample")
     middle = int(np.argsort(np.abs(z - np.median(z, 0)).sum(1), kind="stable")[0])
-    title = f"{target.name} of {view.spec.name} as entries of {symbol.name} vary"
+    title = f"{target.name} of {view.spec.name} as entries of {name} vary"
     note = "one sample's code, one entry at a time from its 2nd to its 98th percentile over the data"
-    swept = [
-        _swept(view, samples, codes, symbol.name, middle, int(k), STEPS if image is not None else CURVE) for k in order
-    ]
-    names = tuple(f"{symbol.name}[{k}]" if z.shape[1] > 1 else symbol.name for k in order)
+    swept = [_swept(view, samples, codes, name, middle, int(k), STEPS if image is not None else CURVE) for k in order]
+    names = tuple(f"{name}[{k}]" if z.shape[1] > 1 else name for k in order)
     if image is not None:
         cells = as_pictures(np.concatenate(swept), sizes, image)
         low, high = float(cells.min()), float(cells.max())
@@ -68,7 +73,8 @@ def _swept(
     flat = latents[name].reshape(count, -1).copy()
     flat[:, entry] = np.linspace(low, high, count)
     latents[name] = flat.reshape(latents[name].shape)
-    return view.reconstruct({k: np.repeat(x[row : row + 1], count, axis=0) for k, x in samples.items()}, latents)
+    around = {k: np.repeat(x[row : row + 1], count, axis=0) for k, x in samples.items()}
+    return view.decode(latents[name], around) if name not in view.latent else view.reconstruct(around, latents)
 
 
 def curves(
