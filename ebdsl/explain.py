@@ -9,7 +9,7 @@ from ebdsl.facts.normal import is_smooth, normal, through_module
 from ebdsl.infer.core import Decision
 from ebdsl.learn.core import RULES
 from ebdsl.learn.volume import STRATEGY_WORDS
-from ebdsl.model.algebra import degree
+from ebdsl.model.algebra import degree, modules_in
 from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model, Term
 from ebdsl.plan import Plan
@@ -104,6 +104,13 @@ def text(plan: Plan) -> str:
         lines += [f"    unused     {unused}"] if unused else []
     for m in plan.modules:
         lines += [f"  learn {m.name}: gradient on batches, through autograd", "    guarantee  a local minimum"]
+    made = model.generated
+    for m in modules_in(made.body) if made is not None else ():
+        if m not in plan.modules:
+            lines += [
+                f"  learn {m.name}: gradient on batches, against the energy",
+                "    guarantee  none: a game of two",
+            ]
     lines += ["", "volume of low energy"]
     if plan.volume.strategy is not None:
         lines.append(f"  strategy {plan.volume.strategy}: {STRATEGY_WORDS[plan.volume.strategy]}")

@@ -15,8 +15,9 @@ def lint(model: Model, spec: ast.Spec, ctx: Context) -> None:
     """Add warnings to the report, and notes to the context."""
     held = frozenset(s for t in model.terms for s in t.node.symbols)
     answers = frozenset(s for n in model.amortised.values() for s in n.symbols)
+    made = model.generated.symbols if model.generated is not None else frozenset()
     temperatures = frozenset(s for e in model.eliminations if e.beta is not None for s in e.beta.symbols)
-    _unused(held | answers | temperatures, ctx)
+    _unused(held | answers | temperatures | made, ctx)
     _latents(model, held, ctx)
     lint_penalties(model, ctx)
     lint_prototypes(model, ctx)

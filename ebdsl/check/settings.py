@@ -38,8 +38,8 @@ def register(row: Key) -> Key:
 
 
 OPTIMIZERS = {
-    "adam": ("lr", "weight_decay", "eps"),
-    "adamw": ("lr", "weight_decay", "eps"),
+    "adam": ("lr", "weight_decay", "eps", "beta1", "beta2"),
+    "adamw": ("lr", "weight_decay", "eps", "beta1", "beta2"),
     "sgd": ("lr", "momentum", "weight_decay", "nesterov"),
 }
 INFERRED = "chosen by the inference rule"
@@ -77,7 +77,6 @@ register(Key("checkpoint_steps", "count", "by time", "steps between two checkpoi
 register(Key("checkpoint_seconds", "number", "15", "seconds between two checkpoints", low=0, above=True))
 
 LATER = {
-    "negatives": "negative samples",
     "schedule": "schedules of the step size",
     "unrolled": "differentiation through the inference",
 }

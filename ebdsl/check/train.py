@@ -72,7 +72,9 @@ def _setting(s: ast.Setting, name: str, ctx: Context) -> Setting | None:
     if row is None:
         _unknown(s, ctx)
         return None
-    children = tuple(c for c in (_child(c, ctx) for c in s.children) if c is not None)
+    for c in s.children:
+        if not (row.name == "strategy" and _plain(c.key.id) == "negatives"):
+            _child(c, ctx)
     if s.value is None:
         ctx.report.add(
             "EB0227",
@@ -82,21 +84,16 @@ def _setting(s: ast.Setting, name: str, ctx: Context) -> Setting | None:
         )
         return None
     value = _value(s.value, row, ctx)
-    return None if value is None else Setting(row.name, value, s.span, children)
+    return None if value is None else Setting(row.name, value, s.span)
 
 
-def _child(s: ast.Setting, ctx: Context) -> Setting | None:
-    word = LATER.get(_plain(s.key.id))
-    if word:
-        ctx.report.add("EB0230", f"{word} have their place and come later", (s.key.span, "not there yet"))
-    else:
-        ctx.report.add(
-            "EB0226",
-            f"nothing can be said of this setting with {s.key.id}",
-            (s.key.span, "a line under a setting"),
-            help="put it in parentheses: data patches(natural, size = 12)",
-        )
-    return None
+def _child(s: ast.Setting, ctx: Context) -> None:
+    ctx.report.add(
+        "EB0226",
+        f"nothing can be said of this setting with {s.key.id}",
+        (s.key.span, "a line under a setting"),
+        help="put it in parentheses: data patches(natural, size = 12)",
+    )
 
 
 def _unknown(s: ast.Setting, ctx: Context) -> None:

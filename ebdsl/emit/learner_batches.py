@@ -276,13 +276,18 @@ def optimizer_name(plan: Plan) -> str:
     return OPTIMIZERS[settings.optimizer(plan)[0]]
 
 
-def optimizer_lines(plan: Plan, learned: list[str]) -> list[str]:
+def optimizer_lines(plan: Plan, learned: list[str], name: str = "", times: float = 1) -> list[str]:
+    """``name``: of whose optimiser it is, where it is not the energy's; ``times`` the rate of the energy's."""
+    rated = "rate" if times == 1 else f"{times!r} * rate"
     head, keywords = settings.optimizer(plan)
     kind = OPTIMIZERS[head]
     rate = keywords.pop("lr")
+    if "beta1" in keywords or "beta2" in keywords:
+        keywords["betas"] = (keywords.pop("beta1", 0.9), keywords.pop("beta2", 0.999))
     extra = "".join(f", {k}={v!r}" for k, v in keywords.items())
+    held = f"self.{name}_learned" if name else "self.learned"
     return [
-        f"self.learned = [{', '.join(learned)}]",
-        f"rate = {rate!r} if lr is None else lr",
-        f"self.optimizer = torch.optim.{kind}(self.learned, lr=rate{extra}, fused=True)",
+        f"{held} = [{', '.join(learned)}]",
+        *([] if name else [f"rate = {rate!r} if lr is None else lr"]),
+        f"self.{name + '_' if name else ''}optimizer = torch.optim.{kind}({held}, lr={rated}{extra}, fused=True)",
     ]

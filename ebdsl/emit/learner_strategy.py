@@ -6,6 +6,7 @@ import re
 
 from ebdsl.emit.answers import observed_lines
 from ebdsl.emit.context import Context, called
+from ebdsl.emit.generator import generator_parts, generator_weights
 from ebdsl.emit.learner_batches import optimizer_lines, optimizer_name
 from ebdsl.emit.text import template, tuple_text
 from ebdsl.emit.updates import LearnBody
@@ -27,9 +28,9 @@ def strategy_learner(c: Context, chosen: Chosen) -> list[str]:
 
     def filled(text: str) -> str:
         text = re.sub(r"\{([^{}]+)\}", lambda m: texts.get(m[1], m[0]), text)
-        return text.replace(f"(*{shape})", shape)
+        return text.replace(f"(*{shape})", shape).replace(", *())", ")")
 
-    loss = filled(use.loss)
+    loss = filled(re.sub(r"\bmade\b", "made.detach()", use.loss) if use.adversary else use.loss)
     start = [filled(line) for line in use.start]
     c.runtime |= called(loss) | {name for line in start for name in called(line)}
     c.runtime |= {"optimizer_tensors", "load_optimizer_tensors"}
@@ -45,9 +46,15 @@ def strategy_learner(c: Context, chosen: Chosen) -> list[str]:
         back += ["with torch.no_grad():", f'    self.{name}.copy_(state["{name}"])']
     parts.append("**optimizer_tensors(self.optimizer),")
     back.append("load_optimizer_tensors(self.optimizer, state)")
+    adversary = generator_weights(c)
+    if adversary:
+        parts.append('**optimizer_tensors(self.generator_optimizer, "generator_optimizer"),')
+        back.append('load_optimizer_tensors(self.generator_optimizer, state, "generator_optimizer")')
     projected = [(s, body.project(s, f"model.{c.name(s)}")) for s in params if s.domain.row.torch]
     after = ["with torch.no_grad():"] if projected else []
     after += [f"    model.{c.name(s)}.copy_({code})" for s, code in projected]
+    made = [f"made = model.generate({c.args(c.observed)}, generator=self.generator)"] if use.adversary else []
+    turn = _turn(c, filled(use.adversary), body) if adversary else []
     arguments = [c.name(case.over), *(c.name(s) for s in case.given)]
     typed = ", ".join(f"{a}: Tensor" for a in arguments)
     said = [f"{chosen.method.name} (strategy {chosen.method.number}): {chosen.method.doc}.", *map(_sentence, use.facts)]
@@ -84,11 +91,13 @@ def strategy_learner(c: Context, chosen: Chosen) -> list[str]:
                 def free_energy({typed}) -> Tensor:
                     return model.free_energy({c.args(c.observed)})
 
+                <made>
                 loss, report = {loss}
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 self.optimizer.step()
                 <after>
+                <turn>
                 return {{**report, "loss": loss.detach()}}
 
             def state_dict(self) -> dict[str, Tensor]:
@@ -107,13 +116,36 @@ def strategy_learner(c: Context, chosen: Chosen) -> list[str]:
             *(["self.state: dict[str, Tensor] = {", *state, "}"] if state else []),
             *own,
         ],
-        optimizer=optimizer_lines(c.plan, [*learned, *(f"self.{name}" for name, _ in use.learned)]),
+        optimizer=[
+            *optimizer_lines(c.plan, [*learned, *(f"self.{name}" for name, _ in use.learned)]),
+            *(optimizer_lines(c.plan, adversary, "generator", use.rate) if adversary else []),
+        ],
         start=start,
+        made=made,
+        turn=turn,
         observed=observed_lines(c, "batch"),
         after=after,
         parts=parts,
         back=back,
     )  # fmt: skip
+
+
+def _turn(c: Context, loss: str, body: LearnBody) -> list[str]:
+    """The generator's turn: a step that lowers its own loss, with the energy as it stands."""
+    c.runtime |= called(loss)
+    lines = [
+        f"generator_loss = {loss}",
+        "slopes = torch.autograd.grad(generator_loss, self.generator_learned)",
+        "for weight, slope in zip(self.generator_learned, slopes, strict=True):",
+        "    weight.grad = slope.contiguous()",
+        "self.generator_optimizer.step()",
+        'report = {**report, "generator loss": generator_loss.detach()}',
+    ]
+    projected = [(s, body.project(s, f"model.{c.name(s)}")) for s in generator_parts(c)[0] if s.domain.row.torch]
+    if projected:
+        lines.append("with torch.no_grad():")
+        lines += [f"    model.{c.name(s)}.copy_({code})" for s, code in projected]
+    return lines
 
 
 def _sentence(text: str) -> str:

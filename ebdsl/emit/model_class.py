@@ -5,6 +5,7 @@ from __future__ import annotations
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.elimination import part_lines
 from ebdsl.emit.gaussian import posterior_lines
+from ebdsl.emit.generator import generate_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.named import encode_lines, encoder_init_lines
@@ -59,9 +60,8 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
     reconstruction = _reconstruct_lines(c)
     if reconstruction:
         lines += ["", *reconstruction]
-    code = code_lines(c)
-    if code:
-        lines += ["", *code]
+    for more in (code_lines(c), generate_lines(c)):
+        lines += ["", *more] if more else []
     return lines
 
 

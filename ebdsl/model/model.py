@@ -42,7 +42,6 @@ class Setting:
     key: str
     value: object
     span: Span
-    children: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def _sampling(run: Any, arrays: Any) -> tuple[float, Callable[[int], tuple[str, 
         except SpecError as why:
             raise NotApplicable(why.diagnostics[0].message) from None
         mixed = f", R-hat {found.r_hat:.2f}" if found.r_hat == found.r_hat else ""
-        return found.symbol.name, found.values, f"{count} samples by {found.method} at β = {found.beta:g}{mixed}"
+        how = "the generator" if found.method == "generator" else f"{found.method} at β = {found.beta:g}"
+        return found.symbol.name, found.values, f"{count} samples by {how}{mixed}"
 
     return temperature(run), sampler
 

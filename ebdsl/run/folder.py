@@ -27,6 +27,7 @@ OURS = (
     "tb",
     "checkpoints",
     "pictures",
+    "samples.npz",
     ".lock",
 )
 

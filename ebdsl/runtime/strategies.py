@@ -276,7 +276,10 @@ def margin_contrast(
     loss: str,
     margin: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """A loss of LeCun et al. (2006), table 1, of the energies at the data and at as many negative samples."""
+    """A loss of LeCun et al. (2006), table 1, of the energies at the data and at as many negative samples.
+
+    ``logistic`` is that of a discriminator whose logit of being data is ``-F`` (Goodfellow et al. 2014).
+    """
     low, high = free_energy(y, *given), free_energy(negatives, *given)
     short = torch.relu(margin - high)
     match loss:
@@ -288,6 +291,8 @@ def margin_contrast(
             each = low.square() + torch.exp(-high / margin)
         case "log":
             each = torch.nn.functional.softplus((low - high) / margin)
+        case "logistic":
+            each = torch.nn.functional.softplus(low) + torch.nn.functional.softplus(-high)
         case _:
             each = torch.relu(margin + low - high)
     active = (low - high > -margin) if loss == "pair_hinge" else short > 0
@@ -296,6 +301,21 @@ def margin_contrast(
         "energy of negatives": high.detach().mean(),
         "active share": active.to(y.dtype).mean(),
     }
+
+
+def adversary_loss(energy: Tensor, loss: str) -> Tensor:
+    """What a generator lowers: the energy of what it makes (Zhao, Mathieu & LeCun 2017, equation 2).
+
+    Against a ``logistic`` loss ``-log σ(-F)``, which does not vanish where the energy is high (Goodfellow et al. 2014).
+    """
+    return torch.nn.functional.softplus(energy).mean() if loss == "logistic" else energy.mean()
+
+
+def pulling_away(code: Tensor) -> Tensor:
+    """``1/(N(N-1)) Σ_{i≠j} cos²(s_i, s_j)`` over codes ``(N, …)`` (Zhao, Mathieu & LeCun 2017, equation 4)."""
+    unit = torch.nn.functional.normalize(code.flatten(1), dim=1)
+    n = len(unit)
+    return ((unit.T @ unit).square().sum() - unit.square().sum(1).square().sum()) / max(1, n * (n - 1))
 
 
 def covariance_factor(rows: Tensor) -> Tensor:

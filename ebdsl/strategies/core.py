@@ -96,7 +96,9 @@ class Use:
     and in ``start`` (statements, run once with ``data``) ``{y}`` is the variable, ``{given}`` the tuple of those given,
     ``{shape}`` its shape; ``free_energy(y, *given)``, ``model``, ``self.state`` and ``self.generator`` are at hand.
     ``state`` maps names of tensors that are kept between steps to the text of their start, ``learned`` names of
-    parameters of the method itself to that of theirs. ``findings`` are what may void it all the same.
+    parameters of the method itself to that of theirs. ``adversary``: the text of a generator's loss, whose samples
+    are ``made`` there and in ``loss``; ``rate``: its step size, in units of the energy's. ``findings`` are
+    what may void it all the same.
     """
 
     loss: str
@@ -106,6 +108,8 @@ class Use:
     start: tuple[str, ...] = ()
     state: tuple[tuple[str, str], ...] = ()
     learned: tuple[tuple[str, str], ...] = ()
+    adversary: str = ""
+    rate: float = 1
     findings: tuple[Finding, ...] = ()
 
 
@@ -119,7 +123,10 @@ class No:
 
 @dataclass(frozen=True)
 class Method:
-    """A word of ``strategy``. ``number`` is that of its strategy in the talk."""
+    """A word of ``strategy``. ``number`` is that of its strategy in the talk.
+
+    ``generator``: one may make its negatives.
+    """
 
     name: str
     number: int
@@ -127,6 +134,7 @@ class Method:
     consider: Callable[[Case], Use | No]
     arguments: tuple[Argument, ...] = ()
     source: str = ""
+    generator: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.atoms import SCALARS
-from ebdsl.model.ir import Add, Apply, Module, Mul, Node, Sum
+from ebdsl.model.ir import Add, Apply, Get, Module, Mul, Node, Sum, Symbol
 from ebdsl.strategies.core import Case, No
 
 
@@ -44,6 +44,15 @@ def bends(case: Case) -> No | None:
             ("a smooth activation: silu, softplus, tanh", "denoising_score_matching", "contrastive_divergence"),
         )
     return None
+
+
+def sees(node: Node, module: Module, y: Symbol) -> bool:
+    """Whether the module is applied to ``y`` itself somewhere."""
+    if isinstance(node, Apply) and node.function == module:
+        body = node.args[0].body
+        if isinstance(body, Get) and body.symbol == y:
+            return True
+    return any(sees(c, module, y) for c in node.children)
 
 
 def straight_layers(case: Case) -> str | None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ebdsl.commands import shown
 from ebdsl.commands.options import answering, data_option, device_option, format_option, python_option
 
+if TYPE_CHECKING:
+    from ebdsl.run.sampling.sampler import Sampled
+
 ORDER = 7.5
+METHODS = ("hmc", "mala", "langevin", "gibbs", "generator")
 
 
 def _given(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -30,7 +35,7 @@ def _given(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     "--given", multiple=True, metavar="NAME=VALUE", callback=_given,
     help="Hold an observed variable at numbers (x=0.3 or x=0.3,1.2) or at the rows of a .npy file; can be repeated.",
 )  # fmt: skip
-@click.option("--method", type=click.Choice(["hmc", "mala", "langevin", "gibbs"]), help="Kind of chain.")
+@click.option("--method", type=click.Choice(METHODS), help="Kind of chain, or the model's generator.")
 @click.option("--chains", type=click.IntRange(1), default=64, show_default=True, help="How many chains.")
 @click.option("--warmup", type=click.IntRange(0), default=500, show_default=True, help="Steps before any is kept.")
 @click.option("--steps", type=click.IntRange(1), default=500, show_default=True, help="Steps after that.")
@@ -74,12 +79,20 @@ def command(
     if form == "json":
         shown.print_json({"output": str(path), **found.to_json()})
         return
+    shown.say(f"data    {seen.about}")
+    if found.method == "generator":
+        shown.say("drawn   by the generator, without chains")
+    else:
+        chains_lines(found)
+    shown.say(f"energy  {found.energy.mean():.4g} on average")
+    shown.say(f"wrote   {path}: {found.symbol.name} {list(found.values.shape[1:])}, {shown.count(n, 'sample')}")
+
+
+def chains_lines(found: Sampled) -> None:
+    """Which chains, and whether they have mixed."""
     kind = f"{found.method} at β = {found.beta:g}, {shown.count(found.chains, 'chain')}"
     moved = "entries changed by a sweep" if found.method == "gibbs" else "proposals accepted"
     rate = "" if found.method == "langevin" else f", {100 * found.acceptance:.3g} % of {moved}"
-    shown.say(f"data    {seen.about}")
     shown.say(f"chains  {kind}{rate}")
     if found.r_hat == found.r_hat:
         shown.say(f"mixing  R-hat {found.r_hat:.3f}, effective sample size {found.effective:.4g}")
-    shown.say(f"energy  {found.energy.mean():.4g} on average")
-    shown.say(f"wrote   {path}: {found.symbol.name} {list(found.values.shape[1:])}, {shown.count(n, 'sample')}")

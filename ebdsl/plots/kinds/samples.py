@@ -33,7 +33,12 @@ def draw(view: View) -> Iterator[tuple[str, Figure]]:
     image, sizes = view.image_shapes.get(name), view.sizes(symbol)
     size = prod(sizes)
     if image is not None:
-        yield "samples", pictures(title, note, *(_pictures(x[:PICTURES], sizes, image) for x in (data, drawn)))
+        yield (
+            "samples",
+            pictures(
+                title, note, *(_pictures(x, sizes, image) for x in (view.some(PICTURES, 1)[name], drawn[:PICTURES]))
+            ),
+        )
     elif size == 1:
         yield "samples", histograms(title, note, name, data.ravel(), drawn.ravel())
     elif size == 2 and len(view.data) == 1:

@@ -22,7 +22,7 @@ from ebdsl.run.sampling.diagnostics import MIXED, effective, r_hat
 from ebdsl.run.sampling.kernels import TARGETS, Chains
 from ebdsl.run.trained import Trained
 
-METHODS = ("hmc", "mala", "langevin", "gibbs")
+METHODS = ("hmc", "mala", "langevin", "gibbs", "generator")
 LENGTHS = {"hmc": 0.2, "mala": 0.3, "langevin": 0.1}
 """Steps to begin with, as shares of the data's spread."""
 WATCHED = 16
@@ -37,6 +37,7 @@ FAR = 100.0
 class Plan:
     """``n`` samples by ``method`` (None: what fits): ``warmup`` steps of ``chains``, then ``steps`` that count.
 
+    A ``generator`` of negative samples draws by itself, without chains; it is what fits a model that has one.
     ``step_size``: length of a step as a share of the data's spread; None is found while warming up. ``beta``: None
     is the model's own inverse temperature.
     """
@@ -102,8 +103,11 @@ def sample(model: Trained, arrays: Mapping[str, np.ndarray], given: Mapping[str,
     """
     over = shaped(model.program.model)
     beta = temperature(model) if plan.beta is None else plan.beta
-    method = _method(over, plan.method)
-    count = min(plan.chains, plan.n)
+    generates = hasattr(model.network, "generate")
+    if plan.method == "generator" and not generates:
+        raise refuse("EB0760", "the model has no generator", "negatives G(u)  under the strategy", "--method hmc")
+    method = "generator" if generates and plan.method in (None, "generator") else _method(over, plan.method)
+    count = plan.n if method == "generator" else min(plan.chains, plan.n)
     generator = torch.Generator(model.where).manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
     rows = rng.choice(len(arrays[over.name]), count, replace=len(arrays[over.name]) < count)
@@ -115,6 +119,8 @@ def sample(model: Trained, arrays: Mapping[str, np.ndarray], given: Mapping[str,
     some = np.asarray(arrays[over.name][:: max(1, len(arrays[over.name]) // 4096)], np.float64)
     spread = torch.as_tensor(np.maximum(some.std(0), 1e-3 * max(float(some.std()), 1e-12))).to(model.where, dtype)
     low, high = over.domain.row.bounds(over.domain.args)
+    if method == "generator":
+        return _generated(model, over, start, fixed, generator, plan.n, beta)
     with still(model.network):
         if method != "gibbs":  # from farther out than the data: chains that come back agree with reason
             start = start + spread * torch.randn(start.shape, generator=generator, dtype=dtype, device=model.where)
@@ -141,6 +147,21 @@ def sample(model: Trained, arrays: Mapping[str, np.ndarray], given: Mapping[str,
         over, values, beside, energy.double().cpu().numpy()[: plan.n], method, beta, count, found.rate(), step, worst,
         least, warnings,
     )  # fmt: skip
+
+
+def _generated(
+    model: Trained, over: Symbol, rows: Tensor, fixed: Mapping[str, Tensor], generator: torch.Generator, n: int,
+    beta: float,
+) -> Sampled:  # fmt: skip
+    """``n`` samples of the model's own generator, each drawn for itself."""
+    names = model.program.observed
+    given = {names[k]: x for k, x in fixed.items()}
+    with still(model.network), torch.no_grad():
+        values = model.network.generate(**given, **{names[over.name]: rows}, generator=generator)
+        energy = model.network.free_energy(**given, **{names[over.name]: values})
+    beside = {name: x.double().cpu().numpy() for name, x in fixed.items()}
+    nan, made, low = float("nan"), values.double().cpu().numpy(), energy.double().cpu().numpy()
+    return Sampled(over, made, beside, low, "generator", beta, n, nan, None, nan, float(n), ())
 
 
 def _method(over: Symbol, wanted: str | None) -> str:

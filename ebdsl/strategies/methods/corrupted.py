@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ebdsl.model.algebra import modules_in
 from ebdsl.model.finding import Finding
-from ebdsl.model.ir import Apply, Get, Module, Node, Symbol
+from ebdsl.model.ir import Module
 from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
+from ebdsl.strategies.needs import sees
 
 
 def _auto_encoder(case: Case) -> No | None:
@@ -76,7 +77,7 @@ def masking(case: Case) -> Use | No:
 def contractive(case: Case) -> Use | No:
     if not case.real:
         return No(f"{case.over.name} is in {case.over.domain}: there is no derivative with respect to it")
-    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and _reads(case, m)]
+    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and sees(case.energy, m, case.over)]
     if not first:
         return No(f"no learned function sees {case.over.name} alone: there is no code to keep constant", ("Enc(y)",))
     weight = case.number("weight")
@@ -104,21 +105,6 @@ def _untied(case: Case, encoder: Module) -> tuple[Finding, ...]:
     help = (f"a decoder that cannot grow: param W : R[…], unit columns, with ||{y} - W {encoder.name}({y})||^2",)
     symbol = next((w for w in free if w.name == name), None)
     return (Finding("EB0514", message, case.model.terms[0], symbol, help),)
-
-
-def _reads(case: Case, module: Module) -> bool:
-    """The module is applied to ``over`` itself somewhere."""
-
-    def go(node: Node) -> bool:
-        if isinstance(node, Apply) and node.function == module and _bare(node.args[0].body) == case.over:
-            return True
-        return any(go(c) for c in node.children)
-
-    return go(case.energy)
-
-
-def _bare(node: Node) -> Symbol | None:
-    return node.symbol if isinstance(node, Get) else None
 
 
 register(

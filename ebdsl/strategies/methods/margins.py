@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from ebdsl.model.algebra import modules_in
 from ebdsl.model.finding import Finding
 from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
+from ebdsl.strategies.needs import sees
 
-LOSSES = ("hinge", "square_square", "square_exponential", "log", "pair_hinge")
+LOSSES = ("hinge", "square_square", "square_exponential", "log", "pair_hinge", "logistic")
 NEGATIVES = ("noise", "uniform", "shuffled", "langevin")
 
 
 def contrastive(case: Case) -> Use | No:
-    kind = str(case.options["negatives"] or ("noise" if case.real else "shuffled"))
+    made = case.model.generated
+    kind = "generator" if made is not None else str(case.options["negatives"] or ("noise" if case.real else "shuffled"))
     if kind != "shuffled" and not case.real:
         return No(
             f"{kind} is made for real numbers, and {case.over.name} is in {case.over.domain}", ("negatives = shuffled",)
@@ -18,6 +21,7 @@ def contrastive(case: Case) -> Use | No:
     if kind == "shuffled" and not case.over.shape:
         return No(f"{case.over.name} is one number: there is nothing to shuffle", ("negatives = noise",))
     calls = {
+        "generator": "made",
         "noise": 'noisy({y}, self.generator, {scale} * self.state["spread"])',
         "uniform": 'uniform_like({y}, self.generator, self.state["low"], self.state["high"])',
         "shuffled": "shuffled({y}, self.generator)" if not case.given else "other_rows({y}, self.generator)",
@@ -26,6 +30,7 @@ def contrastive(case: Case) -> Use | No:
     }
     scale, steps, margin = case.number("scale"), int(case.number("steps")), case.number("margin")
     said = {
+        "generator": "made by a generator, which learns to lower their energy",
         "noise": f"the data with noise of {scale:g} times their spread",
         "uniform": "uniform over twice the extent of the data",
         "shuffled": "entries of other samples" if not case.given else "values that belong to other samples",
@@ -45,6 +50,11 @@ def contrastive(case: Case) -> Use | No:
         )
     negatives = calls[kind].replace("{scale}", repr(scale)).replace("{steps}", str(steps))
     loss = str(case.options["loss"] or ("hinge" if _never_negative(case) else "pair_hinge"))
+    adversary = _adversary(case, loss) if made is not None else ""
+    if isinstance(adversary, No):
+        return adversary
+    if case.number("pulling_away") and made is None:
+        return No("the pulling-away term spreads what a generator makes, and there is none", ("negatives G(u)",))
     if loss == "hinge" and not _never_negative(case):
         return No(
             "the hinge loss pushes the energy of the data down without end, and this one can be negative",
@@ -52,12 +62,34 @@ def contrastive(case: Case) -> Use | No:
         )
     return Use(
         f'margin_contrast(free_energy, {{y}}, {{given}}, {negatives}, "{loss}", {margin!r})',
-        (f"negative samples: {said}", f"{loss.replace('_', '-')} loss, margin {margin:g}"),
+        (f"negative samples: {said}", _loss_in_words(loss, margin)),
         "one energy of a negative sample a sample",
         start=start,
         state=state,
+        adversary=adversary,
+        rate=case.number("generator_rate"),
         findings=_unreachable(case, loss, margin),
     )
+
+
+def _loss_in_words(loss: str, margin: float) -> str:
+    return "logistic loss: -F is the logit of being data" if loss == "logistic" else (
+        f"{loss.replace('_', '-')} loss, margin {margin:g}"
+    )  # fmt: skip
+
+
+def _adversary(case: Case, loss: str) -> str | No:
+    """The generator's loss; where there is a pulling-away term, on the code that an encoder makes of its samples."""
+    weight = case.number("pulling_away")
+    text = f'adversary_loss(free_energy(made, *{{given}}), "{loss}")'
+    if not weight:
+        return text
+    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and sees(case.energy, m, case.over)]
+    if not first:
+        return No(
+            f"the pulling-away term spreads codes, and no learned function sees {case.over.name} alone", ("Enc(y)",)
+        )
+    return f"{text} + {weight!r} * pulling_away({{module:{first[0].name}}}(made))"
 
 
 def _unreachable(case: Case, loss: str, margin: float) -> tuple[Finding, ...]:
@@ -138,8 +170,12 @@ register(
             Argument("negatives", None, "where the energy is pushed up", words=NEGATIVES),
             Argument("scale", 1, "noise, in units of the data's spread", above=True),
             Argument("steps", 10, "steps of Langevin dynamics", low=1, count=True),
+            Argument("generator_rate", 1, "step size of a generator, in units of the energy's", above=True),
+            Argument("pulling_away", 0, "weight of the term that keeps what a generator makes apart"),
         ),
-        "LeCun et al., A tutorial on energy-based learning, 2006, table 1",
+        "LeCun et al., A tutorial on energy-based learning, 2006, table 1; with a generator Zhao, Mathieu & LeCun, "
+        "ICLR 2017, or with the logistic loss Goodfellow et al., NIPS 2014",
+        generator=True,
     )
 )
 register(

@@ -1,0 +1,79 @@
+"""``negatives G(u)`` under a strategy: where a generator puts negative samples."""
+
+from __future__ import annotations
+
+from ebdsl import strategies
+from ebdsl.check.dims import same, shape_text, type_text
+from ebdsl.check.lower import lower
+from ebdsl.check.scope import Context, Env
+from ebdsl.check.words import key, listed
+from ebdsl.model.ir import Symbol, Tensor
+from ebdsl.model.model import Setting, Term, Word
+from ebdsl.syntax import ast
+from ebdsl.syntax.spellings import ascii_name
+
+
+def generated(spec: ast.Spec, terms: tuple[Term, ...], settings: tuple[Setting, ...], ctx: Context) -> Tensor | None:
+    """What the spec says; None where it says nothing, or after an error."""
+    under = [(k, c) for s in spec.statements if isinstance(s, ast.Train) for k in s.settings for c in k.children]
+    parent, line = next(((k, c) for k, c in under if _is(c)), (None, None))
+    strategy = next((s for s in settings if s.key == "strategy"), None)
+    if line is None or parent is None or parent.value is None or strategy is None:
+        return None
+    word = strategy.value
+    head = word.head if isinstance(word, Word) else str(word)
+    said = dict(word.keywords) if isinstance(word, Word) else {}
+    takers = [m.name for m in strategies.load_methods().values() if m.generator]
+    if head not in takers:
+        ctx.report.add(
+            "EB0226",
+            f"{head} makes its own choice of where to push up: nothing can be said of its negatives",
+            (line.key.span, "not of this strategy"),
+            help=f"negatives go with {listed(takers, 'or')}",
+        )
+        return None
+    if "negatives" in said:
+        ctx.report.add(
+            "EB0202", "negatives are said twice", (line.key.span, "said here"), (parent.value.span, "and said here"),
+            help="remove one of the two",
+        )  # fmt: skip
+        return None
+    if line.value is None:
+        ctx.report.add(
+            "EB0227", "negatives has no value", (line.key.span, "where are they?"), help="for example: negatives G(u)"
+        )
+        return None
+    value = lower(line.value, Env(ctx))
+    over = _shaped(terms, said.get("over"), ctx)
+    if value is None or over is None:
+        return None
+    value = value.fresh()
+    fits = value.rank == len(over.shape) and all(same(ctx, a, b) for a, b in zip(value.dims, over.shape, strict=True))
+    held = value.body.symbols
+    latents = [s.name for s in held if s.role == "latent"]
+    problem, help = None, f"a negative sample of {over.name} has its shape: G(u) with module G : … -> R[…]"
+    if not fits:
+        problem = f"{ctx.text(line.value.span)} gives {type_text(value)}, and {over.name} is {shape_text(over.shape)}"
+    elif latents:
+        problem = f"negatives hold {listed(latents)}, which the energy chooses"
+        help = "a generator is made of noise, of what is given, of parameters and of modules"
+    elif not any(s.per_sample for s in held):
+        problem = "negatives hold nothing that changes: they would be one and the same point"
+        help = "let it depend on noise: noise u ~ normal(0, 1) : R[8]"
+    if problem:
+        ctx.report.add("EB0227", problem, (line.value.span, type_text(value)), help=help)
+        return None
+    return value.tensor
+
+
+def _is(s: ast.Setting) -> bool:
+    return ascii_name(s.key.id).replace("-", "_") == "negatives"
+
+
+def _shaped(terms: tuple[Term, ...], named: object, ctx: Context) -> Symbol | None:
+    """The observed variable whose energy is shaped."""
+    observed = [s for s in ctx.symbols.values() if s.role == "observed"]
+    if named is not None:
+        return next((s for s in observed if key(s.name) == key(str(named))), None)
+    held = [s for s in observed if any(s in t.node.symbols for t in terms)]
+    return held[-1] if held else None
