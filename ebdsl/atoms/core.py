@@ -28,6 +28,7 @@ class ScalarAtom:
     are greater than 0. ``slope`` bounds the first derivative's size.
     ``prox_negative`` is the proximal function of -f. ``sympy(sp, x, …)`` is the same function in sympy, where
     scalar facts are to be found by algebra. ``module`` is the text of its ``nn.Module``, where there is one.
+    ``saturation``: a format string of the distance to the nearest point where it is flat, where it is flat somewhere.
     Texts of torch use the names ``torch``, ``nn`` and ``F`` (``torch.nn.functional``).
     """
 
@@ -52,6 +53,7 @@ class ScalarAtom:
     prox_negative: str | None = None
     sympy: Callable[..., Any] | None = None
     module: str | None = None
+    saturation: str | None = None
 
     @property
     def arity(self) -> int:

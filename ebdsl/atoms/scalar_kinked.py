@@ -86,6 +86,26 @@ register(
         conjugate=lambda u: np.where((u < 0) | (u > 1), INF, 0.0),
         sympy=lambda sp, x: sp.Max(x, 0),
         module="nn.ReLU()",
+        saturation="torch.relu({0})",
+    )
+)
+
+register(
+    ScalarAtom(
+        name="satlin",
+        spellings=("satlin", "saturated_linear"),
+        doc="x between 0 and 1, else the nearer of the two",
+        latex=r"\mathrm{{satlin}}({0})",
+        torch="F.hardtanh({0}, 0.0, 1.0)",
+        numpy=lambda x: np.clip(x, 0.0, 1.0),
+        derivative=lambda args: (sub(fn("step", args[0]), fn("step", sub(args[0], ONE))),),
+        range=(0.0, 1.0),
+        monotone=("increasing",),
+        smooth=False,
+        slope=1.0,
+        sympy=lambda sp, x: sp.Min(sp.Max(x, 0), 1),
+        module="nn.Hardtanh(0.0, 1.0)",
+        saturation="torch.relu(torch.minimum({0}, 1 - {0}))",
     )
 )
 

@@ -107,6 +107,47 @@ def integrates_to_one(model: Model, energy: Node) -> str | None:
     return ", ".join(s.name for s in smooth + finite if s.role == "observed")
 
 
+def changes_variables(energy: Node) -> tuple[str, str] | None:
+    """Names of W and y where ``F(y) = g(W y) - log |det W|``: ``∫ exp(-F) dy = ∫ exp(-g) ds`` whatever W is; else None.
+
+    The change of variables ``s = W y`` (Bell & Sejnowski, Neural Computation 7, 1995).
+    """
+    from ebdsl.model.algebra import addends, transform
+    from ebdsl.model.ir import Apply, Axis, Get, Lit, Mul, Sum, Symbol
+
+    volumes = [
+        (p, a) for p in addends(energy) if isinstance(p, Mul) and len(p.factors) == 2 and p.factors[0] == Lit(-1.0)
+        and isinstance(a := p.factors[1], Apply) and a.function == "logabsdet" and isinstance(a.args[0].body, Get)
+    ]  # fmt: skip
+    if len(volumes) != 1:
+        return None
+    piece, volume = volumes[0]
+    inner = volume.args[0].body
+    assert isinstance(inner, Get)
+    w = inner.symbol
+    if w.role != "param" or w.domain.kind != "real" or inner.index != volume.args[0].axes:
+        return None
+    observed = [s for s in energy.symbols if s.role == "observed"]
+    if len(observed) != 1 or any(s.role in ("latent", "noise") for s in energy.symbols):
+        return None
+    (y,) = observed
+    source = Symbol(f"{y.name}~sources", "observed", y.shape, y.domain)
+
+    def leaf(n: Node) -> Node | None:
+        if not (isinstance(n, Sum) and len(n.axes) == 1 and isinstance(n.body, Mul) and len(n.body.factors) == 2):
+            return None
+        gets = {f.symbol: f for f in n.body.factors if isinstance(f, Get)}
+        if gets.keys() != {w, y} or gets[y].index != (n.axes[0],):
+            return None
+        row, column = gets[w].index
+        return Get(source, (row,)) if column == n.axes[0] and isinstance(row, Axis | int) else None
+
+    rest = [transform(p, leaf) for p in addends(energy) if p is not piece]
+    if any(s in (w, y) for p in rest for s in p.symbols):
+        return None
+    return w.name, y.name
+
+
 def _log_gaussian(energy: Callable[[np.ndarray], float], n: int) -> float:
     """``log ∫ exp(-E)`` of a quadratic in ``n`` numbers, NaN where it diverges."""
     import numpy as np

@@ -12,7 +12,7 @@ from ebdsl.diagnostics import Diagnostic, Label
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.identity import dims_in
 from ebdsl.facts.normal import normal
-from ebdsl.learn.likelihood import integrates_to_one, normalised
+from ebdsl.learn.likelihood import changes_variables, integrates_to_one, normalised
 from ebdsl.learn.reach import judge_distance, judge_square, judge_wells
 from ebdsl.learn.symmetries import unbounded
 from ebdsl.model.algebra import addends, degree, modules_in, zeroed
@@ -96,6 +96,13 @@ def volume_of_low_energy(model: Model, energy: Node, chosen: Chosen | None = Non
     if constant is not None:
         strategy = 1
         reasons.append(f"∫ exp(-β F) over {constant} is the same for all parameters: a negative log-likelihood")
+    changed = changes_variables(energy) if strategy is None and not findings else None
+    if changed is not None:
+        matrix, data = changed
+        strategy = 1
+        reasons.append(
+            f"by s = {matrix} {data}, ∫ exp(-F) d{data} does not depend on {matrix}: a negative log-likelihood"
+        )
     if strategy is None and not findings:
         name = normalised(model)
         if name is not None:

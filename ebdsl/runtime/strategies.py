@@ -412,3 +412,17 @@ def contractive_loss(
     (pulled,) = torch.autograd.grad((code * v).sum(), y, create_graph=True)
     squared = pulled.square().flatten(1).sum(1).mean()
     return energy.mean() + weight * squared, {"energy": energy.detach().mean(), "squared Jacobian": squared.detach()}
+
+
+def saturating_loss(
+    free_energy: Callable[..., Tensor],
+    y: Tensor,
+    given: tuple[Tensor, ...],
+    before: Tensor,
+    distance: Callable[[Tensor], Tensor],
+    weight: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """``F(y) + α Σ_j f_c(a_j)``: how far what unit j gets is from where it is flat (Goroshin & LeCun 2013)."""
+    energy = free_energy(y, *given)
+    far = distance(before).flatten(1).sum(1).mean()
+    return energy.mean() + weight * far, {"energy": energy.detach().mean(), "distance to saturation": far.detach()}

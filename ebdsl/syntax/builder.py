@@ -115,7 +115,11 @@ class Builder(Transformer):  # type: ignore[type-arg]
         return ast.Product(_span(parts), tuple(factors))
 
     def function(self, parts: Parts) -> ast.Expr:
+        """``log x y`` is the logarithm of both, ``√2 x`` the root of 2 times x."""
         factors = parts[1:]
+        if _function(parts[0]) == "sqrt" and len(factors) > 1:
+            root = ast.Call(_span(parts[:2]), "sqrt", span(parts[0]), (factors[0],), ())
+            return ast.Product(_span(parts), tuple(("", f) for f in (root, *factors[1:])))
         body = factors[0] if len(factors) == 1 else ast.Product(_span(factors), tuple(("", f) for f in factors))
         return ast.Call(_span(parts), _function(parts[0]), span(parts[0]), (body,))
 

@@ -179,6 +179,29 @@ def test_bounds_of_derivatives(row: ScalarAtom) -> None:
         assert np.abs(first).max() > 5
 
 
+FLAT = {"sign", "step"}
+"""Flat everywhere: there is no way to go."""
+
+
+@ROWS
+def test_saturation_is_the_distance_to_where_it_is_flat(row: ScalarAtom) -> None:
+    """``inf |x - x'|`` over points x' with derivative zero; only what has whole stretches of them states it."""
+    if row.arity > 1:
+        assert row.saturation is None
+        return
+    low, high = row.domain[0]
+    x = np.linspace(max(low + 1e-6, -5), min(high, 5), 20_001)
+    flat = np.abs(np.diff(row.numpy(x))) < 1e-15
+    if row.saturation is None:
+        assert not flat.any() or row.name in FLAT
+        return
+    at = (x[1:] + x[:-1])[flat] / 2
+    some = np.linspace(-4, 4, 201)
+    wanted = np.abs(some[:, None] - at[None]).min(1)
+    found = eval(row.saturation.format("x"), {"torch": torch, "x": torch.as_tensor(some)}).numpy()
+    assert np.allclose(found, wanted, atol=1e-3)
+
+
 def brute_prox(f: Callable[[np.ndarray], np.ndarray], low: float, high: float, v: float, t: float) -> float:
     """``argmin_x t f(x) + ½(x - v)²`` by three finer and finer grids."""
     a, b = max(low, v - 30.0), min(high, v + 30.0)

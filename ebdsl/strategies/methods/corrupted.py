@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ebdsl.model.algebra import modules_in
 from ebdsl.model.finding import Finding
-from ebdsl.model.ir import Module
+from ebdsl.model.ir import Module, Mul, Node, Symbol
 from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
 from ebdsl.strategies.needs import sees
 
@@ -89,10 +89,49 @@ def contractive(case: Case) -> Use | No:
     )
 
 
+def saturating(case: Case) -> Use | No:
+    from ebdsl.atoms import SCALARS
+
+    if not case.real:
+        return No(f"{case.over.name} is in {case.over.domain}: there is no derivative with respect to it")
+    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and sees(case.energy, m, case.over)]
+    if not first:
+        return No(f"no learned function sees {case.over.name} alone: there is no code to saturate", ("Enc(y)",))
+    row = SCALARS.get(first[0].layers[-1].name)
+    flat = row.saturation if row is not None else None
+    if flat is None or len(first[0].layers) < 2:
+        known = ", ".join(r.name for r in SCALARS.values() if r.saturation)
+        last = first[0].layers[-1].name
+        return No(
+            f"{first[0].name} ends in {last}, which is nowhere flat", (f"a code that saturates: linear >> {known}",)
+        )
+    weight = case.number("weight")
+    before = "{module:" + first[0].name + "}[:-1]({y})"
+    return Use(
+        f"saturating_loss(free_energy, {{y}}, {{given}}, {before}, lambda a: {flat.format('a')}, {weight!r})",
+        (f"{weight:g} times how far the units of {first[0].name} are from where {first[0].layers[-1].name} is flat",),
+        "one code a sample",
+        findings=_untied(case, first[0]),
+    )
+
+
+def _multiplies(node: Node, w: Symbol, y: Symbol) -> bool:
+    """Whether w stands in a product with something of y: what is added to it cannot grow in its stead."""
+    if isinstance(node, Mul):
+        held = [f for f in node.factors if w in f.symbols]
+        if held and any(y in f.symbols for f in node.factors if f not in held):
+            return True
+    return any(_multiplies(c, w, y) for c in node.children)
+
+
 def _untied(case: Case, encoder: Module) -> tuple[Finding, ...]:
     """What may grow as the code shrinks: another learned function, or a free matrix without a penalty."""
     penalised = {w for t in case.model.terms for w in t.node.symbols if not any(s.per_sample for s in t.node.symbols)}
-    free = [w for w in case.model.role("param") if w.domain.kind == "real" and w in case.energy.symbols - penalised]
+    free = [
+        w
+        for w in case.model.role("param")
+        if w.domain.kind == "real" and w in case.energy.symbols - penalised and _multiplies(case.energy, w, case.over)
+    ]
     names = [m.name for m in modules_in(case.energy) if m != encoder] + [w.name for w in free]
     if not names:
         return ()
@@ -135,5 +174,15 @@ register(
         contractive,
         (Argument("weight", 0.1, "weight of the squared Jacobian", above=True),),
         "Rifai, Vincent, Muller, Glorot & Bengio, ICML 2011",
+    )
+)
+register(
+    Method(
+        "saturating",
+        5,
+        "the units of the code are driven to where they do not change",
+        saturating,
+        (Argument("weight", 0.1, "weight of the distance to the nearest flat place", above=True),),
+        "Goroshin & LeCun, ICLR 2013",
     )
 )
