@@ -19,11 +19,16 @@ OFF_DATA = 1000
 @click.argument("run", metavar="RUN")
 @data_option
 @click.option("-o", "--output", metavar="FILE.npy", help="Also write the free energy of every sample.")
+@click.option("--likelihood", "log_likelihood", is_flag=True, help="The log-likelihood of the samples as well.")
+@click.option(
+    "--temperatures", type=click.IntRange(10), default=500, show_default=True, help="Of the annealing for it."
+)
 @device_option
 @format_option
 @python_option
 def command(
-    run: str, data: str | None, output: str | None, device: str | None, form: str, allow_python: bool
+    run: str, data: str | None, output: str | None, log_likelihood: bool, temperatures: int, device: str | None,
+    form: str, allow_python: bool,
 ) -> None:  # fmt: skip
     """Print the free energy of --data (the run's own data without it), term by term, and how it compares with that of
     points off the data: uniform, noise, shuffled, neighbours.
@@ -50,13 +55,26 @@ def command(
             result = evaluate(model.network, model.batches(seen.arrays), SIZE)
             gauge = gauge_of(model, replace(seen, held_out={}) if data is not None else seen, OFF_DATA)
             reading = gauge.read(margin=margin_of(model.program.plan.strategy), volume=True)
+            found = None
+            if log_likelihood:
+                from ebdsl.run.likelihood import likelihood
+
+                found = likelihood(model, seen.arrays, result.free_energy, temperatures=temperatures)
+                shown.diagnostics(found.warnings, model.program.source)
         if output is not None:
             save(Path(output), result.free_energy)
-    said = {**result.to_json(), **reading.to_json()}
+    said = {**result.to_json(), **reading.to_json(), **({"likelihood": found.to_json()} if found is not None else {})}
     if form == "json":
         shown.print_json({"run": run, "data": seen.about, **said})
         return
-    click.echo("\n".join([*table(seen.about, said), *off_data(said)]))
+    more = []
+    if found is not None:
+        about = f" ± {found.error:.2g}" if found.error else ""
+        more = [
+            f"log-likelihood {found.log_likelihood:.5g}{about} nats a sample, at β = {found.beta:g}",
+            f"  log ∫ exp(-β F) = {found.log_z:.5g}{about}: {found.how}",
+        ]
+    click.echo("\n".join([*table(seen.about, said), *off_data(said), *more]))
 
 
 def off_data(result: dict) -> list[str]:  # type: ignore[type-arg]

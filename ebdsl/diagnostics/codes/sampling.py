@@ -71,3 +71,23 @@ register(
 (`--given x=0.3,1.2`) or at the rows of a `.npy` file, one for each chain in turn.
 """,
 )
+register(
+    "EB0767",
+    "error",
+    "no partition function to be had",
+    """
+A log-likelihood is -β F less the logarithm of the partition function, which is a sum over all values of one variable,
+or an integral estimated by annealed importance sampling. The variable lies in R[…], in a box or in {0,1}[…], and
+nothing is given beside it.
+""",
+)
+register(
+    "EB0768",
+    "warning",
+    "an estimate that few chains bear",
+    """
+Annealed importance sampling weighs chains. Where few of them have all the weight, the others ended where next to no
+probability is, and the partition function can be far larger than estimated: the log-likelihood is then too high. More
+temperatures let the chains follow.
+""",
+)
