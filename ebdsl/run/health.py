@@ -24,7 +24,7 @@ EARLY = 5
 
 TERM = "energy/"
 
-FROZEN = {"chain noise": 1e-3, "chain flips": 1e-4}
+FROZEN = {"chain noise": 1e-3, "chain flips": 1e-4, "chain acceptance": 1e-3}
 """Least share of noise in the moves of a chain, or of entries that are flipped: below it, chains do not sample."""
 
 ACTIVE = "active share"

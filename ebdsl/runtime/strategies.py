@@ -126,57 +126,6 @@ def grid_maximum_likelihood(
     return maximum_likelihood(free_energy, y, given, states, (sides / points).log().sum(), beta)
 
 
-def langevin_chain(
-    free_energy: Callable[..., Tensor],
-    y: Tensor,
-    given: tuple[Tensor, ...],
-    generator: torch.Generator,
-    steps: int,
-    step_size: float | Tensor,
-    beta: float,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """``y ← y - α∇F(y) + √(2α/β) ξ``, ``steps`` times: near ``exp(-β F)`` for small α.
-
-    Also which share of the last squared move is noise: none at temperature zero, where a chain only descends.
-    """
-    spread = (2 * step_size / beta) ** 0.5
-    for _ in range(steps):
-        y = y.detach().requires_grad_(True)
-        with torch.enable_grad():
-            (slope,) = torch.autograd.grad(free_energy(y, *given).sum(), y)
-        noise = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
-        y = y.detach() - step_size * slope + spread * noise
-    kick, drift = (spread * noise).square().sum(), (step_size * slope).square().sum()
-    return y.detach(), {"chain noise": kick / (kick + drift)}
-
-
-@torch.no_grad()
-def gibbs_chain(
-    free_energy: Callable[..., Tensor],
-    y: Tensor,
-    given: tuple[Tensor, ...],
-    generator: torch.Generator,
-    sweeps: int,
-    beta: float,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Entries 0 and 1 drawn in turn from ``exp(-β F)`` given all others, ``sweeps`` times over all.
-
-    Also which share of them the last sweep has flipped.
-    """
-    flat = y.flatten(1).clone()
-    before = flat
-    for _ in range(sweeps):
-        before = flat.clone()
-        for k in range(flat.shape[1]):
-            flat[:, k] = 1
-            on = free_energy(flat.reshape(y.shape), *given)
-            flat[:, k] = 0
-            off = free_energy(flat.reshape(y.shape), *given)
-            drawn = torch.rand(len(flat), generator=generator, device=y.device, dtype=y.dtype)
-            flat[:, k] = (drawn < torch.sigmoid(beta * (off - on))).to(y.dtype)
-    return flat.reshape(y.shape), {"chain flips": (flat != before).to(y.dtype).mean()}
-
-
 def renewed(chains: Tensor, y: Tensor, generator: torch.Generator, share: float) -> Tensor:
     """``chains`` with about ``share`` of them put at rows of ``y``."""
     again = torch.rand(len(chains), generator=generator, device=y.device) < share
@@ -250,6 +199,11 @@ def minimum_probability_flow(
 def noisy(y: Tensor, generator: torch.Generator, scale: float | Tensor) -> Tensor:
     """``y`` with Gaussian noise of standard deviation ``scale``."""
     return y + scale * torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+
+
+def dropped(y: Tensor, generator: torch.Generator, share: float) -> Tensor:
+    """``y`` with about ``share`` of its entries set to zero; the others stay as they are."""
+    return y * (torch.rand(y.shape, generator=generator, device=y.device, dtype=y.dtype) >= share)
 
 
 def uniform_like(y: Tensor, generator: torch.Generator, low: Tensor, high: Tensor) -> Tensor:

@@ -152,3 +152,44 @@ def test_langevin_has_the_variance_of_its_step() -> None:
     # the kick is 2α/β a dimension, the drift α²<∇F²> = α²·var
     kick = 2 * 0.05 / 2
     assert float(moves["chain noise"]) == pytest.approx(kick / (kick + 0.05**2 * float(found.var())), rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["mala", "hmc"])
+def test_refusing_chains_are_exact_at_large_steps(kind: str) -> None:
+    """The covariance of a normal distribution, at steps where unadjusted dynamics would be far off."""
+    file = compiled(GAUSS.format(f"contrastive_divergence(chain = {kind})"))
+    chain = getattr(file, f"{kind}_chain")
+    generator = torch.Generator().manual_seed(0)
+    P = torch.tensor([[2.0, 0.9], [0.9, 1.0]])
+    start = torch.zeros(20000, 2)
+    found, moves = chain(lambda y: 0.5 * ((y @ P) * y).sum(1), start, (), generator, 60, 0.4, 2.0)
+    wanted = torch.linalg.inv(2 * P)
+    assert torch.allclose(found.T.cov(), wanted, atol=0.03)
+    assert 0.3 < float(moves["chain acceptance"]) < 0.99
+
+
+def test_dropout_leaves_what_it_does_not_drop() -> None:
+    from ebdsl.runtime.strategies import dropped
+
+    y = torch.full((2000, 10), 3.0)
+    found = dropped(y, torch.Generator().manual_seed(0), 0.3)
+    assert set(found.unique().tolist()) == {0.0, 3.0}
+    assert float((found == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
+
+
+def test_dropout_teaches_entries_from_each_other() -> None:
+    """Entries that always agree are told from each other: what was dropped is given back."""
+    text = """observed y : R[4]
+module Enc : R[4] -> R[16] = mlp(32, tanh)
+module Dec : R[16] -> R[4] = mlp(32, tanh)
+F(y) = ||y - Dec(Enc(y))||^2
+train
+    strategy denoising(noise = dropout, share = 0.3)
+"""
+    z = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))
+    model, _, _ = train(text, {"y": z.expand(-1, 4).contiguous()}, epochs=40, lr=3e-3, batch=100)
+    hidden = z.expand(-1, 4).clone()
+    hidden[:, 2] = 0
+    with torch.no_grad():
+        back = model.reconstruct(hidden)
+    assert float((back[:, 2:3] - z).square().mean()) < 0.1 * float(z.square().mean())

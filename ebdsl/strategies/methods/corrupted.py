@@ -44,8 +44,17 @@ def denoising(case: Case) -> Use | No:
     refused = _auto_encoder(case)
     if refused:
         return refused
+    if case.options["noise"] == "dropout":
+        share = case.number("share")
+        corrupt = f"dropped({{y}}, self.generator, {share!r})"
+        made = f"model.reconstruct({_wanted(case).replace('{corrupt}', corrupt)})"
+        return Use(
+            f"reconstruction_loss(free_energy, {{y}}, {{given}}, {made})",
+            (f"the data with {share:g} of their entries set to zero, anew in every step, have to give it back",),
+            "one reconstruction a sample",
+        )
     if not case.real and case.over.domain.kind != "box":
-        return No(f"noise leads out of {case.over.domain}", ("masking",))
+        return No(f"noise leads out of {case.over.domain}", ("noise = dropout", "masking"))
     sigma = case.options["sigma"]
     start = () if sigma is not None else ('self.state["sigma"].copy_(0.1 * data["{y}"].std(0).mean())',)
     noise = repr(sigma) if sigma is not None else 'self.state["sigma"]'
@@ -152,7 +161,11 @@ register(
         6,
         "give the data back from the data with noise",
         denoising,
-        (Argument("sigma", None, "standard deviation of the noise", above=True),),
+        (
+            Argument("sigma", None, "standard deviation of the noise", above=True),
+            Argument("noise", None, "what corrupts the data", words=("gaussian", "dropout")),
+            Argument("share", 0.3, "share of the entries that dropout sets to zero", high=0.95, above=True),
+        ),
         "Vincent, Larochelle, Bengio & Manzagol, ICML 2008",
     )
 )

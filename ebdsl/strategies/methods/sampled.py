@@ -7,6 +7,7 @@ from ebdsl.strategies.core import BETA, Argument, Case, Method, No, Use, registe
 
 STEPS = Argument("steps", 10, "steps of each chain, or sweeps over all entries of binary data", low=1, count=True)
 SIZE = Argument("step_size", None, "step of Langevin dynamics, in units of y squared over energy", above=True)
+CHAIN = Argument("chain", None, "how a chain of real numbers moves", words=("langevin", "mala", "hmc"))
 PULL = Argument("pull", None, "weight of the squared energies of data and samples, which keeps them from drifting off")
 
 
@@ -14,6 +15,10 @@ def _moves(case: Case) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...
     """Keywords of the chain, what it needs at the start, its state, and its name."""
     steps, beta = int(case.number("steps")), case.number("beta")
     if case.binary:
+        if case.options["chain"]:
+            return No(
+                f"{case.options['chain']} follows slopes, and {case.over.name} is made of 0 and 1", ("no chain: Gibbs",)
+            )
         return (
             f"gibbs_chain(free_energy, {{where}}, {{given}}, self.generator, {steps}, {beta!r})",
             (),
@@ -30,8 +35,16 @@ def _moves(case: Case) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...
         start = ('self.state["step_size"].copy_(0.01 * data["{y}"].var(0).mean())',)
         state = (("step_size", "torch.tensor(0.01, dtype=dtype, device=device)"),)
         step = 'self.state["step_size"]'
-    call = f"langevin_chain(free_energy, {{where}}, {{given}}, self.generator, {steps}, {step}, {beta!r})"
-    return call, start, state, "steps of Langevin dynamics"
+    kind = str(case.options["chain"] or "langevin")
+    call = f"{kind}_chain(free_energy, {{where}}, {{given}}, self.generator, {steps}, {step}, {beta!r})"
+    return call, start, state, NAMES[kind]
+
+
+NAMES = {
+    "langevin": "steps of Langevin dynamics",
+    "mala": "steps of Langevin dynamics, accepted or refused,",
+    "hmc": "moves of Hamiltonian dynamics",
+}
 
 
 def _pull(case: Case) -> float:
@@ -85,7 +98,7 @@ register(
         3,
         "push down at the data, up at where short chains of the model lead from there",
         divergence,
-        (STEPS, SIZE, BETA, PULL),
+        (STEPS, SIZE, BETA, CHAIN, PULL),
         "Hinton, Neural Computation 14, 2002",
     )
 )
@@ -99,6 +112,7 @@ register(
             STEPS,
             SIZE,
             BETA,
+            CHAIN,
             PULL,
             Argument("chains", 256, "how many chains", low=1, count=True),
             Argument("restart", 0.05, "share of the chains that start again at data in each step", high=1),
