@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ebdsl.emit.elimination import EliminationBody
 from ebdsl.emit.noise import NoiseBody
+from ebdsl.emit.quadrature import QuadratureBody
 from ebdsl.emit.riccati import RiccatiBody
 from ebdsl.emit.splitting import SplittingBody
 from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(SplittingBody, EliminationBody, RiccatiBody, NoiseBody):
+class InferBody(SplittingBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

@@ -7,6 +7,7 @@ from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
 from ebdsl.emit.elimination import free_elimination_lines
 from ebdsl.emit.named import named_lines
+from ebdsl.emit.quadrature import free_energy_of_nodes
 from ebdsl.emit.states import state_parts
 from ebdsl.emit.text import uses
 from ebdsl.infer.core import RULES
@@ -14,6 +15,7 @@ from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.infer.rules.monte_carlo import MonteCarlo
+from ebdsl.infer.rules.quadrature import Quadrature
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Axis, Node
 
@@ -144,6 +146,8 @@ def free_energy_lines(c: Context) -> list[str]:
     if not plan.inference:
         return [*head, f"        return self.energy({args})"]
     payload = plan.inference[0].payload
+    if isinstance(payload, Quadrature):
+        return [*head, *free_energy_of_nodes(c, payload)]
     if isinstance(payload, MonteCarlo):
         return [*head, f"        return self.draws({args}).mean(1)"]
     if isinstance(payload, Enumeration):

@@ -10,6 +10,7 @@ from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.named import encode_lines, encoder_init_lines
 from ebdsl.emit.noise import code_lines, draws_init_lines, draws_lines
+from ebdsl.emit.quadrature import node_lines
 from ebdsl.emit.recurrences import recurrence_lines
 from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.emit.values import bracket, number
@@ -18,6 +19,7 @@ from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
+from ebdsl.infer.rules.quadrature import Quadrature
 from ebdsl.model.algebra import replace_symbol, with_batch
 from ebdsl.model.ir import BATCH, Dim, Lit, Symbol
 from ebdsl.plan import Plan
@@ -52,6 +54,8 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
     for d in plan.inference:
         if isinstance(d.payload, Gaussian):
             lines += [*posterior_lines(c, d.payload), ""]
+        if isinstance(d.payload, Quadrature):
+            lines += [*node_lines(c, d.payload), ""]
         if isinstance(d.payload, Elimination):
             lines += [*part_lines(c, d.payload), ""]
     for more in (encode_lines(c), draws_lines(c)):

@@ -1,0 +1,99 @@
+"""A softmin over few continuous latents of any energy: an integral by quadrature, where the probability is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.posterior import Statistic
+from ebdsl.model.algebra import contract, multiply, replace_symbol
+from ebdsl.model.build import fresh
+from ebdsl.model.domains import REAL, Domain
+from ebdsl.model.ir import Axis, Get, Node, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.emit.bodies import InferBody
+
+NAME = "quadrature"
+PANELS = {1: 64, 2: 8, 3: 4}
+"""Panels a side, by the number of dimensions; each has eight nodes of Gauss and Legendre a side."""
+ORDER = 8
+KINDS = ("real", "nonnegative", "positive", "box")
+
+
+@dataclass(frozen=True)
+class Quadrature:
+    """``energy`` over ``axis``, the nodes; ``nodes`` holds a symbol for each latent, with that axis first."""
+
+    latents: tuple[Symbol, ...]
+    energy: Node
+    beta: Node | None
+    axis: Axis
+    nodes: tuple[Symbol, ...]
+    weights: Symbol
+    size: int
+
+    @property
+    def replaced(self) -> bool:
+        return True
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        own = [Statistic(n, z, "nodes") for n, z in zip(self.nodes, self.latents, strict=True)]
+        return (Statistic(self.weights, None, "weights"), *own)
+
+    def at_nodes(self, node: Node) -> Node:
+        """The node with latents at the nodes: a number for each."""
+        for z, n in zip(self.latents, self.nodes, strict=True):
+            node = replace_symbol(node, z, lambda index, n=n: Get(n, (self.axis, *index)))  # type: ignore[misc]
+        return node
+
+    def expected(self, node: Node) -> Node:
+        """``Σ_s w_s E(z_s)``."""
+        if not node.symbols & {*self.latents}:
+            return node
+        return contract(multiply(Get(self.weights, (self.axis,)), self.at_nodes(node)), (self.axis,))
+
+
+def consider(problem: Problem) -> Decision | Refusal:
+    if problem.kind != "softmin":
+        return Refusal(NAME, f"{problem.names} is not averaged over")
+    for s in problem.latents:
+        if s.domain.row.finite:
+            return Refusal(NAME, f"{s.name} takes finitely many values")
+        if s.domain.kind not in KINDS:
+            return Refusal(NAME, f"there is no grid over {s.domain}")
+    size = problem.elements()
+    if size is None or size not in PANELS:
+        many = f"{size} numbers" if size is not None else "a size that the data tells"
+        return Refusal(NAME, f"{problem.names} has {many}: a grid fills at most three")
+    endless = problem.falls_forever()
+    if endless:
+        return Refusal(NAME, endless)
+    count = (PANELS[size] * ORDER) ** size
+    axis = fresh(count, "s")
+    nodes = tuple(Symbol(f"{z.name}~nodes", "latent", (count, *z.shape), REAL) for z in problem.latents)
+    weights = Symbol("weights", "latent", (count,), Domain("nonnegative"))
+    bare = Quadrature(problem.latents, problem.energy, problem.beta, axis, nodes, weights, size)
+    payload = Quadrature(
+        problem.latents, bare.at_nodes(problem.energy), problem.beta, axis, nodes, weights, size
+    )  # fmt: skip
+    dims = f"{size} dimension{'s' * (size > 1)}"
+    facts = (
+        f"{problem.names} has {dims}: a grid can fill the box in which exp(-β E) is not negligible",
+        "the box is found for each sample",
+    )
+    algorithm = f"quadrature of Gauss and Legendre, {PANELS[size]} panels of {ORDER} nodes a side"
+    return Decision(
+        NAME, f"softmin over {problem.names}", algorithm, "approximate", f"{count:,} energies, several times", facts,
+        (), payload,
+    )  # fmt: skip
+
+
+def emit(payload: object, body: InferBody) -> None:
+    assert isinstance(payload, Quadrature)
+    body.quadrature(payload)
+
+
+register(Rule(NAME, 60, "an integral over at most three dimensions, on a grid", consider, emit))
