@@ -335,7 +335,7 @@ register(
         spellings=("xlogx",),
         doc="x log x, 0 at 0",
         latex=r"{0} \log {0}",
-        torch="torch.xlogy({0}, {0})",
+        torch="torch.xlogy({0}, torch.clamp_min({0}, 1e-30))",  # at 0 a slope that is steep, and a number
         numpy=_xlogx,
         derivative=lambda args: (add(ONE, fn("log", args[0])),),
         domain=((0.0, INF),),

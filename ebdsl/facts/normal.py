@@ -21,11 +21,23 @@ def normal(node: Node) -> Node:
             return _root(normal(n.args[0]), _POWERS[n.atom])
         if isinstance(n, Fn) and n.atom == "log":
             return _logarithm(normal(n.args[0]))
+        if isinstance(n, Mul):
+            return _entropy(n)
         if isinstance(n, Pow) and isinstance(n.exponent, Lit) and not n.exponent.value.is_integer():
             return _root(normal(n.base), n.exponent.value)
         return None
 
     return transform(node, leaf)
+
+
+def _entropy(node: Mul) -> Node | None:
+    """``x log x`` as one function, which is 0 at 0; None where there is none."""
+    for k, f in enumerate(node.factors):
+        if isinstance(f, Fn) and f.atom == "log" and f.args[0] in node.factors:
+            at = node.factors.index(f.args[0])
+            rest = [normal(g) for i, g in enumerate(node.factors) if i not in (k, at)]
+            return mul(*rest, Fn("xlogx", (normal(f.args[0]),)))
+    return None
 
 
 def _root(base: Node, exponent: float) -> Node:

@@ -12,7 +12,7 @@ import torch
 
 from ebdsl.model import reference
 from ebdsl.run.certify import Certifier
-from tests.emit.compiled import Compiled, case
+from tests.emit.compiled import Compiled, case, compile_spec
 from tests.emit.corpus import CLOSED, CORPUS, DESCENT, FINITE, MIXED, NAMES, PROXIMAL
 
 Array = np.ndarray
@@ -410,3 +410,17 @@ def certified(c: Compiled, net: Any, y: dict[str, torch.Tensor], found: Any) -> 
         {s.name: found.latents[c.python(s)].numpy() for s in c.model.role("latent")},
     )
     return certifier.found
+
+
+def test_entropies_on_a_simplex_stay_numbers() -> None:
+    """``z log z`` is 0 at 0, where its slope has no end: the answers agree with the conditions of an optimum."""
+    c = compile_spec("""
+        observed y : R[4]
+        latent   z : simplex[4]
+        F(y) = min_z 0.5 Σ_k z[k] log z[k] - y' z
+    """)
+    y = c.observed(5, seed=3)["y"]
+    found = c.build().infer(y)
+    wanted = torch.softmax(2 * y, 1)  # the conjugate of the entropy
+    assert torch.allclose(found.latents["z"], wanted, atol=0.02)
+    assert torch.allclose(found.energy, -0.5 * torch.logsumexp(2 * y, 1), atol=1e-3)

@@ -52,8 +52,8 @@ def test_one_number_with_kinks() -> None:
         ends = (value - 15, value + 15)
         total = integrate.quad(weight, *ends, points=[0, 0.7, value - 2], limit=400)[0]
         mean = integrate.quad(lambda z, w=weight: z * w(z), *ends, points=[0, 0.7, value - 2], limit=400)[0] / total
-        assert float(free[i]) == pytest.approx(low - math.log(total) / 2, abs=5e-5)
-        assert float(found.latents["z"][i]) == pytest.approx(mean, abs=2e-4)
+        assert float(free[i]) == pytest.approx(low - math.log(total) / 2, abs=3e-4)
+        assert float(found.latents["z"][i]) == pytest.approx(mean, abs=1e-3)
     assert bool(found.converged.all())
 
 
