@@ -57,10 +57,8 @@ def mala_chain(
         there, rise = energy_and_slope(free_energy, to, given)
         back = (y - to + step_size * rise) / spread
         chance = beta * (energy - there) + 0.5 * (noise.square() - back.square()).flatten(1).sum(1)
-        go = torch.rand(len(y), generator=generator, device=y.device, dtype=y.dtype).log() < chance
-        wide = go.reshape(-1, *[1] * (y.ndim - 1))
-        y, slope, energy = torch.where(wide, to, y), torch.where(wide, rise, slope), torch.where(go, there, energy)
-        accepted += go.to(y.dtype).mean() / steps
+        (y, slope, energy), share = metropolis((y, slope, energy), (to, rise, there), chance, generator)
+        accepted += share / steps
     return y, {"chain acceptance": accepted}
 
 
@@ -92,11 +90,27 @@ def hmc_chain(
             there, rise = energy_and_slope(free_energy, to, given)
             momentum = momentum - 0.5 * leap * beta * rise
         chance = beta * (energy - there) + 0.5 * (start.square() - momentum.square()).flatten(1).sum(1)
-        go = torch.rand(len(y), generator=generator, device=y.device, dtype=y.dtype).log() < chance
-        wide = go.reshape(-1, *[1] * (y.ndim - 1))
-        y, slope, energy = torch.where(wide, to, y), torch.where(wide, rise, slope), torch.where(go, there, energy)
-        accepted += go.to(y.dtype).mean() / steps
+        (y, slope, energy), share = metropolis((y, slope, energy), (to, rise, there), chance, generator)
+        accepted += share / steps
     return y, {"chain acceptance": accepted}
+
+
+def metropolis(
+    here: tuple[Tensor, Tensor, Tensor],
+    there: tuple[Tensor, Tensor, Tensor],
+    log_chance: Tensor,
+    generator: torch.Generator,
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    """States, slopes and energies after each chain has gone ``there`` with its chance, and the share that has."""
+    y, slope, energy = here
+    drawn = torch.rand(len(y), generator=generator, device=y.device, dtype=y.dtype)
+    go = drawn.log() < log_chance
+    wide = go.reshape(-1, *[1] * (y.ndim - 1))
+    to, rise, other = there
+    return (
+        (torch.where(wide, to, y), torch.where(wide, rise, slope), torch.where(go, other, energy)),
+        go.to(y.dtype).mean(),
+    )
 
 
 def energy_and_slope(free_energy: Callable[..., Tensor], y: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
