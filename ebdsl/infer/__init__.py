@@ -11,7 +11,7 @@ def decide(problem: Problem) -> Decision | tuple[Refusal, ...]:
     """The first rule that applies, with those refused before it; or all refusals."""
     load_rules()
     refused: list[Refusal] = []
-    for rule in sorted(RULES.values(), key=lambda r: r.rank):
+    for rule in sorted((r for r in RULES.values() if problem.kind in r.kinds), key=lambda r: r.rank):
         answer = rule.consider(problem)
         if isinstance(answer, Refusal):
             refused.append(answer)

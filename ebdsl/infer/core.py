@@ -89,7 +89,7 @@ class Decision:
 class Rule:
     """A row of the planner. Rules are asked in order of ``rank``; the first that applies is taken.
 
-    ``emit(payload, body)`` writes the body of ``infer``.
+    ``emit(payload, body)`` writes the body of ``infer``. Of problems of other ``kinds`` it is not asked.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Rule:
     doc: str
     consider: Callable[[Problem], Decision | Refusal]
     emit: Callable[[object, InferBody], None]
+    kinds: tuple[str, ...] = ("min", "softmin")
 
 
 RULES: dict[str, Rule] = {}

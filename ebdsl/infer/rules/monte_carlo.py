@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.normal import through_module
-from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.core import Decision, Problem, Rule, register
 from ebdsl.model.ir import Symbol
 from ebdsl.model.laws import Law
 
@@ -26,9 +26,7 @@ class MonteCarlo:
     laws: tuple[Law, ...]
 
 
-def consider(problem: Problem) -> Decision | Refusal:
-    if problem.kind != "mean":
-        return Refusal(NAME, f"{problem.names} is no noise")
+def consider(problem: Problem) -> Decision:
     laws = tuple(problem.model.laws[s.name] for s in problem.latents)
     said = ", ".join(f"{s.name} ~ {law}" for s, law in zip(problem.latents, laws, strict=True))
     facts = [f"{said}: the draws do not depend on what is learned, so that gradients go through them"]
@@ -45,4 +43,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.monte_carlo()
 
 
-register(Rule(NAME, 5, "noise is drawn, and the energy averaged", consider, emit))
+register(Rule(NAME, 5, "noise is drawn, and the energy averaged", consider, emit, ("mean",)))
