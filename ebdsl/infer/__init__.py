@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ebdsl.infer.core import RULES, Decision, Problem, Refusal, load_rules
+from ebdsl.infer.core import Decision, Problem, Refusal, candidates, load_rules
 
 
 def decide(problem: Problem) -> Decision | tuple[Refusal, ...]:
     """The first rule that applies, with those refused before it; or all refusals."""
     load_rules()
     refused: list[Refusal] = []
-    for rule in sorted((r for r in RULES.values() if problem.kind in r.kinds), key=lambda r: r.rank):
+    for rule in candidates(problem):
         answer = rule.consider(problem)
         if isinstance(answer, Refusal):
             refused.append(answer)

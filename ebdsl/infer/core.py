@@ -111,6 +111,11 @@ def register(rule: Rule) -> Rule:
     return rule
 
 
+def candidates(problem: Problem) -> list[Rule]:
+    """The rules for problems of this kind, in the order in which they are asked."""
+    return sorted((r for r in RULES.values() if problem.kind in r.kinds), key=lambda r: r.rank)
+
+
 def total_energy(model: Model) -> Node:
     """The energy ``E`` as one node."""
     return normal(add(*(t.node for t in model.terms)))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ebdsl.infer.core import RULES, Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.core import Decision, Problem, Refusal, Rule, candidates, register
 from ebdsl.infer.rules.enumeration import count
 from ebdsl.model.ir import Symbol
 
@@ -40,7 +40,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     if total > LIMIT:
         return Refusal(NAME, f"{', '.join(s.name for s in finite)} has {total} values, more than {LIMIT}")
     given = replace(problem, latents=free)
-    for rule in sorted(RULES.values(), key=lambda r: r.rank):
+    for rule in candidates(given):
         if rule.name == NAME:
             continue
         inner = rule.consider(given)
