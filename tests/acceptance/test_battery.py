@@ -1,0 +1,143 @@
+"""Energies that no spec holds: each gets the class of algorithm that a textbook takes, and its answer is a minimum.
+
+For a convex energy over a convex domain an answer is one exactly if no way from it to another point of the domain goes
+down: ``E((1-t) z* + t s) >= E(z*)``. Ways go to random points of the domain, and to the answer's own neighbourhood.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.emit.compiled import Compiled, compile_spec
+
+CODE = "observed y : R[5]\nlatent z : R[4]\nparam W : R[5, 4], unit columns\nF(y) = min_z "
+OF = {
+    k: CODE.replace("R[4]\nparam", f"{k}\nparam") for k in ("R[4], >= 0", "box(-0.2, 0.5)[4]", "simplex[4]", "ball[4]")
+}
+SEQUENCE = "observed y : R[7]\nlatent z : R[7]\nF(y) = min_z "
+TWO = "observed y : R[5]\nlatent z : R[4], w : R[3]\nparam W : R[5, 4], unit columns, B : R[5, 3], unit columns\n"
+GROUPS = "observed y : R[5]\nlatent z : R[2, 3]\nparam W : R[5, 2, 3]\nF(y) = min_z 0.1||W||^2 + "
+
+CONVEX = {
+    "ridge": (CODE + "||y - W z||^2 + 0.3||z||^2", "closed form"),
+    "Mahalanobis": (
+        "observed y : R[5]\nlatent z : R[4]\nparam W : R[5, 4], unit columns, P : R[5, 5], positive definite\n"
+        "F(y) = min_z (y - W z)' P (y - W z) + 0.1||z||^2 - log det P + ||P||^2", "closed form",
+    ),
+    "smoothing": (SEQUENCE + "||y - z||^2 + 2 Σ_i (z[i+1] - z[i])^2", "closed form"),
+    "weighted L1": (CODE + "½||y - W z||^2 + Σ_k 0.1 (1 + k) |z[k]|", "proximal gradient"),
+    "elastic net": (CODE + "||y - W z||^2 + 0.4|z| + 0.2||z||^2", "proximal gradient"),
+    "L1 around learned points": (
+        CODE.replace("unit columns", "unit columns, b : R[4]") + "||y - W z||^2 + 0.4|z - b| + 0.01||b||^2",
+        "splitting",
+    ),
+    "nonnegative": (OF["R[4], >= 0"] + "||y - W z||^2 + 0.3|z|", "proximal gradient"),
+    "box": (OF["box(-0.2, 0.5)[4]"] + "||y - W z||^2", "proximal gradient"),
+    "simplex": (OF["simplex[4]"] + "||y - W z||^2", "proximal gradient"),
+    "ball": (OF["ball[4]"] + "||y - W z||^2", "proximal gradient"),
+    "groups and entries": (
+        GROUPS + "||y - Σ_{g,p} W[:,g,p] z[g,p]||^2 + 0.3|z| + 0.5 Σ_g ||z[g]||", "proximal gradient",
+    ),
+    "Huber data": (CODE + "Σ_i huber((y - W z)[i], 1) + 0.1||z||^2", "proximal gradient"),
+    "L1 data": (CODE + "|y - W z| + 0.2||z||^2", "splitting"),
+    "L1 data, L1 code": (CODE + "|y - W z| + 0.3|z| + 0.05||z||^2", "splitting"),
+    "square-root lasso": (CODE + "||y - W z|| + 0.2|z|", "splitting"),
+    "hinges": (CODE + "Σ_i relu(1 - y[i] (W z)[i]) + 0.3||z||^2", "splitting"),
+    "pinball": (CODE + "Σ_i (0.7 relu((y - W z)[i]) + 0.3 relu(-(y - W z)[i])) + 0.1||z||^2", "splitting"),
+    "logistic": (CODE + "Σ_i softplus(-y[i] (W z)[i]) + 0.2||z||^2", "proximal gradient"),
+    "Poisson": (CODE + "Σ_i (exp((W z)[i]) - y[i] (W z)[i]) + 0.5||z||^2", "proximal gradient"),
+    "quartic": (CODE + "||y - W z||^2 + Σ_k z[k]^4", "proximal gradient"),
+    "fused lasso": (SEQUENCE + "½||y - z||^2 + 0.3 Σ_i |z[i+1] - z[i]| + 0.1|z|", "splitting"),
+    "trend filter": (SEQUENCE + "½||y - z||^2 + 0.5 Σ_i |z[i+1] - 2 z[i] + z[i-1]|", "splitting"),
+    "analysis": (
+        CODE.replace("unit columns", "unit columns, D : R[6, 4], unit columns")
+        + "||y - W z||^2 + 0.3|D z| + 0.1||z||^2", "splitting",
+    ),
+    "two codes": (TWO + "F(y) = min_{z, w} ||y - W z - B w||^2 + 0.4|z| + 0.5||w||^2", "proximal gradient"),
+    "largest entry": (CODE + "||y - W z||^2 + 0.5||z||_inf", "descent with restarts"),
+}  # fmt: skip
+
+FINITE = {
+    "two choices": (
+        "observed y : R[5]\nlatent k : onehot[3], l : onehot[4]\nparam A : R[5,3], B : R[5,4]\n"
+        "F(y) = min_{k,l} ||y - A k - B l||^2", "enumeration",
+    ),
+    "binary code": (
+        "observed y : R[5]\nlatent z : binary[6]\nparam W : R[5,6]\nF(y) = min_z ||y - W z||^2 + 0.1 Σ_k z[k]",
+        "enumeration",
+    ),
+    "Viterbi": (
+        "observed y : R[6, 2]\nlatent s : onehot[6, 3]\nparam m : R[3, 2], A : R[3,3]\n"
+        "F(y) = min_s Σ_{t,k} s[t,k] ||y[t] - m[k]||^2 + Σ_t s[t]' A s[t+1]", "variable elimination",
+    ),
+    "forward algorithm": (
+        "observed y : R[6, 2]\nlatent s : onehot[6, 3]\nparam m : R[3, 2], A : R[3,3]\n"
+        "F(y) = softmin_s[1] Σ_{t,k} s[t,k] ||y[t] - m[k]||^2 + Σ_t s[t]' A s[t+1]", "variable elimination",
+    ),
+    "hidden units": (
+        "observed y : R[4]\nlatent h : binary[5]\nparam W : R[4,5], c : R[5]\n"
+        "F(y) = softmin_h[1] ½||y||^2 - y' W h - c' h", "enumeration",
+    ),
+}  # fmt: skip
+
+
+def built(text: str) -> tuple[Compiled, object, dict[str, torch.Tensor]]:
+    c = compile_spec(text)
+    return c, c.randomise(c.build(), seed=1), c.observed(3, seed=2)
+
+
+@pytest.mark.parametrize("name", CONVEX)
+def test_no_way_goes_down(name: str) -> None:
+    text, rule = CONVEX[name]
+    c, net, y = built(text)
+    assert c.rule == rule
+    found = net.infer(*y.values())  # type: ignore[attr-defined]
+    assert bool(found.converged.all())
+    rng = np.random.default_rng(0)
+    count = 500
+    for i in range(3):
+        answer = {k: v[i : i + 1] for k, v in found.latents.items()}
+        given = [v[i : i + 1].expand(count, *v.shape[1:]) for v in y.values()]
+        for size in (1e-4, 1e-3, 1e-2, 0.1, 0.5):
+            moved = []
+            for s in c.model.role("latent"):
+                sample = s.domain.row.sample
+                assert sample is not None
+                to = np.stack([sample(rng, c.shape(s), s.domain.args) for _ in range(count)])
+                z = answer[c.python(s)]
+                moved.append((1 - size) * z + size * torch.as_tensor(to))
+            with torch.no_grad():
+                energies = net.energy(*given, *moved)  # type: ignore[attr-defined]
+            assert float(energies.min()) >= float(found.energy[i]) - 1e-8 * (1 + abs(float(found.energy[i])))
+
+
+@pytest.mark.parametrize("name", FINITE)
+def test_all_values_tried(name: str) -> None:
+    from ebdsl.model import reference
+
+    text, rule = FINITE[name]
+    c, net, y = built(text)
+    assert c.rule == rule
+    with torch.no_grad():
+        free = net.free_energy(*y.values())  # type: ignore[attr-defined]
+    for i in range(3):
+        wanted = reference.free_energy(c.model.bind(dict(c.sizes)), c.values(net, y, at=i))
+        assert float(free[i]) == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "energy",
+    ["(y - sin(3 z))^2 + 0.1 z^2", "(y - z)^2 + 2 cos(4 z)", "(y^2 - z^2)^2 + 0.3 |z|", "log(1 + (y - z)^2) + 0.2 |z|"],
+)
+def test_one_number_without_convexity(energy: str) -> None:
+    """Against a grid; the plan says that it cannot promise the global minimum."""
+    c, net, y = built(f"observed y : R\nlatent z : R\nF(y) = min_z {energy}")
+    assert c.guarantee == "local"
+    with torch.no_grad():
+        found = net.infer(*y.values())  # type: ignore[attr-defined]
+        grid = torch.linspace(-6, 6, 400_001, dtype=torch.float64)
+        for i in range(3):
+            best = net.energy(y["y"][i].expand(len(grid)), grid).min()  # type: ignore[attr-defined]
+            assert float(found.energy[i]) <= float(best) + 1e-8
