@@ -112,7 +112,8 @@ def saturating(case: Case) -> Use | No:
         known = ", ".join(r.name for r in SCALARS.values() if r.saturation)
         last = first[0].layers[-1].name
         return No(
-            f"{first[0].name} ends in {last}, which is nowhere flat", (f"a code that saturates: linear >> {known}",)
+            f"{first[0].name} ends in {last}, and not in an activation that is flat somewhere",
+            (f"a code that saturates: linear >> {known}",),
         )
     weight = case.number("weight")
     before = "{module:" + first[0].name + "}[:-1]({y})"
