@@ -13,7 +13,8 @@ Nodes are keyed by kind and name (``"variable y"``, ``"parameter W"``, ``"functi
 * an energy: ``term``, its place in ``model.terms``.
 
 Edges go from what is read to what reads it and carry ``dims``; ``relation`` is ``value``, ``parameter``, or
-``infers`` for the edge from an encoder to the latent that a trained model answers with.
+``infers`` for the edge from an encoder to the latent that a trained model answers with, and from a generator to what it
+makes negative samples of.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import networkx as nx
 from ebdsl.graph.functions import Reader
 from ebdsl.graph.text import number_text
 from ebdsl.model.ir import Dim, Lit, Mul, Node, Symbol
-from ebdsl.model.model import Model, Term
+from ebdsl.model.model import Model, Term, Word
 
 
 def factor_graph(model: Model) -> nx.MultiDiGraph:
@@ -56,10 +57,22 @@ def factor_graph(model: Model) -> nx.MultiDiGraph:
     for i, term in enumerate(model.terms):
         graph.add_node(f"energy {i}", kind="energy", label=term_text(term), term=i)
         reader.connect(f"energy {i}", term.node)
-    for name, encoder in model.amortised.items():
+    answers = dict(model.amortised)
+    over = shaped(model)
+    if model.generated is not None and over is not None:
+        answers[over.name] = model.generated  # negative samples of what is observed
+    for name, encoder in answers.items():
         for source, shape in reader.feeds(encoder).inputs.items():
             graph.add_edge(source, f"variable {name}", relation="infers", dims=dims_text(model, shape))
     return graph
+
+
+def shaped(model: Model) -> Symbol | None:
+    """The observed variable whose energy is shaped: ``over`` in the strategy, or the last one in the energy."""
+    setting = model.setting("strategy")
+    said = dict(setting.value.keywords) if setting is not None and isinstance(setting.value, Word) else {}
+    held = [s for s in model.role("observed") if any(s in t.node.symbols for t in model.terms)]
+    return next((s for s in held if s.name == said.get("over")), held[-1] if held else None)
 
 
 def dims_text(model: Model, shape: tuple[Dim, ...]) -> str:
@@ -98,7 +111,8 @@ def temperature_text(beta: Node) -> str:
 def caption(model: Model) -> str:
     """``F(y) = min_z E(y, z)``: what the picture's energies add up to."""
     observed = [s.name for s in model.role("observed")]
-    rest = [s.name for s in model.role("latent", "noise")]
+    held = {s for t in model.terms for s in t.node.symbols}
+    rest = [s.name for s in model.role("latent", "noise") if s.role == "latent" or s in held]
     energy = f"{model.energy_name}({', '.join(observed + rest)})"
     if not model.eliminations:
         return energy if rest or not observed else f"{model.free_energy_name}({', '.join(observed)})"

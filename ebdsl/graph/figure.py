@@ -64,7 +64,8 @@ def figure(graph: nx.MultiDiGraph) -> Figure:
         if tail in names:
             kinds = {graph.nodes[tail]["kind"], graph.nodes[head]["kind"]}
             style = "dashed" if data["relation"] == "infers" else "arrow" if "function" in kinds else "line"
-            label = f"infer {graph.nodes[head]['label']}" if style == "dashed" else data["dims"]
+            verb = "generate" if graph.nodes[head].get("role") == "observed" else "infer"
+            label = f"{verb} {graph.nodes[head]['label']}" if style == "dashed" else data["dims"]
             links.append(Link(names[tail], names[head], one_line(label), style))
     (caption,) = wrap(one_line(graph.graph["caption"]), 72, 1)
     return Figure(one_line(graph.graph["name"]), caption, shapes, tuple(links))

@@ -125,3 +125,21 @@ def test_every_energy_and_variable_is_linked(name: str) -> None:
     g = factor_graph(models.ALL[name]())
     assert [n for n in g if g.degree(n) == 0] == []
     assert all(g.out_degree(n) == 0 for n, kind in g.nodes(data="kind") if kind == "energy")
+
+
+def test_a_generator_makes_what_is_observed() -> None:
+    from ebdsl import driver
+    from ebdsl.diagnostics import Source
+
+    text = (
+        "observed x : R[2], y : R[3]\nnoise u ~ normal(0, 1) : R[4]\nmodule f : R[2], R[3] -> R = mlp(8, silu)\n"
+        "module G : R[2], R[4] -> R[3] = mlp(8, silu)\nF(x, y) = f(x, y)\n"
+        "train\n    strategy contrastive(loss = logistic)\n        negatives G(x, u)\n"
+    )
+    model = driver.check_source(Source("gan.ebm", text)).value
+    assert model is not None
+    graph = factor_graph(model)
+    (made,) = [(a, b) for a, b, d in graph.edges(data=True) if d["relation"] == "infers"]
+    assert graph.nodes[made[0]]["label"] == "G" and made[1] == "variable y"
+    assert {a for a, b in graph.in_edges(made[0])} == {"variable x", "variable u"}
+    assert graph.graph["caption"] == "F(x, y)"
