@@ -165,12 +165,8 @@ def _declaration(model: Model, s: Symbol) -> str:
 
 
 def _signature(model: Model) -> str:
-    names = ", ".join(s.name for s in (*model.role("observed", "latent"), *_averaged(model)))
+    names = ", ".join(s.name for s in (*model.role("observed", "latent"), *model.averaged))
     return f"{model.energy_name}({names})"
-
-
-def _averaged(model: Model) -> list[Symbol]:
-    return [s for e in model.eliminations if e.kind == "mean" for s in e.latents]
 
 
 def _free_energy(model: Model) -> str:

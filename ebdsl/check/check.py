@@ -21,7 +21,7 @@ from ebdsl.check.train import settings as train_settings
 from ebdsl.check.words import key, listed, nearest
 from ebdsl.diagnostics import Checked, Source
 from ebdsl.model.algorithms import Chosen
-from ebdsl.model.ir import Node, Tensor
+from ebdsl.model.ir import Node
 from ebdsl.model.model import Model, Setting
 from ebdsl.syntax import ast
 from ebdsl.syntax.spellings import ascii_name
@@ -52,9 +52,10 @@ def check(
     answers = amortised(spec, ctx)  # infer z by …
     energy = free_energy(ctx)  # terms and eliminations
     train = train_settings(spec, given, ctx)
-    negatives = generated(spec, energy.terms, train, ctx) if energy is not None else None
     _unknown_settings(given, ctx)
-    model = _model(spec, ctx, energy, answers, train, negatives) if energy is not None else None
+    model = _model(spec, ctx, energy, answers, train) if energy is not None else None
+    if model is not None:
+        model = replace(model, generated=generated(spec, model, ctx))
     if model is not None and not report.has_errors:
         lint(model, spec, ctx)
         model = replace(model, notes=tuple(ctx.notes))
@@ -67,7 +68,6 @@ def _model(
     energy: FreeEnergy,
     answers: dict[str, Node | Chosen],
     train: tuple[Setting, ...],
-    negatives: Tensor | None,
 ) -> Model:
     dims = {d: n for d, n in ctx.dims.items() if d not in ctx.aliases}
     return Model(
@@ -84,7 +84,6 @@ def _model(
         algorithms={k: v for k, v in answers.items() if isinstance(v, Chosen)},
         train=train,
         laws=dict(ctx.laws),
-        generated=negatives,
         notes=tuple(ctx.notes),
     )
 

@@ -6,23 +6,21 @@ from ebdsl import strategies
 from ebdsl.check.dims import same, shape_text, type_text
 from ebdsl.check.lower import lower
 from ebdsl.check.scope import Context, Env
-from ebdsl.check.words import key, listed
-from ebdsl.model.ir import Symbol, Tensor
-from ebdsl.model.model import Setting, Term, Word
+from ebdsl.check.words import listed
+from ebdsl.model.ir import Tensor
+from ebdsl.model.model import Model
 from ebdsl.syntax import ast
 from ebdsl.syntax.spellings import ascii_name
 
 
-def generated(spec: ast.Spec, terms: tuple[Term, ...], settings: tuple[Setting, ...], ctx: Context) -> Tensor | None:
+def generated(spec: ast.Spec, model: Model, ctx: Context) -> Tensor | None:
     """What the spec says; None where it says nothing, or after an error."""
     under = [(k, c) for s in spec.statements if isinstance(s, ast.Train) for k in s.settings for c in k.children]
     parent, line = next(((k, c) for k, c in under if _is(c)), (None, None))
-    strategy = next((s for s in settings if s.key == "strategy"), None)
+    strategy = model.setting("strategy")
     if line is None or parent is None or parent.value is None or strategy is None:
         return None
-    word = strategy.value
-    head = word.head if isinstance(word, Word) else str(word)
-    said = dict(word.keywords) if isinstance(word, Word) else {}
+    head = strategy.word.head
     takers = [m.name for m in strategies.load_methods().values() if m.generator]
     if head not in takers:
         ctx.report.add(
@@ -32,7 +30,7 @@ def generated(spec: ast.Spec, terms: tuple[Term, ...], settings: tuple[Setting, 
             help=f"negatives go with {listed(takers, 'or')}",
         )
         return None
-    if "negatives" in said:
+    if "negatives" in dict(strategy.word.keywords):
         ctx.report.add(
             "EB0202", "negatives are said twice", (line.key.span, "said here"), (parent.value.span, "and said here"),
             help="remove one of the two",
@@ -44,7 +42,7 @@ def generated(spec: ast.Spec, terms: tuple[Term, ...], settings: tuple[Setting, 
         )
         return None
     value = lower(line.value, Env(ctx))
-    over = _shaped(terms, said.get("over"), ctx)
+    over = model.shaped
     if value is None or over is None:
         return None
     value = value.fresh()
@@ -68,12 +66,3 @@ def generated(spec: ast.Spec, terms: tuple[Term, ...], settings: tuple[Setting, 
 
 def _is(s: ast.Setting) -> bool:
     return ascii_name(s.key.id).replace("-", "_") == "negatives"
-
-
-def _shaped(terms: tuple[Term, ...], named: object, ctx: Context) -> Symbol | None:
-    """The observed variable whose energy is shaped."""
-    observed = [s for s in ctx.symbols.values() if s.role == "observed"]
-    if named is not None:
-        return next((s for s in observed if key(s.name) == key(str(named))), None)
-    held = [s for s in observed if any(s in t.node.symbols for t in terms)]
-    return held[-1] if held else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ebdsl.check import numbers
+from ebdsl.check.domains import ROLES
 from ebdsl.check.walk import everything
 from ebdsl.check.words import count, key, listed, nearest
 from ebdsl.model.domains import Domain
@@ -23,9 +24,9 @@ def law_of(s: ast.VarDecl, domain: Domain, known: Mapping[str, float | None], ct
         assert s.law is not None
         ctx.report.add(
             "EB0239",
-            f"{name} is {_ROLES[s.role]}, and has a law: only noise is drawn",
+            f"{name} is {ROLES[s.role]}, and has a law: only noise is drawn",
             (s.law.span, "a law"),
-            (s.name.span, _ROLES[s.role]),
+            (s.name.span, ROLES[s.role]),
             help=f"what is drawn anew each time is noise: noise {name} ~ {ctx.text(s.law.span)} : R[…]",
         )
         return None
@@ -73,6 +74,3 @@ def law_of(s: ast.VarDecl, domain: Domain, known: Mapping[str, float | None], ct
         ctx.report.add("EB0239", wrong, (s.law.span, "here"), help=f"laws are {rows}")
         return None
     return Law(row.name, args)
-
-
-_ROLES = {"observed": "an observed variable", "latent": "a latent variable", "param": "a parameter"}

@@ -37,8 +37,7 @@ class Context:
     @property
     def latents(self) -> tuple[Symbol, ...]:
         """What the energy holds besides the data: latent variables, and noise that is averaged over."""
-        noise = tuple(s for e in self.model.eliminations if e.kind == "mean" for s in e.latents)
-        return self.model.role("latent") + noise
+        return self.model.role("latent") + self.model.averaged
 
     def name(self, thing: Symbol | Module | Recurrence | str) -> str:
         return self.names[thing if isinstance(thing, str) else thing.name]

@@ -14,14 +14,15 @@ from ebdsl.emit.quadrature import node_lines
 from ebdsl.emit.recurrences import recurrence_lines
 from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.emit.values import bracket, number
+from ebdsl.facts.moments import at_means
 from ebdsl.facts.normal import normal
 from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.infer.rules.quadrature import Quadrature
-from ebdsl.model.algebra import replace_symbol, with_batch
-from ebdsl.model.ir import BATCH, Dim, Lit, Symbol
+from ebdsl.model.algebra import with_batch
+from ebdsl.model.ir import BATCH, Dim, Symbol
 from ebdsl.plan import Plan
 
 
@@ -77,7 +78,7 @@ def _energy_doc(plan: Plan) -> str:
     m = plan.model
     observed = ", ".join(s.name for s in m.role("observed"))
     latents = ", ".join(s.name for s in m.role("latent"))
-    noise = ", ".join(s.name for e in m.eliminations if e.kind == "mean" for s in e.latents)
+    noise = ", ".join(s.name for s in m.averaged)
     over = (f", with latent {latents}" if latents else "") + (f", in the mean over {noise}" if noise else "")
     return f"The energy of {observed}{over}."
 
@@ -212,10 +213,7 @@ def _reconstruct_lines(c: Context) -> list[str]:
         return []
     target, node, axes = found
     noisy = ", noise at its mean" if any(s.role == "noise" for s in node.symbols) else ""
-    for s in node.symbols:
-        if s.role == "noise":
-            mean = Lit(c.model.laws[s.name].mean)
-            node = replace_symbol(node, s, lambda _, m=mean: m)  # type: ignore[misc]
+    node = at_means(node, {s: c.model.laws[s.name] for s in node.symbols if s.role == "noise"})
     scope = c.scope()
     scope.count(with_batch(node))
     value = scope.tensor(with_batch(node), (BATCH, *axes))

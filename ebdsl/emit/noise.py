@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ebdsl.emit.body import Body
 from ebdsl.emit.context import Context
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import number
 from ebdsl.facts.noisy_code import NoisyCode, decoded, noisy_code
 from ebdsl.facts.reconstruction import reconstruction
 from ebdsl.infer.rules.monte_carlo import DRAWS, MonteCarlo
@@ -28,15 +25,7 @@ def fresh_draw(c: Context, noise: Symbol, count: str, like: str, generator: str,
     shape = tuple_text([count, *(c.dim(d, owner) for d in noise.shape)])
     word = "rand" if law.row.uniform else "randn"
     base = f"torch.{word}({shape}, generator={generator}, dtype={like}.dtype, device={like}.device)"
-    return _lawful(law.row.torch, law.args, base)
-
-
-def _lawful(text: str, args: Sequence[float], base: str) -> str:
-    if text == "{0} + {1} * {base}":
-        mean, spread = args
-        scaled = base if spread == 1 else f"{number(spread)} * {base}"
-        return scaled if mean == 0 else f"{number(mean)} + {scaled}"
-    return text.format(*map(number, args), base=base)
+    return law.row.torch(base, *law.args)
 
 
 def draws_init_lines(c: Context) -> list[str]:
@@ -49,10 +38,7 @@ def draws_init_lines(c: Context) -> list[str]:
         word = "mirrored_uniform" if law.row.uniform else "mirrored_normal"
         c.runtime.add(word)
         shape = tuple_text([str(DRAWS), *(c.dim(d, "self").removeprefix("self.") for d in s.shape)])
-        draws = _lawful(law.row.torch, law.args, f"{word}({shape}, drawn, dtype)" if "{base}." not in law.row.torch
-                        else "base")  # fmt: skip
-        if "base" in draws:
-            lines.append(f"        base = {word}({shape}, drawn, dtype)")
+        draws = law.row.torch(f"{word}({shape}, drawn, dtype)", *law.args)
         lines.append(f'        self.register_buffer("{c.name(s)}_draws", {draws}, persistent=False)')
     return lines
 

@@ -19,7 +19,7 @@ def node_lines(c: Context, q: Quadrature) -> list[str]:
     scope.count(node)
     value = scope.tensor(node, (BATCH, q.axis))
     names = [c.name(n) for n in q.nodes]
-    low, high = ([], []) if not q.latents else _ends(c, q)
+    low, high = _ends(c, q)
     c.runtime.add("quadrature_nodes")
     beta = "" if q.beta is None else f"{c.scope().emit(q.beta).atom} * "
     parts, begin = [], 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ebdsl.facts.normal import normal
@@ -16,7 +17,7 @@ from ebdsl.model.laws import Law
 from ebdsl.model.model import Model, Term
 
 
-def average(node: Node, laws: dict[Symbol, Law]) -> Node | None:
+def average(node: Node, laws: Mapping[Symbol, Law]) -> Node | None:
     """The expectation over all of ``laws``; None where the node is of a higher degree, or is no polynomial."""
     noise = frozenset(laws) & node.symbols
     if not noise:
@@ -32,10 +33,15 @@ def average(node: Node, laws: dict[Symbol, Law]) -> Node | None:
         except NoDerivative:
             return None
         spreads.append(multiply(lit(0.5 * laws[u].variance), contract(bend, at)))
-    for u in noise:
+    return add(at_means(node, laws), *spreads)
+
+
+def at_means(node: Node, laws: Mapping[Symbol, Law]) -> Node:
+    """The node with all noise at its mean."""
+    for u in laws:
         mean = lit(laws[u].mean)
         node = replace_symbol(node, u, lambda _, m=mean: m)  # type: ignore[misc]
-    return add(node, *spreads)
+    return node
 
 
 def averaged(model: Model) -> tuple[Model, tuple[str, ...]]:
@@ -43,7 +49,7 @@ def averaged(model: Model) -> tuple[Model, tuple[str, ...]]:
 
     A noise that no term holds any more leaves the model's eliminations.
     """
-    laws = {s: model.laws[s.name] for e in model.eliminations if e.kind == "mean" for s in e.latents}
+    laws = {s: model.laws[s.name] for s in model.averaged}
     if not laws:
         return model, ()
     terms: list[Term] = []

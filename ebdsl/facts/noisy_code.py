@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ebdsl.facts.moments import at_means
 from ebdsl.facts.normal import normal
-from ebdsl.model.algebra import contract, degree, modules_in, multiply, rename, replace_symbol, transform
+from ebdsl.model.algebra import contract, degree, modules_in, multiply, rename, transform
 from ebdsl.model.build import add, lit, power
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import Add, Apply, Axis, Get, Module, Node, Symbol, Tensor
@@ -78,14 +79,10 @@ def _taken_apart(decoder: Module, body: Node, axes: tuple[Axis, ...], laws: Mapp
     noise = frozenset(laws) & body.symbols
     random = [p for p in parts if p.symbols & noise]
     still = [p for p in parts if p not in random]
-    mean, spread = body, None
-    for u in noise:
-        value = lit(laws[u].mean)
-        mean = replace_symbol(mean, u, lambda _, v=value: v)  # type: ignore[misc]
-    if degree(body, noise) == 1:
-        spread = _spread(body, laws)
+    spread = _spread(body, laws) if degree(body, noise) == 1 else None
     return NoisyCode(
-        decoder, body, axes, mean, spread, tuple(dict.fromkeys(m for p in still for m in modules_in(p))),
+        decoder, body, axes, at_means(body, laws), spread,
+        tuple(dict.fromkeys(m for p in still for m in modules_in(p))),
         tuple(dict.fromkeys(m for p in random for m in modules_in(p))),
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ import networkx as nx
 from ebdsl.graph.functions import Reader
 from ebdsl.graph.text import number_text
 from ebdsl.model.ir import Dim, Lit, Mul, Node, Symbol
-from ebdsl.model.model import Model, Term, Word
+from ebdsl.model.model import Model, Term
 
 
 def factor_graph(model: Model) -> nx.MultiDiGraph:
@@ -58,21 +58,12 @@ def factor_graph(model: Model) -> nx.MultiDiGraph:
         graph.add_node(f"energy {i}", kind="energy", label=term_text(term), term=i)
         reader.connect(f"energy {i}", term.node)
     answers = dict(model.amortised)
-    over = shaped(model)
-    if model.generated is not None and over is not None:
-        answers[over.name] = model.generated  # negative samples of what is observed
+    if model.generated is not None and model.shaped is not None:
+        answers[model.shaped.name] = model.generated  # negative samples of what is observed
     for name, encoder in answers.items():
         for source, shape in reader.feeds(encoder).inputs.items():
             graph.add_edge(source, f"variable {name}", relation="infers", dims=dims_text(model, shape))
     return graph
-
-
-def shaped(model: Model) -> Symbol | None:
-    """The observed variable whose energy is shaped: ``over`` in the strategy, or the last one in the energy."""
-    setting = model.setting("strategy")
-    said = dict(setting.value.keywords) if setting is not None and isinstance(setting.value, Word) else {}
-    held = [s for s in model.role("observed") if any(s in t.node.symbols for t in model.terms)]
-    return next((s for s in held if s.name == said.get("over")), held[-1] if held else None)
 
 
 def dims_text(model: Model, shape: tuple[Dim, ...]) -> str:

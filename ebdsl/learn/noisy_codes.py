@@ -62,14 +62,11 @@ def _spring(model: Model, module: Module) -> str | None:
         for piece in addends(normal(term.node)):
             if any(s.role in ("noise", "latent") for s in piece.symbols) or module not in modules_in(piece):
                 continue
-            if any(_grows(core) for core in _cores(piece, module)) and sign(piece) in ("nonnegative", "positive"):
+            core = split(piece, frozenset(s for s in piece.symbols if s.per_sample)).core
+            grows = _grows(core.body if isinstance(core, Sum) else core)
+            if grows and sign(piece) in ("nonnegative", "positive"):
                 return term.text
     return None
-
-
-def _cores(piece: Node, module: Module) -> list[Node]:
-    core = split(piece, frozenset(s for s in piece.symbols if s.per_sample)).core
-    return [core.body if isinstance(core, Sum) else core]
 
 
 def _grows(core: Node) -> bool:
@@ -77,9 +74,7 @@ def _grows(core: Node) -> bool:
     if isinstance(core, Pow):
         inner = core.base.body if isinstance(core.base, Sum) else core.base
         return isinstance(inner, Apply) or (isinstance(inner, Pow) and isinstance(inner.base, Apply))
-    return (
-        isinstance(core, Fn) and core.atom in ("abs", "huber", "softabs", "log1psq") and isinstance(core.args[0], Apply)
-    )
+    return isinstance(core, Fn) and core.atom == "abs" and isinstance(core.args[0], Apply)
 
 
 def _kept_wide(model: Model, module: Module) -> bool:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 class LawKind:
     """A law with ``arguments``. ``mean`` and ``variance`` are those of an entry, by the arguments.
 
-    ``torch``: an expression of a draw, from ``{base}`` and the arguments ``{0}``, ``{1}``. The base is standard normal,
-    or uniform from 0 to 1 where ``uniform``. ``problem``: what is wrong with arguments, None where nothing is.
+    ``torch`` gives the text of a draw from that of a base and the arguments. The base is standard normal, or uniform
+    from 0 to 1 where ``uniform``; its text stands in a draw once. ``problem``: what is wrong
+    with arguments, None where nothing is.
     """
 
     name: str
@@ -19,7 +20,7 @@ class LawKind:
     arguments: tuple[str, ...]
     mean: Callable[..., float]
     variance: Callable[..., float]
-    torch: str
+    torch: Callable[..., str]
     uniform: bool = False
     problem: Callable[..., str | None] = lambda *_: None
 
@@ -47,6 +48,12 @@ class Law:
         return f"{self.kind}({', '.join(f'{a:g}' for a in self.args)})"
 
 
+def _affine(base: str, shift: float, scale: float) -> str:
+    """``shift + scale * base`` without what changes nothing."""
+    scaled = base if scale == 1 else f"{scale!r} * {base}"
+    return scaled if shift == 0 else f"{shift!r} + {scaled}"
+
+
 LAWS: dict[str, LawKind] = {}
 
 
@@ -65,7 +72,7 @@ register(
         ("mean", "standard deviation"),
         mean=lambda m, s: m,
         variance=lambda m, s: s * s,
-        torch="{0} + {1} * {base}",
+        torch=lambda base, m, s: _affine(base, m, s),
         problem=lambda m, s: None if s > 0 else f"a standard deviation is above zero, and this one is {s:g}",
     )
 )
@@ -76,7 +83,7 @@ register(
         ("low", "high"),
         mean=lambda a, b: (a + b) / 2,
         variance=lambda a, b: (b - a) ** 2 / 12,
-        torch="{0} + ({1} - {0}) * {base}",
+        torch=lambda base, a, b: _affine(base, a, b - a),
         uniform=True,
         problem=lambda a, b: None if a < b else f"{a:g} is not below {b:g}",
     )
@@ -88,7 +95,7 @@ register(
         ("probability of 1",),
         mean=lambda p: p,
         variance=lambda p: p * (1 - p),
-        torch="({base} < {0}).to({base}.dtype)",
+        torch=lambda base, p: f"1 - torch.ceil({base} - {p!r})",
         uniform=True,
         problem=lambda p: None if 0 < p < 1 else f"a probability lies between 0 and 1, and {p:g} does not",
     )

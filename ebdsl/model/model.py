@@ -43,6 +43,11 @@ class Setting:
     value: object
     span: Span
 
+    @property
+    def word(self) -> Word:
+        """The value as a word, with the arguments that it has."""
+        return self.value if isinstance(self.value, Word) else Word(str(self.value))
+
 
 @dataclass(frozen=True)
 class Word:
@@ -100,6 +105,20 @@ class Model:
     def bind(self, sizes: dict[str, int]) -> Model:
         """The same model with free dimensions given a size."""
         return replace(self, dims={**self.dims, **sizes})
+
+    @property
+    def averaged(self) -> tuple[Symbol, ...]:
+        """The noise that expectations are taken over."""
+        return tuple(s for e in self.eliminations if e.kind == "mean" for s in e.latents)
+
+    @property
+    def shaped(self) -> Symbol | None:
+        """The observed variable whose energy is shaped: ``over`` in the strategy, or the last one in the energy."""
+        setting = self.setting("strategy")
+        said = dict(setting.word.keywords) if setting is not None else {}
+        held = [s for s in self.role("observed") if any(s in t.node.symbols for t in self.terms)]
+        named = next((s for s in self.role("observed") if s.name == said.get("over")), None)
+        return named or (held[-1] if held else None)
 
     @property
     def answers_otherwise(self) -> bool:

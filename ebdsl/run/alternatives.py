@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ebdsl.model.ir import Symbol
-from ebdsl.model.model import Model, Word
+from ebdsl.model.model import Model
 
 Arrays = dict[str, np.ndarray]
 
@@ -44,13 +44,8 @@ class Probe:
 
 
 def shaped(model: Model) -> Symbol:
-    """The observed variable whose energy is shaped: ``over`` in the spec's strategy, or the last one in the energy."""
-    setting = model.setting("strategy")
-    said = dict(setting.value.keywords) if setting is not None and isinstance(setting.value, Word) else {}
-    observed = model.role("observed")
-    named = next((s for s in observed if s.name == said.get("over")), None)
-    held = [s for s in observed if any(s in t.node.symbols for t in model.terms)]
-    return named or (held or list(observed))[-1]
+    """The observed variable whose energy is shaped; the last one where the energy holds none."""
+    return model.shaped or model.role("observed")[-1]
 
 
 def probe(model: Model, arrays: Mapping[str, np.ndarray], rows: np.ndarray, most: int, seed: int) -> Probe:

@@ -16,8 +16,9 @@ from ebdsl.run.files import refuse
 from ebdsl.run.sampling import annealed
 from ebdsl.run.sampling.sampler import still, temperature
 from ebdsl.run.trained import Trained
+from ebdsl.runtime.strategies import binary_states, covariance_factor, one_hot_states
+from ebdsl.strategies.methods.likelihood import MOST_STATES
 
-MOST_STATES = 4096
 WIDER = 1.3
 """Standard deviations of the data's that the first normal distribution has: wider than what is to be found."""
 FEW = 0.05
@@ -90,12 +91,10 @@ def likelihood(
 
 
 def _every_state(kind: str, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
-    size = math.prod(shape)
     if kind == "onehot" and len(shape) == 1:
-        return torch.eye(size, dtype=like.dtype, device=like.device)
-    if kind == "binary" and 2 ** min(size, 60) <= MOST_STATES:
-        bits = torch.arange(2**size, device=like.device)[:, None] >> torch.arange(size, device=like.device)
-        return (bits & 1).to(like.dtype).reshape(-1, *shape)
+        return one_hot_states(like)
+    if kind == "binary" and 2 ** min(math.prod(shape), 60) <= MOST_STATES:
+        return binary_states(like)
     return None
 
 
@@ -112,15 +111,11 @@ def _base(
             "EB0767", f"no chain begins in {domain}", "a log-likelihood is reported in R, in a box and of {0,1}"
         )
     flat = some.flatten(1)
-    mean = flat.mean(0)
     if size <= 512:
-        centred = flat - mean
-        covariance = WIDER**2 * centred.T @ centred / max(1, len(flat) - 1)
-        floor = 1e-4 * covariance.diagonal().mean() + 1e-12
-        factor = torch.linalg.cholesky(covariance + floor * torch.eye(size, dtype=flat.dtype, device=flat.device))
+        factor = WIDER * covariance_factor(flat)
     else:
         factor = torch.diag(WIDER * flat.std(0).clamp_min(1e-3 * float(flat.std())))
-    return annealed.gaussian(mean, factor, shape, generator)
+    return annealed.gaussian(flat.mean(0), factor, shape, generator)
 
 
 def _warnings(found: annealed.Annealed, some: torch.Tensor) -> tuple[Diagnostic, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.atoms import SCALARS
+from ebdsl.model.algebra import modules_in
 from ebdsl.model.ir import Add, Apply, Get, Module, Mul, Node, Sum, Symbol
 from ebdsl.strategies.core import Case, No
 
@@ -44,6 +45,11 @@ def bends(case: Case) -> No | None:
             ("a smooth activation: silu, softplus, tanh", "denoising_score_matching", "contrastive_divergence"),
         )
     return None
+
+
+def encoder(case: Case) -> Module | None:
+    """The first learned function that is applied to ``over`` alone."""
+    return next((m for m in modules_in(case.energy) if len(m.inputs) == 1 and sees(case.energy, m, case.over)), None)
 
 
 def sees(node: Node, module: Module, y: Symbol) -> bool:

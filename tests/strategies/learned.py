@@ -50,3 +50,18 @@ def auc(model: Any, data: Tensor, other: Tensor) -> float:
         a, b = model.free_energy(data), model.free_energy(other)
     rank = torch.cat([a, b]).argsort().argsort().double()[: len(a)]
     return 1 - float(rank.sum() - len(a) * (len(a) - 1) / 2) / (len(a) * len(b))
+
+
+def goes_on(file: ModuleType, y: Tensor) -> None:
+    """Three steps from a kept state are those of the learner that went on, to the bit."""
+    model = file.build()
+    learner = file.Learner(model)
+    learner.start({"y": y})
+    learner.step({"y": y})
+    again = file.build()
+    again.load_state_dict(model.state_dict())
+    follower = file.Learner(again)
+    follower.load_state_dict(learner.state_dict())
+    for _ in range(3):
+        ours, theirs = learner.step({"y": y}), follower.step({"y": y})
+        assert {k: float(v) for k, v in ours.items()} == {k: float(v) for k, v in theirs.items()}

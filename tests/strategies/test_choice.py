@@ -7,7 +7,7 @@ import torch
 
 from ebdsl import driver, explain
 from ebdsl.diagnostics import Source
-from tests.strategies.learned import auc, refusal, train
+from tests.strategies.learned import auc, compiled, goes_on, refusal, train
 
 MLP = """observed y : R[2]
 module f : R[2] -> R = mlp(64, 64, {activation})
@@ -116,21 +116,7 @@ def test_a_valley_along_the_curve(parabola: tuple[torch.Tensor, torch.Tensor], t
     ["persistent_contrastive_divergence", "noise_contrastive", "contrastive", "denoising_score_matching"],
 )
 def test_going_on_is_the_same_to_the_bit(parabola: tuple[torch.Tensor, torch.Tensor], strategy: str) -> None:
-    from tests.strategies.learned import compiled
-
-    y = parabola[0][:64]
-    file = compiled(MLP.format(activation="silu", strategy=strategy))
-    model = file.build()
-    learner = file.Learner(model)
-    learner.start({"y": y})
-    learner.step({"y": y})
-    again = file.build()
-    again.load_state_dict(model.state_dict())
-    follower = file.Learner(again)
-    follower.load_state_dict(learner.state_dict())
-    for _ in range(3):
-        ours, theirs = learner.step({"y": y}), follower.step({"y": y})
-        assert {k: float(v) for k, v in ours.items()} == {k: float(v) for k, v in theirs.items()}
+    goes_on(compiled(MLP.format(activation="silu", strategy=strategy)), parabola[0][:64])
 
 
 def test_one_variable_given_another() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
@@ -76,9 +76,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     nodes = tuple(Symbol(f"{z.name}~nodes", "latent", (count, *z.shape), REAL) for z in problem.latents)
     weights = Symbol("weights", "latent", (count,), Domain("nonnegative"))
     bare = Quadrature(problem.latents, problem.energy, problem.beta, axis, nodes, weights, size)
-    payload = Quadrature(
-        problem.latents, bare.at_nodes(problem.energy), problem.beta, axis, nodes, weights, size
-    )  # fmt: skip
+    payload = replace(bare, energy=bare.at_nodes(problem.energy))
     dims = f"{size} dimension{'s' * (size > 1)}"
     facts = (
         f"{problem.names} has {dims}: a grid can fill the box in which exp(-β E) is not negligible",

@@ -22,7 +22,6 @@ from ebdsl.run.sampling.diagnostics import MIXED, effective, r_hat
 from ebdsl.run.sampling.kernels import TARGETS, Chains
 from ebdsl.run.trained import Trained
 
-METHODS = ("hmc", "mala", "langevin", "gibbs", "generator")
 LENGTHS = {"hmc": 0.2, "mala": 0.3, "langevin": 0.1}
 """Steps to begin with, as shares of the data's spread."""
 WATCHED = 16

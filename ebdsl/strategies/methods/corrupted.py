@@ -6,7 +6,7 @@ from ebdsl.model.algebra import modules_in
 from ebdsl.model.finding import Finding
 from ebdsl.model.ir import Module, Mul, Node, Symbol
 from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
-from ebdsl.strategies.needs import sees
+from ebdsl.strategies.needs import encoder
 
 
 def _auto_encoder(case: Case) -> No | None:
@@ -44,29 +44,25 @@ def denoising(case: Case) -> Use | No:
     refused = _auto_encoder(case)
     if refused:
         return refused
+    start: tuple[str, ...] = ()
+    state: tuple[tuple[str, str], ...] = ()
     if case.options["noise"] == "dropout":
         share = case.number("share")
         corrupt = f"dropped({{y}}, self.generator, {share!r})"
-        made = f"model.reconstruct({_wanted(case).replace('{corrupt}', corrupt)})"
-        return Use(
-            f"reconstruction_loss(free_energy, {{y}}, {{given}}, {made})",
-            (f"the data with {share:g} of their entries set to zero, anew in every step, have to give it back",),
-            "one reconstruction a sample",
-        )
-    if not case.real and case.over.domain.kind != "box":
+        fact = f"the data with {share:g} of their entries set to zero, anew in every step, have to give it back"
+    elif not case.real and case.over.domain.kind != "box":
         return No(f"noise leads out of {case.over.domain}", ("noise = dropout", "masking"))
-    sigma = case.options["sigma"]
-    start = () if sigma is not None else ('self.state["sigma"].copy_(0.1 * data["{y}"].std(0).mean())',)
-    noise = repr(sigma) if sigma is not None else 'self.state["sigma"]'
-    corrupt = f"noisy({{y}}, self.generator, {noise})"
+    else:
+        sigma = case.options["sigma"]
+        if sigma is None:
+            start = ('self.state["sigma"].copy_(0.1 * data["{y}"].std(0).mean())',)
+            state = (("sigma", "torch.tensor(0.1, dtype=dtype, device=device)"),)
+        noise = repr(sigma) if sigma is not None else 'self.state["sigma"]'
+        corrupt = f"noisy({{y}}, self.generator, {noise})"
+        fact = "the data with fresh noise have to give the data back: G(y) - y then points up the density"
     made = f"model.reconstruct({_wanted(case).replace('{corrupt}', corrupt)})"
-    return Use(
-        f"reconstruction_loss(free_energy, {{y}}, {{given}}, {made})",
-        ("the data with fresh noise have to give the data back: G(y) - y then points up the density",),
-        "one reconstruction a sample",
-        start=start,
-        state=() if sigma is not None else (("sigma", "torch.tensor(0.1, dtype=dtype, device=device)"),),
-    )
+    loss = f"reconstruction_loss(free_energy, {{y}}, {{given}}, {made})"
+    return Use(loss, (fact,), "one reconstruction a sample", start=start, state=state)
 
 
 def masking(case: Case) -> Use | No:
@@ -86,15 +82,15 @@ def masking(case: Case) -> Use | No:
 def contractive(case: Case) -> Use | No:
     if not case.real:
         return No(f"{case.over.name} is in {case.over.domain}: there is no derivative with respect to it")
-    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and sees(case.energy, m, case.over)]
-    if not first:
+    code = encoder(case)
+    if code is None:
         return No(f"no learned function sees {case.over.name} alone: there is no code to keep constant", ("Enc(y)",))
     weight = case.number("weight")
     return Use(
-        f"contractive_loss(free_energy, {{y}}, {{given}}, {{module:{first[0].name}}}, self.generator, {weight!r})",
-        (f"{weight:g} times the squared Jacobian of {first[0].name}, estimated along one random direction a sample",),
+        f"contractive_loss(free_energy, {{y}}, {{given}}, {{module:{code.name}}}, self.generator, {weight!r})",
+        (f"{weight:g} times the squared Jacobian of {code.name}, estimated along one random direction a sample",),
         "one product with the Jacobian a sample",
-        findings=_untied(case, first[0]),
+        findings=_untied(case, code),
     )
 
 
@@ -103,25 +99,25 @@ def saturating(case: Case) -> Use | No:
 
     if not case.real:
         return No(f"{case.over.name} is in {case.over.domain}: there is no derivative with respect to it")
-    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and sees(case.energy, m, case.over)]
-    if not first:
+    code = encoder(case)
+    if code is None:
         return No(f"no learned function sees {case.over.name} alone: there is no code to saturate", ("Enc(y)",))
-    row = SCALARS.get(first[0].layers[-1].name)
+    row = SCALARS.get(code.layers[-1].name)
     flat = row.saturation if row is not None else None
-    if flat is None or len(first[0].layers) < 2:
+    if flat is None or len(code.layers) < 2:
         known = ", ".join(r.name for r in SCALARS.values() if r.saturation)
-        last = first[0].layers[-1].name
+        last = code.layers[-1].name
         return No(
-            f"{first[0].name} ends in {last}, and not in an activation that is flat somewhere",
+            f"{code.name} ends in {last}, and not in an activation that is flat somewhere",
             (f"a code that saturates: linear >> {known}",),
         )
     weight = case.number("weight")
-    before = "{module:" + first[0].name + "}[:-1]({y})"
+    before = "{module:" + code.name + "}[:-1]({y})"
     return Use(
         f"saturating_loss(free_energy, {{y}}, {{given}}, {before}, lambda a: {flat.format('a')}, {weight!r})",
-        (f"{weight:g} times how far the units of {first[0].name} are from where {first[0].layers[-1].name} is flat",),
+        (f"{weight:g} times how far the units of {code.name} are from where {code.layers[-1].name} is flat",),
         "one code a sample",
-        findings=_untied(case, first[0]),
+        findings=_untied(case, code),
     )
 
 

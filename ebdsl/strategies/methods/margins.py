@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ebdsl.model.algebra import modules_in
 from ebdsl.model.finding import Finding
 from ebdsl.strategies.core import Argument, Case, Method, No, Use, register
-from ebdsl.strategies.needs import sees
+from ebdsl.strategies.needs import encoder
 
 LOSSES = ("hinge", "square_square", "square_exponential", "log", "pair_hinge", "logistic")
 NEGATIVES = ("noise", "uniform", "shuffled", "langevin")
@@ -84,12 +83,12 @@ def _adversary(case: Case, loss: str) -> str | No:
     text = f'adversary_loss(free_energy(made, *{{given}}), "{loss}")'
     if not weight:
         return text
-    first = [m for m in modules_in(case.energy) if len(m.inputs) == 1 and sees(case.energy, m, case.over)]
-    if not first:
+    code = encoder(case)
+    if code is None:
         return No(
             f"the pulling-away term spreads codes, and no learned function sees {case.over.name} alone", ("Enc(y)",)
         )
-    return f"{text} + {weight!r} * pulling_away({{module:{first[0].name}}}(made))"
+    return f"{text} + {weight!r} * pulling_away({{module:{code.name}}}(made))"
 
 
 def _unreachable(case: Case, loss: str, margin: float) -> tuple[Finding, ...]:
