@@ -91,7 +91,8 @@ class OpaqueAtom:
     must do it. ``linear`` tells for each argument whether the value is linear in it.
 
     ``torch`` may also use ``{ndim}``, the number of axes of the first argument; ``needs`` names the runtime functions
-    in it. ``vjp(args, cotangent)``, with the cotangent a :class:`Tensor` over the value's axes, gives for each argument
+    in it. ``range`` and ``smooth`` are as for a :class:`ScalarAtom`. ``vjp(args, cotangent)``, with the cotangent a
+    :class:`Tensor` over the value's axes, gives for each argument
     the gradient of ``Σ cotangent · value`` as a :class:`Tensor` over fresh axes of the argument. ``curvature`` is that
     of the whole function of all arguments, on positive definite matrices for ``logdet``. ``example(rng)`` draws
     arguments to check the row with.
@@ -111,6 +112,8 @@ class OpaqueAtom:
     curvature: str = "neither"
     vjp: Callable[[tuple[Tensor, ...], Tensor], tuple[Tensor, ...]] | None = None
     needs: tuple[str, ...] = ()
+    range: tuple[float, float] = ANY
+    smooth: bool = True
 
 
 @dataclass(frozen=True)

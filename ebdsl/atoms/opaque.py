@@ -178,6 +178,7 @@ register(
         vjp=contracted(_maximum_slope),
         linear=(False,),
         curvature="convex",
+        smooth=False,
     )
 )
 
@@ -195,6 +196,8 @@ register(
         derivative=_no_slope,
         vjp=contracted(_no_slope),
         linear=(False,),
+        range=(0.0, 1.0),
+        smooth=False,
     )
 )
 

@@ -1,4 +1,4 @@
-"""``Σ_k`` inside a formula, and what the other big operators say where they cannot stand."""
+"""``Σ_k``, ``max_k`` and ``min_k`` inside a formula, and what the other big operators say where they cannot stand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ebdsl.check.identifiers import undeclared
 from ebdsl.check.scope import Env, Value
 from ebdsl.check.words import key
 from ebdsl.model import build
-from ebdsl.model.ir import Axis, Lit, Node, Size, Symbol
+from ebdsl.model.ir import Apply, Axis, Lit, Node, Size, Symbol, Tensor
 from ebdsl.syntax import ast
 
 LATER = {
@@ -20,7 +20,7 @@ LATER = {
 
 @lower.register
 def _(e: ast.BigOp, env: Env) -> Value | None:
-    """A sum or a mean over indices; the other operators are reported."""
+    """A sum, a mean or an extreme over indices; the other operators are reported."""
     ctx = env.ctx
     latents = [n for n in e.names if key(n.id) in ctx.symbols and ctx.symbols[key(n.id)].role == "latent"]
     if e.kind in LATER:
@@ -36,10 +36,61 @@ def _(e: ast.BigOp, env: Env) -> Value | None:
         if e.kind == "mean":
             body = build.div(body, build.mul(*(extent(a) for a in axes)))
         return Value(body, value.axes, e.span, value.row, value.origins)
+    if is_extreme(e, env):
+        return _extreme(e, env)
     if not (noise_of(e, env) if e.kind == "expect" else valid_names(e, env)):
         return None
     report_inside(e, env)
     return None
+
+
+def is_extreme(e: ast.BigOp, env: Env) -> bool:
+    """Whether it is ``max_k`` or ``min_k`` over indices; the least of what holds no latent is a choice to declare."""
+    ctx = env.ctx
+    if e.kind not in ("max", "min") or not e.names:
+        return False
+    for n in e.names:
+        k = key(n.id)
+        if k in ctx.symbols or k in ctx.states or k in env.values:
+            return False
+        if k not in ctx.indices and not any(True for _ in ranges.uses(e.body, n.id, env.muted())):
+            return False
+    if e.kind == "max":
+        return True
+    inner = bind_all(e, env.muted())
+    value = None if inner is None else lower(e.body, inner)
+    return value is not None and any(s.role == "latent" for s in value.body.symbols)
+
+
+def _extreme(e: ast.BigOp, env: Env) -> Value | None:
+    """The greatest or the least over all values of the indices."""
+    inner = bind_all(e, env)
+    value = None if inner is None else lower(e.body, inner)
+    if value is None or inner is None:
+        return None
+    axes = bound_axes(e, inner)
+    open_ended = isinstance(e.body, ast.Sum) and e.body.span.end == e.span.end
+    if e.kind == "min" and open_ended and isinstance(e.body, ast.Sum):
+        bare = next((t for _, t in e.body.terms if not _holds(t, axes, inner)), None)
+        if bare is not None:
+            names = ", ".join(n.id for n in e.names)
+            env.report.add(
+                "EB0306",
+                f"where does the minimum over {names} end? This term does not depend on {names}",
+                (bare.span, "inside or outside"),
+                (e.span, "the minimum"),
+                help=f"bracket what belongs under it: min_{names} (…)",
+            )
+            return None
+    body = value.body if e.kind == "max" else build.neg(value.body)
+    for a in reversed(axes):
+        body = Apply("maximum", (Tensor(body, (a,)),), ())
+    return Value(body if e.kind == "max" else build.neg(body), value.axes, e.span, value.row, value.origins)
+
+
+def _holds(e: ast.Expr, axes: tuple[Axis, ...], env: Env) -> bool:
+    value = lower(e, env.muted())
+    return value is None or bool(value.body.free & set(axes))
 
 
 def noise_of(e: ast.BigOp, env: Env) -> tuple[Symbol, ...] | None:

@@ -73,7 +73,7 @@ def split(expr: ast.Expr, env: Env, weight: Monomial = ONE, prefix: Prefix = ())
             return _called(expr, key(name), env, weight, prefix)
         case ast.Call() if logsumexp.is_log_of_sum(expr, env):
             return logsumexp.recognise(expr, weight, prefix[0][1].span.to(expr.span) if prefix else expr.span, env)
-        case ast.BigOp(_, kind) if kind in ("min", "softmin"):
+        case ast.BigOp(_, kind) if kind in ("min", "softmin") and not bigops.is_extreme(expr, env):
             energy = _eliminate(expr, env)
             return None if energy is None else scale(energy, weight, prefix, expr.span, env)
         case ast.BigOp(_, "expect"):

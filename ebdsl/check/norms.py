@@ -13,7 +13,7 @@ from ebdsl.model import build
 from ebdsl.model.ir import Get, Lit, Node, Pow
 from ebdsl.syntax import ast
 
-ORDERS = {None: "2", "2": "2", "1": "1", "inf": "inf", "∞": "inf", "F": "2"}
+ORDERS = {None: "2", "2": "2", "1": "1", "inf": "inf", "∞": "inf", "F": "2", "*": "nuclear", "op": "spectral"}
 
 
 def bars(e: ast.Bars, value: Value, env: Env) -> Value | None:
@@ -46,13 +46,16 @@ def bars(e: ast.Bars, value: Value, env: Env) -> Value | None:
             "EB0223",
             f"there is no norm of order {e.order}",
             (e.span, f"order {e.order}"),
-            help="norms are ||x|| (Euclidean), ||x||_1, ||x||_inf, and for the rows of a matrix ||Z||_{2,1}",
+            help="norms are ||x|| (Euclidean), ||x||_1, ||x||_inf, ||Z||_{2,1} over the rows of a matrix, "
+            "||Z||_* and ||Z||_op of its singular values",
         )
         return None
     if order == "1":
         return _sum(apply_scalar("abs", value.body), value, e.span)
     if order == "inf":
         return call_atom("norm_inf", e.span, (value,), e.span, env)
+    if order in ("nuclear", "spectral"):
+        return call_atom(order, e.span, (value,), e.span, env)
     if value.scalar:
         return Value(apply_scalar("abs", value.body), (), e.span)
     return replace(_sum(build.power(value.body, 2), value, e.span), body=root(_sum_body(value)))

@@ -7,7 +7,8 @@ from ebdsl.emit.loops import LoopBody
 from ebdsl.emit.systems import symmetric_code
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_tight, number
-from ebdsl.facts.penalties import Penalty, group_places, merged
+from ebdsl.facts.gauges import GAUGES
+from ebdsl.facts.penalties import Penalty, groups_of, merged
 from ebdsl.infer.rules.proximal_gradient import Proximal
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
@@ -65,12 +66,13 @@ class ProximalBody(LoopBody):
             code = f"{name}({code}, {self._weight(l1, at, t)})"
         elif domain.kind == "nonnegative" and penalties:
             code, done = f"{bracket(code)}.clamp_min(0)", True
-        for places in group_places(penalties):
-            whole = merged([p for p in penalties if p.kind == "group" and tuple(sorted(p.within)) == places], at)
+        for kind, places in groups_of(penalties):
+            whole = merged([p for p in penalties if p.kind == kind and tuple(sorted(p.within)) == places], at)
             assert whole is not None
-            self.context.runtime.add("group_soft_threshold")
+            name = GAUGES[kind].prox
+            self.context.runtime.add(name)
             dims = tuple_text([str(k - rank) for k in places])
-            code = f"group_soft_threshold({code}, {self._weight(whole, at, t)}, {dims})"
+            code = f"{name}({code}, {self._weight(whole, at, t)}, {dims})"
         if not done:
             text = domain.row.torch
             assert text is not None

@@ -10,6 +10,7 @@ from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, bracket, number
 from ebdsl.facts.composite import Piece
+from ebdsl.facts.gauges import GAUGES
 from ebdsl.infer.rules.splitting import Splitting
 from ebdsl.model.algebra import contract, multiply, with_batch
 from ebdsl.model.build import add
@@ -238,7 +239,9 @@ class SplittingBody(ProximalBody):
         return scope.assign("penalty", Value(f"{value.atom}.reshape(-1)")).code
 
     def _grouped(self, piece: Piece, text: str) -> str:
-        return f"{text}.reshape(-1, {self._count(piece.outer)}, {self._inner(piece)})"
+        matrix = piece.kind in GAUGES and GAUGES[piece.kind].matrix
+        inner = ", ".join(self.context.dim(a.dim) for a in piece.maps[0].within) if matrix else self._inner(piece)
+        return f"{text}.reshape(-1, {self._count(piece.outer)}, {inner})"
 
     def _split_prox(self, z: Symbol, pieces: tuple[Piece, ...], weights: list[str]) -> None:
         outs = []
@@ -252,10 +255,11 @@ class SplittingBody(ProximalBody):
                 code = text.format(*map(number, z.domain.args), x=whole, ndim=len(z.shape), n=n)
                 self.context.runtime |= called(text)
                 outs.append(code if len(z.shape) == 1 else f"{bracket(code)}.reshape(-1, {self._numel(z)})")
-            elif piece.kind == "group":
-                self.context.runtime.add("group_soft_threshold")
-                shrunk = f"group_soft_threshold({self._grouped(piece, value)}, ({weight} / weight)[..., None])"
-                outs.append(f"{shrunk}.flatten(1)")
+            elif piece.kind in GAUGES:
+                row = GAUGES[piece.kind]
+                self.context.runtime.add(row.prox)
+                ones = ", None, None" if row.matrix else ", None"
+                outs.append(f"{row.prox}({self._grouped(piece, value)}, ({weight} / weight)[...{ones}]).flatten(1)")
             else:
                 name = {"abs": "soft_threshold", "relu": "prox_relu"}[piece.kind]
                 self.context.runtime.add(name)
@@ -274,11 +278,11 @@ class SplittingBody(ProximalBody):
         for piece, weight, (value, dual) in zip(pieces, weights, names, strict=True):
             if piece.kind == "domain":
                 continue
-            if piece.kind == "group":
+            if piece.kind in GAUGES:
+                row = GAUGES[piece.kind]
                 value, dual = self._grouped(piece, value), self._grouped(piece, dual)
-                terms.append(
-                    f"({weight} * torch.linalg.vector_norm({value}, dim=2) - ({dual} * {value}).sum(2)).sum(1)"
-                )
+                over = "(2, 3)" if row.matrix else "2"
+                terms.append(f"({weight} * {row.value.format(x=value)} - ({dual} * {value}).sum({over})).sum(1)")
             else:
                 size = {"abs": "abs()", "relu": "clamp_min(0)"}[piece.kind]
                 terms.append(f"({weight} * {value}.{size} - {dual} * {value}).sum(1)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ebdsl.facts.convexity import sign
+from ebdsl.facts.gauges import GAUGES, gauge
 from ebdsl.facts.normal import is_smooth, parts, split
 from ebdsl.model.algebra import degree, rename, transform
 from ebdsl.model.build import add, fresh, mul, power, sub
@@ -13,9 +14,8 @@ from ebdsl.model.ir import Add, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 KINDS = {
     "abs": "soft threshold",
     "relu": "one-sided threshold",
-    "group": "group soft threshold",
     "domain": "projection",
-}
+} | {k: g.words for k, g in GAUGES.items()}
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Map:
 
 @dataclass(frozen=True)
 class Piece:
-    """``Σ_outer weight · f(maps)``: ``f`` is the absolute value (``abs``), the positive part (``relu``), the norm of
-    all maps over all of their axes ``within`` (``group``), or says that the map lies in the latent's ``domain``.
+    """``Σ_outer weight · f(maps)``: ``f`` is the absolute value (``abs``), the positive part (``relu``), a row of
+    ``GAUGES`` of all maps over all of their axes ``within``, or says that the map lies in the latent's ``domain``.
     """
 
     kind: str
@@ -102,13 +102,19 @@ def _piece(addend: Node, symbol: Symbol) -> Piece | str:
     if isinstance(core, Pow) and core.exponent == Lit(0.5):
         maps = []
         for square in core.base.terms if isinstance(core.base, Add) else (core.base,):
-            found = _square(square, symbol)
-            if found is None:
+            square_map = _square(square, symbol)
+            if square_map is None:
                 return f"the root is not of a sum of squares of what is linear in {symbol.name}"
-            maps.append(found)
+            maps.append(square_map)
         if any(a in weight.free for m in maps for a in m.within):
             return "the weight differs inside a norm"
         return Piece("group", axes, tuple(maps), weight)
+    found = gauge(core)
+    if found is not None:
+        kind, inside, within = found
+        if degree(inside, held) != 1:
+            return f"what stands in it is not linear in {symbol.name}"
+        return Piece(kind, axes, (Map(inside, within),), weight)
     return "it is neither an absolute value, nor a positive part, nor a norm"
 
 

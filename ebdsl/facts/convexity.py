@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ebdsl.facts.forms import SquareForm, is_definite, square_forms
 from ebdsl.facts.ranges import ANYTHING, ONE_SIDED, Range, exactly, plus, raised, times, total
@@ -34,6 +35,9 @@ from ebdsl.model.ir import (
     Sum,
     Symbol,
 )
+
+if TYPE_CHECKING:
+    from ebdsl.atoms.core import OpaqueAtom
 
 FLIPPED = {"convex": "concave", "concave": "convex"}
 
@@ -98,6 +102,8 @@ class _Facts:
                 return ONE_SIDED if found.low < 0 and self._squares(node) else found
             case Apply("maximum", (arg,), _):
                 return self.range(arg.body)
+            case Apply(str() as name):
+                return Range(*_opaque(name).range)
             case Apply(Module() as module):
                 return _of_module(module)
         return ANYTHING
@@ -284,10 +290,8 @@ class _Facts:
         return False
 
     def _of_opaque(self, node: Apply) -> str:
-        from ebdsl.atoms import OPAQUES
-
         assert isinstance(node.function, str)
-        row = OPAQUES[node.function]
+        row = _opaque(node.function)
         inner = [self.curvature(a.body) for a in node.args]
         varying = [k for k, i in enumerate(inner) if i != "constant"]
         if len(varying) == 1 and inner[varying[0]] == "affine":
@@ -337,6 +341,12 @@ def _grouped(node: Mul) -> list[tuple[Node, float]]:
         key = canonical(f)
         found[key] = (f, found[key][1] + 1 if key in found else 1)
     return [(f, float(n)) for f, n in found.values()]
+
+
+def _opaque(name: str) -> OpaqueAtom:
+    from ebdsl.atoms import OPAQUES
+
+    return OPAQUES[name]
 
 
 def _of_module(module: Module) -> Range:

@@ -124,6 +124,10 @@ def is_smooth(node: Node, symbols: frozenset[Symbol]) -> bool:
         case Pow(base, Lit(value)):
             whole = value == int(value) and value >= 0
             return is_smooth(base, symbols) and (whole or _bounded_away(base))
+        case Apply(str() as name):
+            from ebdsl.atoms import OPAQUES
+
+            return OPAQUES[name].smooth and all(is_smooth(c, symbols) for c in node.children)
         case Apply(Recurrence() as function, args, _):
             varies = varying(function, args, symbols)
             if not all(is_smooth(b, varies) for b in function.bodies):

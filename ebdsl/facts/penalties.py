@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ebdsl.facts.convexity import sign
+from ebdsl.facts.gauges import gauge
 from ebdsl.facts.normal import split
 from ebdsl.model.algebra import rename
 from ebdsl.model.build import add, mul
@@ -14,7 +15,8 @@ from ebdsl.model.ir import ONE, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 
 @dataclass(frozen=True)
 class Penalty:
-    """``l1``: ``Σ weight |z|``; ``group``: ``Σ weight ‖z_g‖``, ``within`` the places of a group's own axes.
+    """``l1``: ``Σ weight |z|``; else ``Σ weight f(z_g)`` with ``f`` a row of ``GAUGES``, ``group`` the Euclidean norm.
+    ``within``: the places of a group's own axes.
 
     ``weight`` is over the axes ``at`` (those of the symbol, without ``within`` ones for a group).
     """
@@ -64,6 +66,23 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
         if any(a in weight.free for a in within):
             return "the weight differs inside a group"
         return _signed(Penalty("group", symbol, mul(weight, scale, _absolute(inside)), at, places))
+    found = gauge(core)
+    if found is not None:
+        kind, body, within = found
+        entry, inside = _entry(body, symbol)
+        if entry is None:
+            return f"it is not of entries of {symbol.name} alone"
+        at = _all_axes(entry, (*axes, *within))
+        if at is None:
+            return f"groups of {symbol.name} overlap or leave entries out"
+        if any(a in weight.free or a in inside.free for a in within):
+            return "the weight differs inside a group"
+        if kind == "max" and sign(inside) not in ("nonnegative", "positive"):
+            return "what it is the greatest of is not known to grow with the entries"
+        if kind == "max" and symbol.domain.row.bounds(symbol.domain.args)[0] >= 0:
+            kind = "inf"  # the same there, and the sizes' operator keeps signs
+        places = tuple(k for k, a in enumerate(at) if a in within)
+        return _signed(Penalty(kind, symbol, mul(weight, _absolute(inside)), at, places))
     return "no proximal operator is known for it"
 
 
@@ -111,14 +130,21 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
     The operator of a sum is the composition of operators, entries first, then groups from the inside out, then the
     domain, where each leaves the subgradients of those before it (Yu, On decomposing the proximal map, NIPS 2013,
     theorem 1). What shortens a vector does: norms of nested groups compose (Jenatton et al., JMLR 12, 2011), so do an
-    entrywise operator followed by them (sparse group lasso: Friedman et al. 2010) and a ball. A function of one entry
-    on an interval is clipped; on a simplex absolute values are linear and shift the point.
+    entrywise operator followed by them (sparse group lasso: Friedman et al. 2010) and a ball. To cut sizes at a level
+    keeps signs and what is 0. A function of one entry on an interval is clipped; on a simplex absolute values are
+    linear and shift the point.
     """
     domain, row = symbol.domain.kind, symbol.domain.row
-    groups = group_places(penalties)
-    for inner, outer in pairwise(groups):
-        if not set(inner) < set(outer):
+    groups = groups_of(penalties)
+    for (kind, inner), (outer_kind, outer) in pairwise(groups):
+        shortens = outer_kind == "group"
+        if not (set(inner) < set(outer) or (shortens and inner == outer)):
             return f"groups of {symbol.name} that cross each other have no joint proximal operator"
+        if not shortens and not kind == outer_kind == "inf":
+            return f"{kind} inside of {outer_kind} has no simple proximal operator"
+    mixed = [kind for kind, _ in groups if kind not in ("group", "inf")]
+    if mixed and (domain == "nonnegative" or any(p.kind == "l1" for p in penalties)):
+        return f"{mixed[0]} beside what acts on each entry of {symbol.name} has no simple proximal operator"
     if domain == "real" or not penalties:
         return None if domain == "real" or row.project else f"there is no projection onto {symbol.domain}"
     if domain == "nonnegative":
@@ -127,7 +153,7 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
         return f"a norm of groups on {symbol.domain} has no simple proximal operator" if groups else None
     if domain in RADIAL:
         along = len(symbol.shape) + RADIAL[domain]
-        if all(set(g) == {along} for g in groups):
+        if all(set(g) == {along} for _, g in groups):
             return None
         return f"the groups of {symbol.name} are not those that {symbol.domain} bounds"
     if domain == "simplex" and not groups:
@@ -136,10 +162,10 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
     return f"{kinds} on a {domain} has no simple proximal operator"
 
 
-def group_places(penalties: list[Penalty]) -> list[tuple[int, ...]]:
-    """The kinds of groups among ``penalties``, each as the places of a group's own axes, smaller groups first."""
-    found = {tuple(sorted(p.within)) for p in penalties if p.kind == "group"}
-    return sorted(found, key=lambda places: (len(places), places))
+def groups_of(penalties: list[Penalty]) -> list[tuple[str, tuple[int, ...]]]:
+    """What functions of groups are among ``penalties``, with the places of a group's own axes, smaller groups first."""
+    found = {(p.kind, tuple(sorted(p.within))) for p in penalties if p.kind != "l1"}
+    return sorted(found, key=lambda f: (len(f[1]), f[1], f[0] == "group"))
 
 
 def merged(penalties: list[Penalty], at: tuple[Axis, ...]) -> Node | None:

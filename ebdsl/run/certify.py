@@ -16,6 +16,7 @@ import torch
 
 from ebdsl import settings
 from ebdsl.emit.context import make_context
+from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.penalties import Penalty
 from ebdsl.infer.core import Problem, Refusal
 from ebdsl.infer.rules import enumeration
@@ -25,7 +26,7 @@ from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import BATCH, Axis, Node, Symbol
 from ebdsl.model.reference import table
 from ebdsl.plan import Plan
-from ebdsl.runtime import projections
+from ebdsl.run.subgradients import smallest_subgradient
 
 Array = np.ndarray
 ROWS = 32
@@ -161,7 +162,7 @@ class Certifier:
             return Certificates("", reason=analysed)
         smooth, penalties = analysed
         for s in free:
-            unknown = [p.kind for p in penalties[s] if p.kind not in ("l1", "group")]
+            unknown = [p.kind for p in penalties[s] if p.kind != "l1" and p.kind not in GAUGES]
             if unknown or (s.domain.kind != "real" and s.domain.row.project is None):
                 what = f"a {unknown[0]} penalty" if unknown else f"the domain {s.domain}"
                 return Certificates("", reason=f"there is no certificate for {what}")
@@ -213,44 +214,6 @@ class Certifier:
                 moved[(slice(None), *place)] += k * 1e-3
                 result[(slice(None), *place)] += weight * self._table(smooth, given | {s: moved}) / 12e-3
         return result
-
-
-def smallest_subgradient(
-    z: Array, slope: Array, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol
-) -> Array:
-    """For each row the largest entry of the element of least norm of ``slope + ∂R(z) + N(z)``, ``inf`` outside.
-
-    It is the limit of ``(z - prox_tR(z - t slope)) / t`` for small steps ``t`` (Parikh & Boyd 2014, section 3.2).
-    """
-    rows = len(z)
-    inside = _prox(z, 0.0, penalties, s)
-    outside = np.abs(inside - z).reshape(rows, -1).max(1) > 1e-5 * np.maximum(1, np.abs(z).reshape(rows, -1).max(1))
-    size = np.abs(inside).reshape(rows, -1).max(1)
-    steep = np.abs(slope).reshape(rows, -1).max(1)
-    t = np.where(size > 0, 1e-5 * size, 1.0) / np.where(steep > 0, steep, 1.0)
-    t = t.reshape(-1, *[1] * (z.ndim - 1))
-    moved = _prox(inside - t * slope, t, penalties, s)
-    found = (np.abs(inside - moved) / t).reshape(rows, -1).max(1)
-    return np.where(outside, np.inf, found)
-
-
-def _prox(v: Array, t: Any, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol) -> Array:
-    """``argmin_x t R(x) + ½‖x - v‖²`` over the domain, one sample a row: entries, then groups, then the domain."""
-    kind = s.domain.kind
-    for name, weight, _ in penalties:
-        if name == "l1":
-            straight = kind in ("nonnegative", "simplex")
-            v = v - t * weight if straight else np.sign(v) * np.maximum(np.abs(v) - t * weight, 0)
-    if kind == "nonnegative":
-        v = np.maximum(v, 0)
-    for name, weight, within in sorted(penalties, key=lambda p: len(p[2])):
-        if name == "group":
-            norm = np.sqrt((v**2).sum(tuple(k + 1 for k in within), keepdims=True))
-            v = v * np.maximum(1 - t * weight / np.maximum(norm, 1e-300), 0)
-    if kind not in ("real", "nonnegative"):
-        project = getattr(projections, s.domain.row.project or "")
-        v = project(torch.from_numpy(np.ascontiguousarray(v)), *s.domain.args).numpy()
-    return v
 
 
 def _function(module: Any) -> Callable[..., Array]:

@@ -8,7 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {"prox_norm_inf": ("project_l1_ball",)}
+NEEDS: dict[str, tuple[str, ...]] = {
+    "prox_maximum": ("axes_last", "water_level"),
+    "prox_norm_inf": ("prox_maximum",),
+    "prox_nuclear": ("axes_last",),
+    "prox_spectral": ("axes_last", "prox_norm_inf"),
+}
 
 
 def soft_threshold(v: Tensor, t: Tensor | float) -> Tensor:
@@ -65,20 +70,77 @@ def prox_negative_log(v: Tensor, t: Tensor | float) -> Tensor:
     return torch.where(v > 0, (v + root) / 2, 2 * t / (root - v).clamp_min(torch.finfo(v.dtype).tiny))
 
 
-def prox_norm_inf(v: Tensor, t: Tensor | float) -> Tensor:
-    """Prox of the greatest absolute value along the last axis: ``v - P(v)``, P onto the L1 ball (Moreau)."""
-    return v - project_l1_ball(v, t)
+def water_level(v: Tensor, t: Tensor | float) -> Tensor:
+    """The level ``c`` ``(…, 1)`` that ``v`` exceeds by ``t`` in all, ``Σ (v - c)_+ = t``, along the last axis.
 
-
-def project_l1_ball(x: Tensor, radius: Tensor | float = 1.0) -> Tensor:
-    """The nearest point with ``Σ|x| <= radius`` along the last axis (``(…, 1)`` where radius is a tensor).
-
-    Duchi, Shalev-Shwartz, Singer & Chandra 2008.
+    By sorting (Held, Wolfe & Crowder 1974), exact up to rounding; ``t >= 0`` is a number or ``(…, 1)``.
     """
-    size = x.abs()
-    sorted_, _ = size.sort(dim=-1, descending=True)
-    excess = sorted_.cumsum(-1) - radius
-    ranks = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device)
+    sorted_, _ = v.sort(dim=-1, descending=True)
+    excess = sorted_.cumsum(-1) - t
+    ranks = torch.arange(1, v.shape[-1] + 1, dtype=v.dtype, device=v.device)
     count = (sorted_ * ranks > excess).sum(-1, keepdim=True).clamp_min(1)
-    threshold = (excess.gather(-1, count - 1) / count).clamp_min(0)
-    return x.sign() * (size - threshold).clamp_min(0)
+    return excess.gather(-1, count - 1) / count
+
+
+def axes_last(v: Tensor, t: Tensor | float, axes: tuple[int, ...]) -> tuple[Tensor, Tensor | float]:
+    """``v`` with ``axes`` moved to the end, and ``t``, which broadcasts against ``v`` with ones there, likewise."""
+    last = tuple(range(-len(axes), 0))
+    if isinstance(t, Tensor) and t.ndim:
+        t = t.reshape((1,) * (v.ndim - t.ndim) + t.shape).movedim(axes, last)
+    return v.movedim(axes, last), t
+
+
+def prox_maximum(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-1,)) -> Tensor:
+    """Prox of the greatest entry over ``axes``: what exceeds a level is cut off, ``t`` in all (Moreau's identity).
+
+    ``t`` broadcasts against ``v`` with ``axes`` kept as ones.
+    """
+    moved, t = axes_last(v, t, axes)
+    rows = moved.flatten(-len(axes))
+    level = water_level(rows, t.flatten(-len(axes)) if isinstance(t, Tensor) and t.ndim else t)
+    new = torch.minimum(rows, level).reshape(moved.shape)
+    return new.movedim(tuple(range(-len(axes), 0)), axes)
+
+
+def prox_norm_inf(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-1,)) -> Tensor:
+    """Prox of the greatest absolute value over ``axes``: sizes cut off at a level, ``t`` in all, or all 0.
+
+    ``t`` broadcasts against ``v`` with ``axes`` kept as ones. It is ``v - P(v)``, P onto the L1 ball (Moreau's
+    identity), with the sizes at the level exactly equal.
+    """
+    size = prox_maximum(v.abs(), t, axes).clamp_min(0)
+    return v.clamp(-size, size)
+
+
+def prox_nuclear(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+    """Prox of the sum of singular values of the matrices over ``axes``: soft threshold (Cai, Candès & Shen 2010).
+
+    ``t`` broadcasts against ``v`` with ``axes`` kept as ones.
+    """
+    moved, t = axes_last(v, t, axes)
+    left, sizes, right = torch.linalg.svd(moved, full_matrices=False)
+    sizes = (sizes - (t.squeeze(-1) if isinstance(t, Tensor) and t.ndim else t)).clamp_min(0)
+    return ((left * sizes[..., None, :]) @ right).movedim((-2, -1), axes)
+
+
+def prox_spectral(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+    """Prox of the greatest singular value of the matrices over ``axes``: sizes cut off at a level, ``t`` in all.
+
+    ``t`` broadcasts against ``v`` with ``axes`` kept as ones.
+    """
+    moved, t = axes_last(v, t, axes)
+    left, sizes, right = torch.linalg.svd(moved, full_matrices=False)
+    sizes = prox_norm_inf(sizes, t.squeeze(-1) if isinstance(t, Tensor) and t.ndim else t)
+    return ((left * sizes[..., None, :]) @ right).movedim((-2, -1), axes)
+
+
+def polar_factor(x: Tensor) -> Tensor:
+    """``U V'`` of the singular value decomposition of ``(..., m, n)``: the slope of the nuclear norm."""
+    left, _, right = torch.linalg.svd(x, full_matrices=False)
+    return left @ right
+
+
+def leading_pair(x: Tensor) -> Tensor:
+    """``u v'`` of the first singular vectors of ``(..., m, n)``: the slope of the spectral norm."""
+    left, _, right = torch.linalg.svd(x, full_matrices=False)
+    return left[..., :, :1] @ right[..., :1, :]

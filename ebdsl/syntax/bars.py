@@ -351,7 +351,7 @@ def _orders(tokens: list[Token]) -> list[Token]:
             stop = at
             while token.type == "SUBBRACE" and stop + 1 < len(tokens) and tokens[stop].type != "RBRACE":
                 stop += 1
-            body = "".join(tokens[at : stop + 1])
+            body = "".join(tokens[at : stop + 1]).replace("\\ast", "*")
             out.append(make("ORDER", body, start(token), end(tokens[stop])))
             at = stop + 1
         else:

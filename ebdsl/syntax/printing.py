@@ -220,4 +220,4 @@ def _order(typed: str, style: Style) -> str:
         inside = "∞"
     elif inside.isdecimal():
         return "".join(_LOWERED[digit] for digit in inside)
-    return f"_{inside}" if inside.isalnum() or inside == "∞" else f"_{{{inside}}}"
+    return f"_{inside}" if inside.isalnum() or inside in ("∞", "*") else f"_{{{inside}}}"

@@ -115,7 +115,7 @@ def _swallows(expr: ast.Expr) -> bool:
     """Whether a term would take the following terms into its own body."""
     while True:
         if isinstance(expr, ast.BigOp):
-            if expr.kind in ("min", "max", "argmin", "argmax", "softmin"):
+            if expr.kind in ("min", "argmin", "argmax", "softmin"):
                 return True
             if expr.kind == "expect":
                 return False
@@ -134,7 +134,7 @@ def _big(expr: ast.BigOp) -> tuple[str, int]:
         return f"{head}[{show(expr.body)}]", ATOM
     if expr.beta is not None:
         head += f"[{show(expr.beta)}]"
-    least = SUM if expr.kind in ("min", "max", "argmin", "argmax", "softmin") else SIGN
+    least = SUM if expr.kind in ("min", "argmin", "argmax", "softmin") else SIGN
     return f"{head} {_at(expr.body, least)}", PRODUCT
 
 

@@ -20,7 +20,7 @@ BIG_WORDS = {
     "mean": "SUMOP",
     "int": "SUMOP",
     "min": "MINOP",
-    "max": "MINOP",
+    "max": "SUMOP",
     "argmin": "MINOP",
     "argmax": "MINOP",
     "softmin": "MINOP",

@@ -56,7 +56,10 @@ CONVEX = {
         + "||y - W z||^2 + 0.3|D z| + 0.1||z||^2", "splitting",
     ),
     "two codes": (TWO + "F(y) = min_{z, w} ||y - W z - B w||^2 + 0.4|z| + 0.5||w||^2", "proximal gradient"),
-    "largest entry": (CODE + "||y - W z||^2 + 0.5||z||_inf", "descent with restarts"),
+    "largest entry": (CODE + "||y - W z||^2 + 0.5||z||_inf", "proximal gradient"),
+    "Chebyshev fit": (CODE + "max_i |(y - W z)[i]| + 0.1||z||^2", "splitting"),
+    "sum of the two ends": (CODE + "||y - W z||^2 + 0.3 (max_k z[k] - min_k z[k])", "splitting"),
+    "low rank": ("observed y : R[4, 3]\nlatent z : R[4, 3]\nF(y) = min_z ||y - z||^2 + ||z||_*", "proximal gradient"),
 }  # fmt: skip
 
 FINITE = {

@@ -36,7 +36,7 @@ def test_no_hole(row: OpaqueAtom) -> None:
     assert row.doc and "\n" not in row.doc and not row.doc.endswith(".")
     assert row.latex.format(*"xyz"[: row.arity]).strip()
     assert row.spellings and len(row.linear) == row.arity
-    assert row.vjp is not None
+    assert row.vjp is not None or row.derivative is None
     args = row.example(np.random.default_rng(0))
     assert len(args) == row.arity
     assert row.shape(*(a.shape for a in args)) == np.shape(row.numpy(*args))
@@ -79,7 +79,8 @@ def test_derivative_and_its_transpose(row: OpaqueAtom, seed: int) -> None:
     weights = rng.standard_normal(np.shape(row.numpy(*args)))
     g = Symbol("g", "param", out, REAL)
     cotangent = tensor(g)
-    assert row.vjp is not None
+    if row.vjp is None:
+        return  # autograd's
     gradients = row.vjp(nodes, cotangent)
     assert len(gradients) == row.arity
     index = tuple(fresh(d) for d in out)

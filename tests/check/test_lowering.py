@@ -105,6 +105,19 @@ def scalar_cases() -> dict[str, tuple[str, Node]]:
         ),
         "elementwise functions": ("sum(tanh(y))", sum_over(fn("tanh", get("y", m)), (m,))),
         "mean of an index": ("mean_n z_n^2", mul(zz, power(Size("N"), -1))),
+        "largest entry": (
+            "||z||_inf",
+            Apply("maximum", (Tensor(fn("abs", get("z", n)), (n,)),)),
+        ),
+        "largest over an index": ("max_n |z[n]|", Apply("maximum", (Tensor(fn("abs", get("z", n)), (n,)),))),
+        "least over an index": (
+            "(min_n (z[n] + x))",
+            neg(Apply("maximum", (Tensor(neg(add(get("z", n), get("x"))), (n,)),))),
+        ),
+        "nuclear norm": ("||W||_*", Apply("nuclear", (Tensor(get("W", m, n), (m, n)),))),
+        "nuclear norm in LaTeX": (r"\|W\|_*", Apply("nuclear", (Tensor(get("W", m, n), (m, n)),))),
+        "nuclear norm in longer LaTeX": (r"\lVert W \rVert_\ast", Apply("nuclear", (Tensor(get("W", m, n), (m, n)),))),
+        "spectral norm": ("||W||_op", Apply("spectral", (Tensor(get("W", m, n), (m, n)),))),
         "a size as a number": ("N |x|", mul(Size("N"), fn("abs", get("x")))),
     }
 

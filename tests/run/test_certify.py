@@ -20,6 +20,9 @@ CONVEX = {
     "box": SPARSE.format(domain=", box(-0.2, 0.3)", rest="0.3|z|"),
     "simplex": SPARSE.format(domain=", simplex", rest="0.1||z||^2"),
     "group": SPARSE.format(domain="", rest="1.5||z||"),
+    "largest size": SPARSE.format(domain="", rest="1.5||z||_inf"),
+    "largest entry": SPARSE.format(domain="", rest="1.5 max_k z[k] + 0.1||z||^2"),
+    "sizes and entries": SPARSE.format(domain=", >= 0", rest="0.5|z| + 1.5||z||_inf"),
 }
 
 

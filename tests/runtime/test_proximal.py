@@ -16,6 +16,15 @@ VECTORS = st.lists(st.floats(-20, 20), min_size=1, max_size=8)
 STEPS = st.floats(1e-3, 20)
 
 
+def matrix(x):  # type: ignore[no-untyped-def]
+    """A vector as a matrix of two rows where its length is even, else of one."""
+    return x.reshape(*x.shape[:-1], 2 - x.shape[-1] % 2, -1)
+
+
+def matrices(operator: Callable[..., torch.Tensor]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    return lambda v, t: operator(matrix(v), t[..., None] if t.ndim else t).flatten(-2)
+
+
 def norm(x: np.ndarray) -> float:
     return float(np.sqrt(np.sum(x**2)))
 
@@ -37,6 +46,9 @@ PENALTIES: dict[str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     "huber": (proximal.prox_huber, lambda x: np.where(np.abs(x) <= 1, x**2 / 2, np.abs(x) - 0.5).sum()),
     "negative log": (proximal.prox_negative_log, lambda x: -np.log(x).sum() if (x > 0).all() else np.inf),
     "norm inf": (proximal.prox_norm_inf, lambda x: np.abs(x).max()),
+    "maximum": (proximal.prox_maximum, np.max),
+    "nuclear": (matrices(proximal.prox_nuclear), lambda x: np.linalg.norm(matrix(x), "nuc")),
+    "spectral": (matrices(proximal.prox_spectral), lambda x: np.linalg.norm(matrix(x), 2)),
 }
 
 
@@ -96,16 +108,22 @@ def test_thresholds_give_exact_zeros() -> None:
     assert found.count_nonzero() == 1 and found[-1] == 2.5
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(VECTORS, st.floats(0.05, 30))
-def test_l1_ball(values: list[float], radius: float) -> None:
-    """Inside nothing moves; else the sum is the radius and all that is left was shortened alike."""
-    v = np.array(values)
-    x = proximal.project_l1_ball(torch.tensor(v), radius).numpy()
-    assert np.abs(x).sum() <= radius * (1 + 1e-9)
-    if np.abs(v).sum() <= radius:
-        np.testing.assert_allclose(x, v, atol=1e-12)
-    else:
-        assert np.abs(x).sum() == pytest.approx(radius)
-        cut = (np.abs(v) - np.abs(x))[x != 0]
-        assert np.ptp(cut) < 1e-9 and np.all(np.abs(v)[x == 0] <= cut.max() + 1e-9)
+@pytest.mark.parametrize("name", ["prox_maximum", "prox_norm_inf"])
+def test_a_cut_over_several_axes(name: str) -> None:
+    operator = getattr(proximal, name)
+    v = torch.tensor(np.random.default_rng(1).standard_normal((2, 3, 4)))
+    t = torch.tensor([1.5, 2.0, 3.0], dtype=torch.float64)[:, None]
+    found = operator(v, t, (-3, -1))
+    for j in range(3):
+        torch.testing.assert_close(found[:, j].flatten(), operator(v[:, j].flatten(), float(t[j, 0])))
+        size = found[:, j].abs() if name == "prox_norm_inf" else found[:, j]
+        assert int((size == size.max()).sum()) > 1  # what is cut is exactly equal
+
+
+@pytest.mark.parametrize("name", ["prox_nuclear", "prox_spectral"])
+def test_matrices_over_any_axes(name: str) -> None:
+    operator = getattr(proximal, name)
+    v = torch.tensor(np.random.default_rng(1).standard_normal((2, 3, 4)))
+    found = operator(v, torch.full((3, 1), 0.5, dtype=torch.float64), (-3, -1))
+    for j in range(3):
+        torch.testing.assert_close(found[:, j], operator(v[:, j], 0.5))

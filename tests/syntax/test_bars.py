@@ -88,7 +88,16 @@ def test_functions_without_parentheses_take_bars(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "order"),
-    [("||x||_1", "1"), ("||x||_F", "F"), ("‖x‖₂", "2"), ("||x||_∞", "inf"), ("||x||_{1,2}", "1,2"), ("|x|_1", "1")],
+    [
+        ("||x||_1", "1"),
+        ("||x||_F", "F"),
+        ("‖x‖₂", "2"),
+        ("||x||_∞", "inf"),
+        ("||x||_{1,2}", "1,2"),
+        ("|x|_1", "1"),
+        ("||x||_*", "*"),
+        ("‖x‖_*", "*"),
+    ],
 )
 def test_orders(text: str, order: str) -> None:
     tree = read_back(text)

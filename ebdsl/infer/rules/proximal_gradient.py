@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature, sign
+from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
 from ebdsl.facts.penalties import Penalty, combine, match
 from ebdsl.facts.quadratic import Quadratic, quadratic
@@ -103,8 +104,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     if gram and form is not None and (size or 0) > GRAM_LIMIT:
         gram = False
     kinds = sorted({p.kind for found in penalties.values() for p in found})
-    names = {"l1": "soft threshold", "group": "group soft threshold"}
-    prox = [names[k] for k in kinds] + [
+    prox = ["soft threshold" if k == "l1" else GAUGES[k].words for k in kinds] + [
         f"projection onto {s.domain}" for s in problem.latents if s.domain.kind != "real"
     ]
     prox_text = " and ".join(prox) or "no prox"
@@ -140,7 +140,7 @@ def consider(problem: Problem) -> Decision | Refusal:
 
 def _tied(symbol: Symbol, penalties: dict[Symbol, list[Penalty]]) -> bool:
     """Whether prox or domain tie entries: then a diagonal curvature must be one number to be exact."""
-    return symbol.domain.row.whole > 0 or any(p.kind == "group" for p in penalties[symbol])
+    return symbol.domain.row.whole > 0 or any(p.kind != "l1" for p in penalties[symbol])
 
 
 def _unsplit(problem: Problem, penalties: dict[Symbol, list[Penalty]], gram: bool) -> str:
@@ -155,7 +155,7 @@ def _unsplit(problem: Problem, penalties: dict[Symbol, list[Penalty]], gram: boo
     if z.domain.kind not in ("real", "nonnegative", "box"):
         return f"{z.domain} ties the entries of {z.name}"
     if any(p.kind != "l1" for p in penalties[z]):
-        return "a penalty on groups is round where it is not 0"
+        return "a penalty on groups does not fall apart by entry"
     if z.domain.kind == "real" and not penalties[z]:
         return "nothing has a kink"
     if (problem.elements() or 0) > INVERSE_LIMIT:
