@@ -37,7 +37,7 @@ def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
     further than that; a descent through learned functions is cut short.
     """
     rule = inference_rule(plan)
-    if rule in ("proximal gradient", "splitting"):
+    if rule in ("proximal gradient", "splitting", "Newton"):
         return (10 * tolerances(plan)[0], None) if plan.model.setting("tolerance") is None else None
     if rule == "descent with restarts":
         return (max(1e-2, tolerances(plan)[0]), min(30, max_steps(plan)))
@@ -79,7 +79,7 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.schedule == "batches":
         rows.append(("batch", batch(plan)))
     rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
-    if inference_rule(plan) in ("proximal gradient", "splitting", "descent with restarts"):
+    if inference_rule(plan) in ("proximal gradient", "splitting", "Newton", "descent with restarts"):
         single, double = tolerances(plan)
         rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]
         loose = training_accuracy(plan)

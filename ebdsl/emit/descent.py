@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 
-from ebdsl.emit.proximal import ProximalBody
+from ebdsl.emit.newton import NewtonBody
 from ebdsl.emit.text import tuple_text
 from ebdsl.infer.rules.descent import Descent
+from ebdsl.infer.rules.newton import Smooth
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Symbol
 
 
-class DescentBody(ProximalBody):
-    """A body that can go downhill through learned functions."""
+class DescentBody(NewtonBody):
+    """A body that can go downhill from several points."""
 
     def descent(self, d: Descent) -> None:
         latents = d.latents
-        self.context.runtime |= {"descend", "starting_points", "lowest_rows"}
+        self.context.runtime |= {"starting_points", "lowest_rows"}
         like = self.like
         start = self._start(latents)
         low, high = _span(latents)
@@ -36,6 +37,23 @@ class DescentBody(ProximalBody):
             self.line(f"    begin = lowest_rows(begin, self.energy({everyone}).reshape(-1, {d.starts}), count)")
         for n, r in zip(observed, repeated, strict=True):
             self.line(f"{r} = {n}.repeat_interleave(count, 0)")
+        if d.newton is not None:
+            self._each_newton(d.newton)
+        else:
+            self._each_proximal(d, prox)
+        for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
+            self.line(f"{self.name(s)} = {text}")
+        everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
+        self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
+        self.line("energy, best = energy.min(1)")
+        self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
+        for s in latents:
+            self.answer(s, f"{self.name(s)}[best]")
+        self.finish("energy", "residual[best]", "iterations[best]")
+
+    def _each_proximal(self, d: Descent, prox: str | None) -> None:
+        self.context.runtime.add("descend")
+        latents = d.latents
         node, texts, given_symbols = self._hoist(d.smooth, frozenset(latents))
         inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
         inner.count(with_batch(node))
@@ -46,15 +64,12 @@ class DescentBody(ProximalBody):
             [f"{texts[s]}.repeat_interleave(count, 0)" if s in texts else f"{self.name(s)}_each" for s in given_symbols]
         )
         self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
-        for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
-            self.line(f"{self.name(s)} = {text}")
-        everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
-        self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
-        self.line("energy, best = energy.min(1)")
-        self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
-        for s in latents:
-            self.answer(s, f"{self.name(s)}[best]")
-        self.finish("energy", "residual[best]", "iterations[best]")
+
+    def _each_newton(self, p: Smooth) -> None:
+        self.context.runtime.add("smooth_minimum")
+        names, bend = self._smooth_functions(p.energy, p.latents, p.second)
+        given = tuple_text([f"{n}.repeat_interleave(count, 0)" for n in names])
+        self.line(f"point, residual, iterations = {self._smooth_call(p.latents, bend, given, 'tolerance')}")
 
 
 def _projects(s: Symbol) -> bool:

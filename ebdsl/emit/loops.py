@@ -104,7 +104,8 @@ class LoopBody(Body):
 
     def _closure(self, name: str, given: list[str], latents: tuple[Symbol, ...], lines: list[str]) -> None:
         """Define a function of the packed latents and of the per-sample tensors that go with them."""
-        self.line("")
+        if self.lines[-1:] != [""]:
+            self.line("")
         self.line(f"def {name}({', '.join(f'{n}: Tensor' for n in ['point', *given])}) -> Tensor:")
         for s, part in zip(latents, self._unpack(latents, "point"), strict=True):
             if self.name(s) in words("\n".join(lines)):

@@ -58,9 +58,9 @@ def quadratic(energy: Node, symbol: Symbol) -> Quadratic | None:
         return None
     linear = zeroed(gradient, [symbol])
     pieces = list(expand(hessian)) if symbol in gradient.symbols else []
-    separable = tuple(k for k in range(len(at)) if all(_delta(p, at[k], twin[k]) for p in pieces))
+    separable = tuple(k for k in range(len(at)) if all(has_delta(p, at[k], twin[k]) for p in pieces))
     coupled = tuple(k for k in range(len(at)) if k not in separable)
-    matrix = add(*(_strip(p, [(at[k], twin[k]) for k in separable]) for p in pieces))
+    matrix = add(*(without_deltas(p, [(at[k], twin[k]) for k in separable]) for p in pieces))
     varies = tuple(k for k in separable if at[k] in matrix.free)
     return Quadratic(symbol, at, twin, linear, matrix, coupled, separable, varies)
 
@@ -69,11 +69,12 @@ def _factors(node: Node) -> tuple[Node, ...]:
     return node.factors if isinstance(node, Mul) else (node,)
 
 
-def _delta(piece: Node, a: Axis, b: Axis) -> bool:
+def has_delta(piece: Node, a: Axis, b: Axis) -> bool:
+    """Whether a product is 0 except where the two indices are equal."""
     return any(isinstance(f, Delta) and {f.left, f.right} == {a, b} for f in _factors(piece))
 
 
-def _strip(piece: Node, pairs: list[tuple[Axis, Axis]]) -> Node:
+def without_deltas(piece: Node, pairs: list[tuple[Axis, Axis]]) -> Node:
     """The piece without the deltas of ``pairs``, each twin renamed to its axis."""
     kept = [
         f for f in _factors(piece) if not (isinstance(f, Delta) and any({f.left, f.right} == {a, b} for a, b in pairs))

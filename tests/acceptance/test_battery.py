@@ -40,15 +40,26 @@ CONVEX = {
     "groups and entries": (
         GROUPS + "||y - Σ_{g,p} W[:,g,p] z[g,p]||^2 + 0.3|z| + 0.5 Σ_g ||z[g]||", "proximal gradient",
     ),
-    "Huber data": (CODE + "Σ_i huber((y - W z)[i], 1) + 0.1||z||^2", "proximal gradient"),
+    "Huber data": (CODE + "Σ_i huber((y - W z)[i], 1) + 0.1||z||^2", "Newton"),
     "L1 data": (CODE + "|y - W z| + 0.2||z||^2", "splitting"),
     "L1 data, L1 code": (CODE + "|y - W z| + 0.3|z| + 0.05||z||^2", "splitting"),
     "square-root lasso": (CODE + "||y - W z|| + 0.2|z|", "splitting"),
     "hinges": (CODE + "Σ_i relu(1 - y[i] (W z)[i]) + 0.3||z||^2", "splitting"),
     "pinball": (CODE + "Σ_i (0.7 relu((y - W z)[i]) + 0.3 relu(-(y - W z)[i])) + 0.1||z||^2", "splitting"),
-    "logistic": (CODE + "Σ_i softplus(-y[i] (W z)[i]) + 0.2||z||^2", "proximal gradient"),
-    "Poisson": (CODE + "Σ_i (exp((W z)[i]) - y[i] (W z)[i]) + 0.5||z||^2", "proximal gradient"),
-    "quartic": (CODE + "||y - W z||^2 + Σ_k z[k]^4", "proximal gradient"),
+    "logistic": (CODE + "Σ_i softplus(-y[i] (W z)[i]) + 0.2||z||^2", "Newton"),
+    "Poisson": (CODE + "Σ_i (exp((W z)[i]) - y[i] (W z)[i]) + 0.5||z||^2", "Newton"),
+    "quartic": (CODE + "||y - W z||^2 + Σ_k z[k]^4", "Newton"),
+    "log-cosh": (CODE + "Σ_i log(cosh((y - W z)[i])) + 0.1||z||^2", "Newton"),
+    "Poisson rates": (
+        "observed y : R[5], >= 0\nlatent z : R[4], >= 0\nparam W : R[5, 4], >= 0\n"
+        "F(y) = min_z Σ_i ((W z)[i] - y[i] log((W z)[i] + 0.01)) + 0.1||W||^2", "Newton",
+    ),
+    "barrier": ("observed y : R[4]\nlatent z : R[4], > 0\nF(y) = min_z ||y - z||^2 - Σ_i log z[i]", "Newton"),
+    "two smooth codes": (TWO + "F(y) = min_{z, w} Σ_i softplus((y - W z - B w)[i]) + 0.4||z||^2 + ||w||^2", "Newton"),
+    "many entries": (
+        CODE.replace("[4]", "[60]").replace("5, 4", "5, 60") + "Σ_i softplus((W z)[i] - y[i]) + 0.01 Σ_k cosh(z[k])",
+        "Newton",
+    ),
     "fused lasso": (SEQUENCE + "½||y - z||^2 + 0.3 Σ_i |z[i+1] - z[i]| + 0.1|z|", "splitting"),
     "trend filter": (SEQUENCE + "½||y - z||^2 + 0.5 Σ_i |z[i+1] - 2 z[i] + z[i-1]|", "splitting"),
     "analysis": (

@@ -37,7 +37,11 @@ CHOICES: dict[str, tuple[str, str, str]] = {
     "latent z : R[M]\nF(y) = min_z ||y - z||^2 + Σ_i z_i^4 - 2||z||^2": ("descent with restarts", "local", "starts"),
     "latent z : R[2]\nmodule Dec : R[2] -> R[M] = mlp(4, tanh)\nF(y) = min_z ||y - Dec(z)||^2 + |z|": (
         "descent with restarts", "local", "grid"),
-    "latent z : R[M], > 0\nF(y) = min_z ||y - z||^2 - Σ_i log z_i": ("descent with restarts", "global", "starts"),
+    "latent z : R[M], > 0\nF(y) = min_z ||y - z||^2 - Σ_i log z_i": ("Newton", "global", "division"),
+    "latent z : R[N], >= 0\nparam W : R[M, N]\nF(y) = min_z Σ_i softplus(-y[i] (W z)[i]) + ||z||^2 + ||W||^2": (
+        "Newton", "global", "two-metric projection"),
+    "latent z : R[50]\nparam W : R[M, 50]\nF(y) = min_z Σ_i softplus(-y[i] (W z)[i]) + ||z||^2 + ||W||^2": (
+        "Newton", "global", "L-BFGS"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Latents inside learned functions: downhill from several starts, best kept. Low dimensions start on a grid."""
+"""No convexity, or no bound on it: downhill from several starts, best kept. Low dimensions start on a grid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ebdsl.facts.convexity import curvature
 from ebdsl.facts.normal import through_module
 from ebdsl.facts.penalties import Penalty
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.rules.newton import Smooth, curved, method, smooth_part
 from ebdsl.infer.rules.proximal_gradient import analyse
 from ebdsl.model.ir import Node, Symbol
 
@@ -21,7 +22,7 @@ NAME = "descent with restarts"
 @dataclass(frozen=True)
 class Descent:
     """``smooth`` is minimised by its gradient, ``penalties`` by their prox; the ``keep`` lowest of ``starts`` points
-    are begun from, for each sample."""
+    are begun from, for each sample. ``newton``: what a smooth energy between bounds is minimised by instead."""
 
     latents: tuple[Symbol, ...]
     smooth: Node
@@ -29,6 +30,7 @@ class Descent:
     starts: int
     keep: int
     grid: bool
+    newton: Smooth | None
 
 
 def consider(problem: Problem) -> Decision | Refusal:
@@ -53,6 +55,13 @@ def consider(problem: Problem) -> Decision | Refusal:
         smooth, penalties = analysed
     if through_module(problem.energy, frozenset(problem.latents)):
         facts.append(f"{problem.names} goes through a learned function")
+    whole = smooth_part(problem)
+    newton = None
+    how = "proximal gradient descent"
+    if not isinstance(whole, str):
+        newton = Smooth(problem.latents, whole, curved(problem, whole))
+        how, _ = method(problem, newton.second)
+        facts.append(f"the energy is smooth in {problem.names}")
     size = problem.elements()
     grid = size is not None and size <= 2
     starts = {1: 32, 2: 64}.get(size or 0, 8)
@@ -64,9 +73,11 @@ def consider(problem: Problem) -> Decision | Refusal:
         facts.append(f"the energy is convex in {problem.names}: a local minimum is a global one")
     guarantee = "global" if convex else "local"
     return Decision(
-        NAME, f"min over {problem.names}", f"proximal gradient descent from {place}, the best kept", guarantee,
+        NAME, f"min over {problem.names}", f"{how} from {place}, the best kept", guarantee,
         f"{keep} descents", tuple(facts), (),
-        Descent(problem.latents, smooth, tuple((s, tuple(p)) for s, p in penalties.items()), starts, keep, grid),
+        Descent(
+            problem.latents, smooth, tuple((s, tuple(p)) for s, p in penalties.items()), starts, keep, grid, newton
+        ),
     )  # fmt: skip
 
 
@@ -75,4 +86,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.descent(payload)
 
 
-register(Rule(NAME, 90, "downhill through autograd, from several starts", consider, emit))
+register(Rule(NAME, 90, "downhill from several starts", consider, emit))

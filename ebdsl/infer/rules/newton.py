@@ -1,0 +1,106 @@
+"""A smooth convex energy that is no quadratic: Newton's method where a sample is small, L-BFGS where it is large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ebdsl.facts.convexity import curvature
+from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
+from ebdsl.facts.second import Second, second
+from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.model.algebra import degree
+from ebdsl.model.build import add
+from ebdsl.model.ir import Node, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.emit.bodies import InferBody
+
+NAME = "Newton"
+SMALL = 32
+"""Entries up to which a factor for each sample and step, n³/3, costs less than the many more steps without one."""
+BOUNDS = ("real", "nonnegative", "positive", "box")
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """``energy``: the addends that hold the latents. ``second``: their second derivative, where it is used.
+
+    ``search``: the energy is not defined everywhere, so a start is looked for at which it is.
+    """
+
+    latents: tuple[Symbol, ...]
+    energy: Node
+    second: Second | None
+    search: bool = False
+
+
+def smooth_part(problem: Problem) -> Node | str:
+    """The addends that hold the latents, or why bounds and derivatives are not all that there is to them."""
+    latents = frozenset(problem.latents)
+    for s in problem.latents:
+        if s.domain.row.finite:
+            return f"{s.name} is discrete"
+        if s.domain.kind not in BOUNDS:
+            return f"{s.domain} is more than bounds on each entry of {s.name}"
+    inside, _ = parts(problem.energy, latents)
+    for a in inside:
+        if not is_smooth(a, latents):
+            held = ", ".join(sorted(s.name for s in a.symbols & latents))
+            return f"a term in {held} has kinks"
+    return add(*inside)
+
+
+def curved(problem: Problem, energy: Node) -> Second | None:
+    """The second derivative of one sample where it is cheap enough to be factored at each step."""
+    found = second(energy, problem.latents)
+    size = problem.elements()
+    return found if found is not None and (found.diagonal or size is None or size <= SMALL) else None
+
+
+def method(problem: Problem, found: Second | None) -> tuple[str, str]:
+    """The algorithm's name, and what a step costs."""
+    if found is None:
+        return "L-BFGS with line search (no second derivatives; the last ten moves stand for them)", "a gradient a step"
+    if found.diagonal:
+        return "Newton's method with line search (nothing couples the entries: a division each step)", "one pass a step"
+    if problem.elements() is None:
+        how = f"a Cholesky factor each step for up to {SMALL} numbers, else L-BFGS"
+        return f"Newton's method with line search ({how})", "n³ a step, or a gradient"
+    return "Newton's method with line search (a Cholesky factor for each sample and step)", "n³ a step, few steps"
+
+
+def consider(problem: Problem) -> Decision | Refusal:
+    energy = smooth_part(problem)
+    if isinstance(energy, str):
+        return Refusal(NAME, energy)
+    latents = frozenset(problem.latents)
+    d = degree(energy, latents)
+    if d is not None and d <= 2:
+        return Refusal(NAME, f"the energy is quadratic in {problem.names}: it takes no iteration of this kind")
+    if curvature(energy, latents) != "convex":
+        return Refusal(NAME, f"the energy is not known to be convex in {problem.names}")
+    if through_module(energy, latents):
+        return Refusal(NAME, f"{problem.names} goes through a learned function")
+    endless = problem.falls_forever()
+    if endless:
+        return Refusal(NAME, endless)
+    found = curved(problem, energy)
+    algorithm, cost = method(problem, found)
+    facts = [f"the energy is smooth and convex in {problem.names}, and no quadratic"]
+    if found is not None and not found.diagonal and problem.elements() is not None:
+        facts.append(f"{problem.elements()} numbers a sample: a factor for each is cheap")
+    if any(s.domain.kind != "real" for s in problem.latents):
+        algorithm += ", entries held at a bound kept out of the curvature (two-metric projection)"
+    return Decision(
+        NAME, f"min over {problem.names}", algorithm, "global", cost, tuple(facts), (),
+        Smooth(problem.latents, energy, found, not defined_everywhere(energy, latents)),
+    )  # fmt: skip
+
+
+def emit(payload: object, body: InferBody) -> None:
+    assert isinstance(payload, Smooth)
+    body.newton(payload)
+
+
+register(Rule(NAME, 28, "a smooth convex energy, by its second derivative or a model of it", consider, emit, ("min",)))
