@@ -10,7 +10,7 @@ from ebdsl.emit.unused import fit_state_lines, state_blocks
 
 def start_lines(c: Context, width: str) -> list[str]:
     """The methods ``start`` and, where it helps, ``fit_state``. ``width``: numbers that a sample takes in a tile."""
-    seeds = [b for b in state_blocks(c.plan) if b.form is not None]
+    seeds = [b for b in state_blocks(c.plan) if b.alone]
     states = enumeration(c)
     if not seeds or states is None:
         return template('''

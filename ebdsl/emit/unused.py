@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from ebdsl.emit.answers import enumeration
 from ebdsl.emit.context import Context
-from ebdsl.emit.systems import solve_code, symmetric_code
+from ebdsl.emit.systems import symmetric_code
 from ebdsl.emit.text import template, words
 from ebdsl.emit.updates import LearnBody, kept_lines, keys
 from ebdsl.facts.quadratic import Quadratic
+from ebdsl.infer.core import Decision
 from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.learn.core import RULES
 from ebdsl.learn.sums import Held
 from ebdsl.model.algebra import contract, with_batch, zeroed
 from ebdsl.model.build import add, neg
@@ -36,11 +38,12 @@ STATES_CHECKED_EACH, SLICES_CHECKED_EACH = 10, 50
 
 @dataclass(frozen=True)
 class StateBlock:
-    """A block with an axis of states at ``place``. ``form``: its quadratic, where each state can be fitted alone."""
+    """A block with an axis of states at ``place``. ``alone``: each state can be fitted without the others."""
 
     symbol: Symbol
     place: int
-    form: Quadratic | None
+    decision: Decision
+    alone: bool
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,8 @@ def state_blocks(plan: Plan) -> tuple[StateBlock, ...]:
         if dim is None or w.shape.count(dim) != 1:
             continue
         place = w.shape.index(dim)
-        form = getattr(decision.payload, "form", None)
-        alone = isinstance(form, Quadratic) and place in form.varies
-        found.append(StateBlock(w, place, form if alone else None))
-    return tuple(found) if any(b.form for b in found) else ()
+        found.append(StateBlock(w, place, decision, place in getattr(decision.payload, "apart", ())))
+    return tuple(found) if any(b.alone for b in found) else ()
 
 
 def slice_blocks(plan: Plan) -> tuple[SliceBlock, ...]:
@@ -111,7 +112,7 @@ def explained(plan: Plan, symbol: Symbol) -> str | None:
     for block in state_blocks(plan):
         if block.symbol == symbol:
             when = "no sample takes" if plan.schedule == "full" else f"takes under {LEAST_SHARE:.0%} of an even share"
-            what = "is fitted to the sample of highest energy" if block.form else "is that of the state used most"
+            what = "is fitted to the sample of highest energy" if block.alone else "is that of the state used most"
             return f"the part of a state that {when} {what}"
     for other in slice_blocks(plan):
         if other.symbol == symbol:
@@ -125,7 +126,7 @@ def explained(plan: Plan, symbol: Symbol) -> str | None:
 
 def fit_state_lines(c: Context) -> list[str]:
     """The method ``fit_state``; there have to be blocks by state."""
-    blocks = [b for b in state_blocks(c.plan) if b.form is not None]
+    blocks = [b for b in state_blocks(c.plan) if b.alone]
     dim = state_dim(c.plan)
     states = enumeration(c)
     assert dim is not None and states is not None
@@ -162,13 +163,11 @@ def fit_state_lines(c: Context) -> list[str]:
 def _fits(c: Context, blocks: list[StateBlock]) -> list[str]:
     lines: list[str] = []
     for b in blocks:
-        assert b.form is not None
         body = LearnBody(c, full=True)
-        scope = body.scope()
-        name = c.name(b.symbol)
-        code = body.project(b.symbol, solve_code(scope, b.form, per_sample=False, keep=f"model.{name}"))
+        body.fitted = True
+        RULES[b.decision.rule].emit(b.decision.payload, body)
         at = _at("number", b.place)
-        lines += [*scope.lines, f"fitted = {code}", f"model.{name}[{at}] = fitted[{at}]"]
+        lines += [*body.lines, f"model.{c.name(b.symbol)}[{at}] = fitted[{at}]"]
     return lines
 
 
@@ -192,7 +191,7 @@ def _same_lines(c: Context) -> list[str]:
     """State ``number`` gets what it can not be fitted in from the state ``fullest``."""
     lines = []
     for b in state_blocks(c.plan):
-        if b.form is None:
+        if not b.alone:
             name = c.name(b.symbol)
             lines.append(f"model.{name}[{_at('number', b.place)}] = model.{name}[{_at('fullest', b.place)}]")
             if b.symbol.domain.row.whole and b.symbol.domain.row.torch:  # its entries are tied to those of other states
@@ -208,9 +207,10 @@ def refit_states_lines(c: Context) -> list[str]:
         return []
     cleared = []
     for b in blocks:
-        if b.form is not None:  # what was gathered for the old part is forgotten
-            name = c.name(b.symbol)
-            cleared.append(f'self.statistics["{name}_matrix"][{_at("number", b.form.varies.index(b.place))}] = 0')
+        if b.alone:  # what was gathered for the old part is forgotten
+            name, form = c.name(b.symbol), getattr(b.decision.payload, "form", None)
+            if isinstance(form, Quadratic) and b.place in form.varies:
+                cleared.append(f'self.statistics["{name}_matrix"][{_at("number", form.varies.index(b.place))}] = 0')
             cleared.append(f'self.statistics["{name}_linear"][{_at("number", b.place)}] = 0')
     one = ", ".join(f"{c.name(s)}[sample : sample + 1]" for s in c.observed)
     same = _same_lines(c)

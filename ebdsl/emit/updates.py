@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ebdsl.emit.context import Context, called
@@ -12,13 +13,14 @@ from ebdsl.emit.values import Value, is_product, number
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.learn.sums import before
 from ebdsl.model.algebra import contract
-from ebdsl.model.build import fresh, mul
+from ebdsl.model.build import fresh, mul, neg
 from ebdsl.model.canonical import signature
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, Get, Symbol
+from ebdsl.model.ir import BATCH, ZERO, Get, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.learn.rules.gradient import Gradient
+    from ebdsl.learn.rules.level import Moment
     from ebdsl.learn.rules.logarithm import Barrier
     from ebdsl.learn.rules.spectral import Subspace
     from ebdsl.learn.sums import Held
@@ -46,7 +48,10 @@ def kept_lines(context: Context, lines: list[str]) -> list[str]:
 
 
 class LearnBody:
-    """Updates of one learner. ``full`` updates see all data; otherwise statistics run over batches."""
+    """Updates of one learner. ``full`` updates see all data; otherwise statistics run over batches.
+
+    ``fitted``: the minimum becomes a variable of that name, and the parameter stays as it is.
+    """
 
     def __init__(self, context: Context, full: bool) -> None:
         self.context = context
@@ -54,6 +59,7 @@ class LearnBody:
         self.lines: list[str] = []
         self.statistics: list[tuple[str, str]] = []  # name, text of its zero
         self.gradients: list[Symbol] = []
+        self.fitted = False
         self.renamed: dict[str, str] = {}  # of sums over the samples, and of parameters before the update
         if full and context.plan.sums is not None:
             self.renamed = {h.symbol.name: f'sums["{k}"]' for k, h in keys(context).items()}
@@ -76,7 +82,7 @@ class LearnBody:
         return text.format(*map(number, symbol.domain.args), x=x, ndim=len(symbol.shape), n=n)
 
     def _copy(self, symbol: Symbol, code: str) -> None:
-        self.lines.append(f"model.{self.context.name(symbol)}.copy_({code})")
+        self.lines.append(f"fitted = {code}" if self.fitted else f"model.{self.context.name(symbol)}.copy_({code})")
 
     # ------------------------------------------------------------- exact blocks
 
@@ -85,8 +91,11 @@ class LearnBody:
         name = self.context.name(form.symbol)
         at, twins = form.at, tuple(form.twin[k] for k in form.coupled)
         matrix_axes = (*(form.at[k] for k in form.varies), *(form.at[k] for k in form.coupled), *twins)
-        replaced = []
+        replaced: list[Node] = []
         for part, node, axes in (("matrix", form.matrix, matrix_axes), ("linear", form.linear, at)):
+            if node == ZERO:
+                replaced.append(node)
+                continue
             held = f"{name}_{part}"
             square = part == "matrix" and len(axes) == 2 and len(form.coupled) == 1
             code = symmetric_code(scope, node, (axes[0], axes[1])) if square else scope.tensor(node, axes).code
@@ -145,6 +154,21 @@ class LearnBody:
         passes = ", passes=5" if self.full else ""
         statistics = f"{matrix}, {linear.code}"
         self._copy(form.symbol, f"minimise_slices(model.{name}, {statistics}, lambda x: {project}, {place}{passes})")
+
+    def moment_block(self, m: Moment) -> None:
+        name, w = self.context.name(m.whole.symbol), m.whole.symbol
+        scope = self.scope()
+        form = replace(m.whole, matrix=ZERO)
+        if not self.full:
+            scope.count(form.linear)
+            form = self._streamed(form, scope)
+            self.lines += scope.lines
+            scope = self._stat_scope(name)
+        moment = scope.assign("moment", scope.tensor(neg(form.linear), form.at))
+        self.lines += scope.lines
+        places = tuple_text([str(k - len(w.shape)) for k in m.bound])
+        point = self.project(w, moment.code)
+        self._copy(w, f"torch.where({moment.code}.abs().amax({places}, keepdim=True) > 0, {point}, model.{name})")
 
     def barrier_block(self, b: Barrier) -> None:
         scope = self.scope()

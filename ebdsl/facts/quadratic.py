@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ebdsl.facts.orthonormal import with_grams
 from ebdsl.model.algebra import degree, expand, rename, zeroed
 from ebdsl.model.build import add, mul
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
@@ -22,7 +23,7 @@ class Quadratic:
     ``at``: an axis for each axis of the symbol. ``linear``: ``b``, over ``at``. ``matrix``: ``Q`` without
     the deltas, over the axes at ``coupled`` places, their twins, and those at ``varies`` places.
     ``coupled``: places along which ``Q`` couples entries; ``separable``: the others; ``varies``: the
-    separable places along which the matrix differs.
+    separable places along which the matrix differs. ``orthonormal``: what the structure owes to orthonormal symbols.
     """
 
     symbol: Symbol
@@ -33,6 +34,7 @@ class Quadratic:
     coupled: tuple[int, ...]
     separable: tuple[int, ...]
     varies: tuple[int, ...]
+    orthonormal: tuple[str, ...] = ()
 
     @property
     def diagonal(self) -> bool:
@@ -57,12 +59,14 @@ def quadratic(energy: Node, symbol: Symbol) -> Quadratic | None:
     except NoDerivative:
         return None
     linear = zeroed(gradient, [symbol])
-    pieces = list(expand(hessian)) if symbol in gradient.symbols else []
+    whole = expand(hessian) if symbol in gradient.symbols else ()
+    pieces = [with_grams(p) for p in whole]
     separable = tuple(k for k in range(len(at)) if all(has_delta(p, at[k], twin[k]) for p in pieces))
     coupled = tuple(k for k in range(len(at)) if k not in separable)
     matrix = add(*(without_deltas(p, [(at[k], twin[k]) for k in separable]) for p in pieces))
     varies = tuple(k for k in separable if at[k] in matrix.free)
-    return Quadratic(symbol, at, twin, linear, matrix, coupled, separable, varies)
+    owed = sorted({s.name for p in whole for s in p.symbols} - {s.name for p in pieces for s in p.symbols})
+    return Quadratic(symbol, at, twin, linear, matrix, coupled, separable, varies, tuple(owed))
 
 
 def _factors(node: Node) -> tuple[Node, ...]:

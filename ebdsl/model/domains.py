@@ -32,6 +32,9 @@ class DomainKind:
     in a user's words what is wrong with the numbers or the (partly symbolic) shape, None where nothing is.
     ``bounds(args)`` is the closed interval of every entry; ``strict``: its ends are excluded.
     ``definite``: symmetric positive definite over the last two axes.
+    ``level``: every ``whole`` has the same norm, so that what is nearest to a point also reaches furthest its way.
+    ``gram``: the axis over which products sum to 1 or 0, -2 where columns are orthonormal, -1 where rows are; 0 where
+    the size decides. A square matrix has both.
 
     Texts of torch: ``torch`` is the projection over ``{x}``, the numbers ``{0} {1}`` and ``{ndim}``, the number of axes
     of the symbol; None where ``project`` is. ``centre`` (where a latent starts) and ``draw`` (how a parameter is
@@ -65,6 +68,8 @@ class DomainKind:
     bounds: Callable[[tuple[float, ...]], tuple[float, float]] = _unbounded
     strict: bool = False
     definite: bool = False
+    level: bool = False
+    gram: int = 0
     torch: str | None = None
     centre: str = "torch.zeros({shape}, {options})"
     draw: str = "draw_normal({shape}, {options})"

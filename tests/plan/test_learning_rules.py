@@ -9,6 +9,8 @@ from tests.plan.planning import plan
 CHOICES: dict[str, tuple[str, dict[str, str]]] = {
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z ||y - W z||^2": ("full", {"W": "normal equations"}),
     "latent z : onehot[K]\nparam W : R[M, K], unit columns\nF(y) = min_z ||y - W z||^2": (
+        "full", {"W": "projected moment"}),
+    "latent z : onehot[K]\nparam W : R[M, K], ball columns\nF(y) = min_z ||y - W z||^2": (
         "full", {"W": "exact slices"}),
     "latent z : onehot[K]\nparam W : R[M, K], >= 0\nF(y) = min_z ||y - W z||^2": ("full", {"W": "exact slices"}),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z Σ_m |y_m - Σ_k W[m, k] z_k|": (

@@ -46,6 +46,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     facts = [f"the energy is quadratic and convex in {z.name}"]
     if form.shared:
         facts.append("its second derivative is the same for all samples")
+    facts += [f"{w} is orthonormal: its Gram matrix is the identity" for w in form.orthonormal]
     return Decision(
         name,
         f"min over {z.name}",

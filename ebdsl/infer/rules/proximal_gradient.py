@@ -110,6 +110,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     prox_text = " and ".join(prox) or "no prox"
     facts = [f"the part without kinks is {'quadratic' if whole_quadratic else 'smooth'} in {problem.names}"]
     facts.append("it is convex")
+    facts += [f"{w} is orthonormal: its Gram matrix is the identity" for w in (form.orthonormal if form else ())]
     facts += [f"{s.name}: {', '.join(p.kind for p in found)} penalty" for s, found in penalties.items() if found]
     whole = ""
     if one_step:

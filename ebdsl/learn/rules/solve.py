@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ebdsl.facts.orthonormal import bound_places
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
@@ -19,6 +20,11 @@ SOLVE, SLICES = "normal equations", "exact slices"
 @dataclass(frozen=True)
 class Solve:
     form: Quadratic
+
+    @property
+    def apart(self) -> tuple[int, ...]:
+        """Places along which the problem falls apart, each with a curvature of its own."""
+        return self.form.varies
 
 
 def _form(block: Block, name: str) -> Quadratic | Refusal:
@@ -56,7 +62,7 @@ def consider_slices(block: Block) -> Decision | Refusal:
     row = w.domain.row
     if row.project is None or row.finite:
         return Refusal(SLICES, f"there is no projection onto {w.domain}")
-    if form.diagonal and not _bound(block) & set(form.varies):
+    if form.diagonal and not set(bound_places(w)) & set(form.varies):
         facts = (
             f"the energy is quadratic in {w.name} and couples no entries",
             f"over what {w.domain} binds its curvature is one number: the point nearest to the free minimum is best",
@@ -82,16 +88,6 @@ def consider_slices(block: Block) -> Decision | Refusal:
         SLICES, f"learn {w.name}", "each slice is minimised exactly in turn, from running statistics", "local",
         "n² a slice", facts, (), Solve(form),
     )  # fmt: skip
-
-
-def _bound(block: Block) -> set[int]:
-    """Places of the axes over which the domain ties entries together."""
-    row, n = block.symbol.domain.row, len(block.symbol.shape)
-    if row.whole < 0:
-        return set(range(1, n))
-    if row.whole == 1:
-        return {n + row.axis}
-    return set(range(n - row.whole, n))
 
 
 def emit_solve(payload: object, body: LearnBody) -> None:
