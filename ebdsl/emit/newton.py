@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from ebdsl.emit.proximal import ProximalBody
+from ebdsl.emit.stacked import stacked_matrix
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import Value, bracket, number
+from ebdsl.emit.values import bracket, number
 from ebdsl.facts.second import Second
 from ebdsl.infer.rules.newton import SMALL, Smooth
 from ebdsl.model.adjoint import gradient
@@ -120,22 +121,7 @@ class NewtonBody(ProximalBody):
         if curved.diagonal:
             code = inner.tensor(blocks[0], (BATCH, *curved.at[0])).code
             return code if self._flat(latents) else f"{bracket(code)}.reshape(-1, {self._numel(latents[0])})"
-        found: dict[tuple[int, int], str] = {}
-        count = len(latents)
-        queue = iter(blocks)
-        for i in range(count):
-            for j in range(i + 1):
-                code = inner.tensor(next(queue), (BATCH, *curved.at[i], *curved.twin[j])).code
-                if len(curved.at[i]) != 1 or len(curved.twin[j]) != 1:
-                    code = f"{bracket(code)}.reshape(-1, {self._numel(latents[i])}, {self._numel(latents[j])})"
-                if count > 1:
-                    code = inner.assign("block", Value(code)).code
-                found[i, j] = code
-                found.setdefault((j, i), f"{code}.mT")
-        if count == 1:
-            return found[0, 0]
-        rows = [f"torch.cat(({', '.join(found[i, j] for j in range(count))}), 2)" for i in range(count)]
-        return f"torch.cat(({', '.join(rows)}), 1)"
+        return stacked_matrix(inner, curved, blocks, shared=False)
 
 
 def _end(value: float) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ebdsl.emit.context import called
 from ebdsl.emit.loops import LoopBody
+from ebdsl.emit.stacked import stacked_matrix, stacked_row
 from ebdsl.emit.systems import symmetric_code
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_tight, number
 from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.penalties import Penalty, groups_of, merged
+from ebdsl.facts.second import Joint
 from ebdsl.infer.rules.proximal_gradient import Proximal
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
@@ -119,24 +121,58 @@ class ProximalBody(LoopBody):
         entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
         self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
 
-    def _splitting(self, p: Proximal) -> None:
+    def _joint_system(self, form: Joint) -> tuple[str, list[Node]]:
+        """The text of the second derivative, after telling the scope what is used; the linear parts."""
+        blocks = [with_batch(b) for row in form.second.blocks for b in row]
+        linear = [with_batch(n) for n in form.linear]
+        self.scope.count(*blocks, *linear)
+        return stacked_matrix(self.scope, form.second, blocks, form.shared), linear
+
+    def joint(self, form: Joint) -> None:
+        """The minimum of a quadratic in several latents as one vector."""
+        self.context.runtime.add("solve_symmetric")
+        left, linear = self._joint_system(form)
+        right = self.scope.assign("right", Value(f"-{bracket(stacked_row(self.scope, form.second.at, linear))}"))
+        if form.shared:
+            self.line(f"point = solve_symmetric({left}, {right.code}.T).T")
+        else:
+            self.line(f"point = solve_symmetric({left}, {right.code}[..., None])[..., 0]")
+        for s, text in zip(form.latents, self._unpack(form.latents, "point"), strict=True):
+            self.answer(s, text)
+        self.finish_at_answer()
+
+    def _gram_and_linear(self, p: Proximal, place: int = 0) -> tuple[Value, Value]:
+        """``gram`` and ``linear`` of the smooth part, whose matrix couples the axis at ``place``."""
+        if p.together is not None:
+            matrix, parts = self._joint_system(p.together)
+            gram = self.scope.assign("gram", Value(matrix))
+            return gram, self.scope.assign("linear", Value(stacked_row(self.scope, p.together.second.at, parts)))
         form = p.form
         assert form is not None
-        (z,) = p.latents
+        pair = (form.at[place], form.twin[place])
+        gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, pair)))
+        return gram, self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
+
+    def _free_piece(self, s: Symbol, penalized: bool, x: str) -> str:
+        """Which entries of one latent lie inside of a straight piece."""
+        pieces = []
+        if s.domain.kind == "box":
+            low, high = (number(a) for a in s.domain.args)
+            pieces += [f"({x} > {low})", f"({x} < {high})"]
+        if s.domain.kind == "nonnegative" or penalized:
+            pieces.append(f"({x} != 0)" if pieces else f"{x} != 0")
+        return " & ".join(pieces) or f"torch.ones_like({x}, dtype=torch.bool)"
+
+    def _splitting(self, p: Proximal) -> None:
         start = self._start(p.latents)
         self.context.runtime.add("quadratic_splitting")
-        gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, (form.at[0], form.twin[0]))))
-        linear = self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
+        gram, linear = self._gram_and_linear(p)
         self.line("")
         self._prox_lines(p.penalties, p.latents)
-        pieces = []
-        if z.domain.kind == "box":
-            low, high = (number(a) for a in z.domain.args)
-            pieces += [f"(point > {low})", f"(point < {high})"]
-        if z.domain.kind == "nonnegative" or p.penalties[0][1]:
-            pieces.append("(point != 0)" if pieces else "point != 0")
+        parts = self._unpack(p.latents, "point")
+        pieces = [self._free_piece(s, bool(found), x) for (s, found), x in zip(p.penalties, parts, strict=True)]
         self.line("def free(point: Tensor) -> Tensor:")
-        self.line(f"    return {' & '.join(pieces)}")
+        self.line(f"    return {self._pack(p.latents, [f'({x})' if len(pieces) > 1 else x for x in pieces])}")
         self.line("")
         self.line(f"begin = {start}")
         self.line(
@@ -153,13 +189,11 @@ class ProximalBody(LoopBody):
         Gives the slope at zero.
         """
         form = p.form
-        assert form is not None
         self.context.runtime.add("largest_eigenvalue")
-        (z,) = p.latents
-        (k,) = form.coupled
-        gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, (form.at[k], form.twin[k]))))
-        linear = self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
-        flat = "" if len(z.shape) == 1 else f".reshape(-1, {self._numel(z)})"
+        k = form.coupled[0] if form is not None else 0
+        gram, linear = self._gram_and_linear(p, k)
+        z = p.latents[0]
+        flat = "" if form is None or len(z.shape) == 1 else f".reshape(-1, {self._numel(z)})"
         self.line(f"step = 1 / float(largest_eigenvalue({gram.code}))")
         self.line(f"matrix = -step * {gram.code}")
         self.line("matrix.diagonal().add_(1)")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ebdsl.facts.quadratic import has_delta, without_deltas
 from ebdsl.model.adjoint import gradient
-from ebdsl.model.algebra import addends
+from ebdsl.model.algebra import addends, degree, zeroed
 from ebdsl.model.build import add
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import Axis, Node, Symbol
@@ -42,3 +42,28 @@ def second(energy: Node, latents: tuple[Symbol, ...]) -> Second | None:
         if all(has_delta(p, a, b) for p in pieces for a, b in pairs):
             return Second(at, twin, ((add(*(without_deltas(p, pairs) for p in pieces)),),), True)
     return Second(at, twin, blocks, False)
+
+
+@dataclass(frozen=True)
+class Joint:
+    """An energy of degree 2 in several latents as one vector: ``linear[i]`` over ``second.at[i]``, and its matrix."""
+
+    latents: tuple[Symbol, ...]
+    linear: tuple[Node, ...]
+    second: Second
+
+    @property
+    def shared(self) -> bool:
+        """One matrix for all samples."""
+        return not any(s.per_sample for row in self.second.blocks for b in row for s in b.symbols)
+
+
+def joint(energy: Node, latents: tuple[Symbol, ...]) -> Joint | None:
+    """The quadratic form of ``energy`` in all latents as one vector, or None where its degree is not 2."""
+    if degree(energy, frozenset(latents)) != 2:
+        return None
+    found = second(energy, latents)
+    if found is None:
+        return None
+    slopes = [gradient(energy, s, a) for s, a in zip(latents, found.at, strict=True)]
+    return Joint(latents, tuple(zeroed(g, latents) for g in slopes), found)

@@ -67,6 +67,19 @@ CONVEX = {
         + "||y - W z||^2 + 0.3|D z| + 0.1||z||^2", "splitting",
     ),
     "two codes": (TWO + "F(y) = min_{z, w} ||y - W z - B w||^2 + 0.4|z| + 0.5||w||^2", "proximal gradient"),
+    "two ridges": (TWO + "F(y) = min_{z, w} ||y - W z - B w||^2 + 0.4||z||^2 + 0.01||w||^2", "closed form"),
+    "two ridges, weighted": (
+        TWO.replace("y : R[5]", "y : R[5], m : R[5], >= 0")
+        + "F(y, m) = min_{z, w} Σ_i m[i] (y[i] - (W z)[i] - (B w)[i])^2 + 0.4||z||^2 + 0.1||w||^2", "closed form",
+    ),
+    "code and slope": (
+        TWO.replace("w : R[3]", "w : R").replace("B : R[5, 3], unit columns", "B : R[5]")
+        + "F(y) = min_{z, w} ||y - W z - w B||^2 + 0.4|z| + 0.01 w^2 + 0.1||B||^2", "proximal gradient",
+    ),
+    "codes of two kinds": (
+        TWO.replace("R[4], w : R[3]", "R[4], >= 0, w : simplex[3]")
+        + "F(y) = min_{z, w} ||y - W z - B w||^2 + 0.1|z|", "proximal gradient",
+    ),
     "largest entry": (CODE + "||y - W z||^2 + 0.5||z||_inf", "proximal gradient"),
     "Chebyshev fit": (CODE + "max_i |(y - W z)[i]| + 0.1||z||^2", "splitting"),
     "sum of the two ends": (CODE + "||y - W z||^2 + 0.3 (max_k z[k] - min_k z[k])", "splitting"),

@@ -10,6 +10,7 @@ from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
 from ebdsl.facts.penalties import Penalty, combine, match
 from ebdsl.facts.quadratic import Quadratic, quadratic
+from ebdsl.facts.second import Joint, joint
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.model.build import add
 from ebdsl.model.ir import Node, Symbol
@@ -26,8 +27,8 @@ INVERSE_LIMIT = 2048
 class Proximal:
     """``smooth`` holds the latents and has a gradient; ``forms`` its quadratic forms where it has them all.
 
-    ``gram``: the second derivative is formed once; else it is applied factor by factor. ``split``: it is also inverted,
-    and the answers are finished on their active sets.
+    ``together``: the form of several latents as one vector. ``gram``: the second derivative is formed once; else it is
+    applied factor by factor. ``split``: it is also inverted, and the answers are finished on their active sets.
     """
 
     latents: tuple[Symbol, ...]
@@ -38,6 +39,7 @@ class Proximal:
     quadratic: bool
     kind: str
     split: bool = False
+    together: Joint | None = None
 
 
 def analyse(problem: Problem) -> tuple[Node, dict[Symbol, list[Penalty]]] | str:
@@ -101,7 +103,10 @@ def consider(problem: Problem) -> Decision | Refusal:
     one_step = one_step and form is not None and sign(form.matrix) == "positive"
     size = problem.elements()
     gram = form is not None and form.shared and len(form.coupled) == 1 and not form.varies
-    if gram and form is not None and (size or 0) > GRAM_LIMIT:
+    together = joint(smooth, problem.latents) if len(problem.latents) > 1 else None
+    if together is not None and together.shared and all(len(s.shape) < 2 for s in problem.latents):
+        gram = True
+    if gram and (size or 0) > GRAM_LIMIT:
         gram = False
     kinds = sorted({p.kind for found in penalties.values() for p in found})
     prox = ["soft threshold" if k == "l1" else GAUGES[k].words for k in kinds] + [
@@ -115,7 +120,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     whole = ""
     if one_step:
         kind, algorithm, cost = "once", f"nothing couples the entries: one step of {prox_text} is exact", "one pass"
-    elif not (whole := _unsplit(problem, penalties, gram)):
+    elif not (whole := unsplit(problem, penalties, gram)):
         kind = "iterate"
         algorithm = (
             f"Douglas-Rachford splitting, that is ADMM ({prox_text}; one inverse for all samples), "
@@ -134,7 +139,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         NAME, f"min over {problem.names}", algorithm, "global", cost, tuple(facts), (),
         Proximal(
             problem.latents, smooth, tuple((s, tuple(found)) for s, found in penalties.items()), form, gram,
-            whole_quadratic, kind, kind == "iterate" and not whole,
+            whole_quadratic, kind, kind == "iterate" and not whole, together if gram else None,
         ),
     )  # fmt: skip
 
@@ -144,20 +149,18 @@ def _tied(symbol: Symbol, penalties: dict[Symbol, list[Penalty]]) -> bool:
     return symbol.domain.row.whole > 0 or any(p.kind != "l1" for p in penalties[symbol])
 
 
-def _unsplit(problem: Problem, penalties: dict[Symbol, list[Penalty]], gram: bool) -> str:
+def unsplit(problem: Problem, penalties: dict[Symbol, list[Penalty]], gram: bool) -> str:
     """Why splitting with one inverse and a finish on the active set do not apply; empty where they do."""
-    if len(problem.latents) > 1:
-        return "several latents"
-    (z,) = problem.latents
     if not gram:
-        return f"no one matrix is the curvature in {z.name} for all samples"
-    if len(z.shape) != 1:
-        return f"{z.name} is not a vector"
-    if z.domain.kind not in ("real", "nonnegative", "box"):
-        return f"{z.domain} ties the entries of {z.name}"
-    if any(p.kind != "l1" for p in penalties[z]):
-        return "a penalty on groups does not fall apart by entry"
-    if z.domain.kind == "real" and not penalties[z]:
+        return f"no one matrix is the curvature in {problem.names} for all samples"
+    for z in problem.latents:
+        if len(z.shape) > 1 or (len(problem.latents) == 1 and not z.shape):
+            return f"{z.name} is not a vector"
+        if z.domain.kind not in ("real", "nonnegative", "box"):
+            return f"{z.domain} ties the entries of {z.name}"
+        if any(p.kind != "l1" for p in penalties[z]):
+            return "a penalty on groups is round where it is not 0"
+    if all(z.domain.kind == "real" and not penalties[z] for z in problem.latents):
         return "nothing has a kink"
     if (problem.elements() or 0) > INVERSE_LIMIT:
         return f"an inverse of more than {INVERSE_LIMIT} rows costs more than it saves"
