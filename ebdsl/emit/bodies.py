@@ -6,12 +6,13 @@ from ebdsl.emit.elimination import EliminationBody
 from ebdsl.emit.noise import NoiseBody
 from ebdsl.emit.quadrature import QuadratureBody
 from ebdsl.emit.riccati import RiccatiBody
+from ebdsl.emit.search import SearchBody
 from ebdsl.emit.splitting import SplittingBody
 from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(SplittingBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody):
+class InferBody(SplittingBody, SearchBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

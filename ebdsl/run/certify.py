@@ -35,6 +35,9 @@ ROWS = 32
 MOST_DIFFERENCES = 256
 """Entries of a latent inside learned functions for which slopes are taken by differences."""
 
+MOST_CHANGES = 4096
+"""Changes of one finite variable that are tried where all states together are too many."""
+
 
 @dataclass
 class Certificates:
@@ -117,7 +120,7 @@ class Certifier:
     def _prepare_states(self) -> Certificates:
         decision = enumeration.consider(self.problem)
         if isinstance(decision, Refusal):
-            return Certificates("", reason=decision.reason)
+            return self._prepare_changes(decision.reason)
         payload = decision.payload
         assert isinstance(payload, enumeration.Enumeration)
         axes = tuple(s.axis for s in payload.states)
@@ -151,6 +154,32 @@ class Certifier:
         self._one = lowest if payload.kind == "min" else averaged
         what = "energy above the lowest state" if payload.kind == "min" else "distance from the softmax of -β E"
         return Certificates(what)
+
+    def _prepare_changes(self, reason: str) -> Certificates:
+        """Of too many states to try, those that differ from an answer in one variable."""
+        sites: list[tuple[Symbol, tuple[int, ...], Array]] = []
+        for s in self.problem.latents:
+            shape, row = self.model.shape(s), s.domain.row
+            if None in shape or row.points is None or self.problem.kind != "min":
+                return Certificates("", reason=reason)
+            known = tuple(n or 0 for n in shape)
+            lead = known[: len(known) - row.whole]
+            sites += [(s, at, row.points(known[len(lead) :])) for at in np.ndindex(*lead)]
+        if sum(len(values) for _, _, values in sites) > MOST_CHANGES:
+            return Certificates("", reason=f"{reason}; single changes are more than {MOST_CHANGES}")
+
+        def lowest(given: dict[Symbol, Array]) -> tuple[Array, Array]:
+            energy = self._table(self.plan.energy, given)
+            least = energy.copy()
+            for s, at, values in sites:
+                for v in values:
+                    moved = given[s].copy()
+                    np.moveaxis(moved, 0, len(at))[at] = v
+                    least = np.minimum(least, self._table(self.plan.energy, given | {s: moved}))
+            return energy - least, np.abs(energy)
+
+        self._one = lowest
+        return Certificates("energy above the lowest that one changed variable gives")
 
     # ------------------------------------------------------------- continuous latents
 
