@@ -74,8 +74,9 @@ class BandBody(Body):
 
     def finish_system(self, *sides: str) -> None:
         """The residual is what the equations leave, against the size of their right sides."""
-        scale = " + ".join(["1", *(f"{side}.abs().flatten(1).amax(1)" for side in sides)])
-        self.finish(self.energy_call(), f"left / ({scale})", "torch.ones_like(residual, dtype=torch.int64)")
+        self.context.runtime.add("residual_goals")
+        scale = " + ".join(f"residual_goals({side}, 1.0)" for side in sides)
+        self.finish(self.energy_call(), f"left / {bracket(scale)}", "torch.ones_like(residual, dtype=torch.int64)")
 
     def _spans(self, sizes: list[str]) -> list[str]:
         """Where each latent's entries of one step stand."""

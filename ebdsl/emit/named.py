@@ -102,14 +102,14 @@ def named_lines(c: Context) -> list[str]:
         start = InferBody(c)
         begin = start._start((n.symbol,))
         call = "proximal_steps" if row.kind == "proximal" else "coordinate_steps"
-        c.runtime.add(call)
+        c.runtime |= {call, "residual_goals"}
         what = "matrix, shift, step" if row.kind == "proximal" else "gram, linear"
         many = f" * {c.dim(n.symbol.shape[0])}" if row.kind == "coordinate" else ""
-        how = f"0.0, {steps}" if steps is not None else f"goal, max_steps{many}"
+        how = f"None, {steps}" if steps is not None else f"goal, max_steps{many}"
         momentum = f", {row.momentum}" if row.kind == "proximal" else ""
         inner = [
             *pieces, "", *body.lines, *start.lines,
-            "goal = tolerance * max(1.0, float(linear.abs().max())) if linear.numel() else tolerance",
+            "goal = residual_goals(linear, tolerance)",
             f"{z}, residual, iterations = {call}(prox, {what}, {begin}, {how}{momentum})",
             f"energy = self.energy({c.args((*c.observed, *c.latents))})",
             f'return Inference({{"{z}": {z}}}, energy, residual, iterations, residual <= goal)',

@@ -102,10 +102,10 @@ class ProximalBody(LoopBody):
         call = "quadratic_proximal_gradient" if p.gram else "proximal_gradient"
         self.context.runtime.add(call)
         given = [] if p.gram else self._written_gradient(p)
-        scale = self._folded_gradient(p) if p.gram else f"gradient({', '.join(['begin', *given])})"
+        scale = self._folded_gradient(p) if p.gram else f"gradient({', '.join([self._cold('begin'), *given])})"
         prox = self._prox_lines(p.penalties, latents) or "lambda point, step: point"
         self.line(f"begin = {start}")
-        self.line(f"goal = tolerance * max(1.0, float({scale}.abs().max())) if {self.like}.numel() else tolerance")
+        self._goal(scale)
         self.line(f"point, residual, iterations = {call}(")
         if p.gram:
             self.line(f"    forward, {prox}, begin, step, shift, goal, max_steps")
@@ -114,6 +114,14 @@ class ProximalBody(LoopBody):
             self.line(f"    gradient, {prox}, begin, {tuple_text(given)}, goal, max_steps{affine}")
         self.line(")")
         self._found(latents)
+
+    def _goal(self, slope: str) -> None:
+        self.context.runtime.add("residual_goals")
+        self.line(f"goal = residual_goals({slope}, tolerance)")
+
+    def _cold(self, begin: str) -> str:
+        """The point from which accuracy is measured, whatever start is given."""
+        return f"{begin} if start is None else torch.zeros_like({begin})"
 
     def _found(self, latents: tuple[Symbol, ...]) -> None:
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
@@ -175,9 +183,7 @@ class ProximalBody(LoopBody):
         self.line(f"    return {self._pack(p.latents, [f'({x})' if len(pieces) > 1 else x for x in pieces])}")
         self.line("")
         self.line(f"begin = {start}")
-        self.line(
-            f"goal = tolerance * max(1.0, float({linear.atom}.abs().max())) if {self.like}.numel() else tolerance"
-        )
+        self._goal(linear.code)
         self.line("point, residual, iterations = quadratic_splitting(")
         self.line(f"    prox, free, {gram.code}, {linear.code}, begin, goal, max_steps")
         self.line(")")

@@ -39,7 +39,8 @@ class SplittingBody(ProximalBody):
         self.context.runtime.add("primal_dual" if p.kind == "gradient" else "alternating_directions")
         known = self.observed_args
         self.line(f"begin = {start}")
-        self.line(f"goal = tolerance * self.energy({known}, {self._unpack((z,), 'begin')[0]}).abs().clamp_min(1)")
+        self.line(f"cold = {self._cold('begin')}")
+        self._goal(f"self.energy({known}, {self._unpack((z,), 'cold')[0]})")
         copy = self._split_copy(z, pieces)
         functions = "(forward, back, gradient)"
         if p.kind == "gradient":
@@ -61,7 +62,7 @@ class SplittingBody(ProximalBody):
     def _split_functions(self, p: Splitting, at: tuple[Axis, ...]) -> list[str]:
         """Define ``forward``, ``back`` and ``gradient``; the names of the per-sample tensors that all three take."""
         z = p.latent
-        self.scope.taken |= {"dual", "value", "weight", "sizes", "groups", "begin", "point", "slope"}
+        self.scope.taken |= {"dual", "value", "weight", "sizes", "groups", "begin", "point", "slope", "cold"}
         pieces = p.parts.pieces
         if len(pieces) > 1:
             self.line(f"sizes = {tuple_text([self._length(piece) for piece in pieces])}")

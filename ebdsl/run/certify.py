@@ -102,7 +102,8 @@ class Certifier:
         n = len(next(iter(given.values())))
         parts = [self._one({s: v[k : k + ROWS] for s, v in given.items()}) for k in range(0, n, ROWS)]
         residual, scale = (np.concatenate(x) for x in zip(*parts, strict=True))
-        allowed = 1.01 * self.tolerance * max(1.0, float(scale.max(initial=0))) + self.rounding * scale
+        asked = np.maximum(scale, self.rounding * scale.max(initial=0)) if scale.any() else np.ones_like(scale)
+        allowed = 1.01 * self.tolerance * asked + self.rounding * scale
         self.found.parts.append(residual)
         self.found.allowed.append(allowed)
         self.found.target = max(float(allowed.max(initial=0)), np.nan_to_num(self.found.target))

@@ -46,7 +46,7 @@ def quadratic_splitting(
     matrix: Tensor,
     linear: Tensor,
     start: Tensor,
-    tolerance: float,
+    goal: Tensor,
     max_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Minimise ``½ x' matrix x + linear' x + R(x)`` for each row of ``start`` ``(B, n)``: minimiser, residual, steps.
@@ -93,7 +93,7 @@ def quadratic_splitting(
             balance[rows] = apart * (v - x).norm(dim=1) / (moved * x.norm(dim=1))
             slope = torch.addmm(given, x, matrix).add_(v - x, alpha=rho)
             residual = slope.abs().amax(1)
-            slow = residual * (residual / residuals[rows]).clamp(0.1, 1) > tolerance
+            slow = residual * (residual / residuals[rows]).clamp(0.1, 1) > goal[rows]
             left = (slow & residuals[rows].isfinite()).nonzero()[:, 0]
             for _ in range(3):
                 if not len(left):
@@ -109,8 +109,8 @@ def quadratic_splitting(
                 left = left[better]
                 x[left], v[left], slope[left] = x_new[better], v_new[better], slope_new[better]
                 residual[left] = residual_new[better]
-                left = left[residual[left] > tolerance]
+                left = left[residual[left] > goal[rows][left]]
             answer[rows], residuals[rows], steps[rows], state[rows] = x, residual, count, v
-            rest.append(rows[residual > tolerance])
+            rest.append(rows[residual > goal[rows]])
         pending = torch.cat(rest)
     return answer, residuals, steps

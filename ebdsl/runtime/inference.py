@@ -34,6 +34,21 @@ def largest_eigenvalue(matrix: Tensor) -> Tensor:
     return matrix.abs().sum(0).max()
 
 
+def residual_goals(slope: Tensor, tolerance: float) -> Tensor:
+    """The residual that is asked of each row: ``tolerance`` times the largest entry of its ``slope`` ``(B, ...)``.
+
+    The slope is that of the smooth part at a point that does not depend on where a search begins, so that an energy in
+    other units gets the same answers, and a large sample makes no other's less exact. A slope of zero asks
+    for what the rounding of the other rows allows; what is not a number counts as 1.
+    """
+    if not slope.numel():
+        return slope.new_full((len(slope),), tolerance)
+    size = slope.abs().flatten(1).amax(1) if slope.ndim > 1 else slope.abs()
+    size = torch.where(size.isfinite(), size, 1.0)
+    most = size.max()
+    return tolerance * torch.where(most > 0, size.clamp_min(torch.finfo(size.dtype).eps * most), 1.0)
+
+
 def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
     """``x`` with ``matrix @ x = right`` for positive semidefinite ``(..., n, n)`` and ``(..., n, k)``.
 
@@ -54,7 +69,7 @@ def quadratic_proximal_gradient(
     start: Tensor,
     step: float,
     shift: Tensor,
-    tolerance: float,
+    goal: Tensor,
     max_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """:func:`proximal_gradient` for a quadratic ``S`` whose curvature is at most ``1 / step``; ``t`` is a number.
@@ -84,7 +99,7 @@ def quadratic_proximal_gradient(
         down_ahead = torch.lerp(down, down_new, 1 + momentum, out=down)
         x, down = new, down_new
         if check:
-            busy = (residual > tolerance).nonzero()[:, 0]
+            busy = (residual > goal).nonzero()[:, 0]
             last = not len(busy) or count == max_steps
             if last or len(busy) <= len(rows) - max(1, len(rows) // 8):
                 answer.index_copy_(0, rows, x)
@@ -92,10 +107,31 @@ def quadratic_proximal_gradient(
                 steps.index_fill_(0, rows, count)
                 if last:
                     break
-                rows, x, move, since, momentum, down, down_ahead, shift = (
-                    a.index_select(0, busy) for a in (rows, x, move, since, momentum, down, down_ahead, shift)
+                rows, x, move, since, momentum, down, down_ahead, shift, goal = (
+                    a.index_select(0, busy) for a in (rows, x, move, since, momentum, down, down_ahead, shift, goal)
                 )
     return answer, residuals, steps
+
+
+def curvature_along(
+    gradient: Callable[..., Tensor], x: Tensor, slope: Tensor, given: tuple[Tensor, ...], affine: bool
+) -> Tensor:
+    """The second derivative of each row along its ``slope`` ``(B, n)`` at ``x``, ``(B, 1)``: no more than the largest.
+
+    A difference of slopes; where the gradient is ``affine`` the second one is as long as rounding wants it.
+    """
+    eps, top = torch.finfo(x.dtype).eps, torch.linalg.vector_norm(slope, dim=-1, keepdim=True)
+    way = slope / torch.where(top > 0, top, 1.0)
+    length = top if affine else eps**0.5 * torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(1.0)
+    found = top
+    for _ in range(2 if affine else 1):
+        length = torch.where(length > 0, length, 1.0)
+        moved = gradient(torch.addcmul(x, length, way), *given) - slope
+        found = torch.linalg.vector_norm(moved, dim=-1, keepdim=True) / length
+        length = top / found
+    usable = (found > 0) & found.isfinite() & (top > 0)
+    others = torch.where(usable, found, 0.0).sum() / usable.sum().clamp_min(1)
+    return torch.where(usable, found, torch.where(others > 0, others, 1.0))
 
 
 def proximal_gradient(
@@ -103,7 +139,7 @@ def proximal_gradient(
     prox: Callable[..., Tensor],
     start: Tensor,
     given: tuple[Tensor, ...],
-    tolerance: float,
+    goal: Tensor,
     max_steps: int,
     affine: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,8 +148,8 @@ def proximal_gradient(
     Accelerated proximal gradient (Beck & Teboulle 2009) with gradient restart for each row (O'Donoghue &
     Candes 2015) and a step found by backtracking. ``gradient(x, *given)`` is that of ``S``, whose rows go with those
     of ``given``; ``prox(v, t)`` is ``argmin_x t R(x) + ½‖x - v‖²``, ``t`` of shape ``(B, 1)``. The residual is the
-    largest entry of an element of ``∂(S + R)(x)``, so it certifies the answer; rows that have reached ``tolerance``
-    leave the batch.
+    largest entry of an element of ``∂(S + R)(x)``, so it certifies the answer; rows that have reached their ``goal``
+    ``(B,)`` leave the batch.
     """
     rows = torch.arange(start.shape[0], device=start.device)
     answer = start.clone()
@@ -121,16 +157,17 @@ def proximal_gradient(
     steps = torch.full((start.shape[0],), max_steps, device=start.device)
     x, v, t = start, start, torch.ones_like(start[:, :1])
     g = gv = gradient(x, *given)
-    curvature = torch.ones_like(t)
+    curvature = curvature_along(gradient, x, g, given, affine)
+    eps = 16 * torch.finfo(x.dtype).eps
     every = 10
     for step in range(1, max_steps + 1):
         new = prox(v - gv / curvature, 1 / curvature)
         g_new = gradient(new, *given)
         for _ in range(60):
             move = new - v
-            short = (move * (g_new - gv)).sum(-1, keepdim=True) > curvature * move.square().sum(-1, keepdim=True) * (
-                1.0 if affine else 0.5
-            ) + 1e-12
+            bend = (move * (g_new - gv)).sum(-1, keepdim=True)
+            most = curvature * move.square().sum(-1, keepdim=True) * (1.0 if affine else 0.5)
+            short = bend > most + eps * (move * gv).abs().sum(-1, keepdim=True)
             if not bool(short.any()):
                 break
             curvature = torch.where(short, 2 * curvature, curvature)
@@ -148,7 +185,7 @@ def proximal_gradient(
         gv = torch.addcmul(g_new, momentum, g_new - g) if affine else gradient(v, *given)
         x, g, t = new, g_new, t_new
         if check:
-            done = ~(residual > tolerance) if step < max_steps else torch.ones_like(residual, dtype=torch.bool)
+            done = ~(residual > goal) if step < max_steps else torch.ones_like(residual, dtype=torch.bool)
             finished = int(done.sum())
             if finished == len(done) or finished > len(done) // 4:
                 at = rows[done]
@@ -158,7 +195,7 @@ def proximal_gradient(
                 keep = ~done
                 rows, x, v, g, gv, t = rows[keep], x[keep], v[keep], g[keep], gv[keep], t[keep]
                 given = tuple(a[keep] for a in given)
-                curvature = curvature[keep]
+                curvature, goal = curvature[keep], goal[keep]
     return answer, residuals, steps
 
 

@@ -17,15 +17,15 @@ def proximal_steps(
     shift: Tensor,
     step: float,
     start: Tensor,
-    tolerance: float,
+    goal: Tensor | None,
     max_steps: int,
     momentum: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A first pass, then ``max_steps`` steps ``x ← prox(x @ matrix + shift, step)``: answer, residual, steps.
 
     ``matrix`` is ``I - step G`` and ``shift`` ``-step b``. With ``momentum`` the step is taken from
-    ``x + (t - 1)/t⁺ (x - x⁻)`` (Beck & Teboulle 2009, equation 4.2). A row whose element of the subdifferential is
-    within ``tolerance`` ends the loop when all are; ``tolerance`` 0 makes all steps.
+    ``x + (t - 1)/t⁺ (x - x⁻)`` (Beck & Teboulle 2009, equation 4.2). The loop ends when the element of the
+    subdifferential of every row is within its ``goal``; without one it makes all steps.
     """
     down = torch.addmm(shift, start, matrix)
     x = before = prox(down, step)
@@ -34,9 +34,9 @@ def proximal_steps(
         t, weight = (0.5 + (0.25 + t * t) ** 0.5, (t - 1) / (0.5 + (0.25 + t * t) ** 0.5)) if momentum else (t, 0.0)
         down = torch.addmm(shift, torch.lerp(before, x, 1 + weight) if weight else x, matrix)
         x, before = prox(down, step), x
-        if count % 10 == 0 and tolerance > 0:
+        if count % 10 == 0 and goal is not None:
             residual = (down - torch.addmm(shift, x, matrix)).abs().amax(1) / step
-            if bool((residual <= tolerance).all()):
+            if bool((residual <= goal).all()):
                 break
     residual = (down - torch.addmm(shift, x, matrix)).abs().amax(1) / step
     return x, residual, torch.full_like(residual, count, dtype=torch.int64)
@@ -47,7 +47,7 @@ def coordinate_steps(
     gram: Tensor,
     linear: Tensor,
     start: Tensor,
-    tolerance: float,
+    goal: Tensor | None,
     max_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Each step sets the coordinate that would move furthest to its minimum: answer, residual, steps.
@@ -63,7 +63,7 @@ def coordinate_steps(
     beside, count = beside.T.contiguous().T, 0
     for count in range(1, max_steps + 1):
         move = prox(inside, scale) - x
-        if tolerance > 0 and count % 16 == 1 and bool(((move.abs() * curvature).amax(1) <= tolerance).all()):
+        if goal is not None and count % 16 == 1 and bool(((move.abs() * curvature).amax(1) <= goal).all()):
             break
         place = move.abs().argmax(1, keepdim=True)
         change = move.gather(1, place)

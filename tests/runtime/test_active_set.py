@@ -28,7 +28,7 @@ def lasso(
     matrix.diagonal().add_(2 * ridge)
     return quadratic_splitting(
         lambda v, t: soft_threshold(v, t * weight), lambda x: x != 0, matrix, -2 * y @ W,
-        torch.zeros(len(y), W.shape[1], dtype=W.dtype), tolerance, steps,
+        torch.zeros(len(y), W.shape[1], dtype=W.dtype), torch.full_like(y[:, 0], tolerance), steps,
     )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_nonnegative_least_squares_is_that_of_scipy(m: int, n: int) -> None:
     W, y = data(m, n)
     z, residual, _ = quadratic_splitting(
         lambda v, t: v.clamp_min(0), lambda x: x != 0, 2 * W.T @ W, -2 * y @ W, torch.zeros(5, n, dtype=W.dtype),
-        1e-10, 5000,
+        torch.full_like(y[:, 0], 1e-10), 5000,
     )  # fmt: skip
     assert float(residual.max()) <= 1e-10
     np.testing.assert_allclose(z, [nnls(W.numpy(), row)[0] for row in y.numpy()], atol=1e-8)
