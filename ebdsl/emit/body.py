@@ -47,11 +47,11 @@ class Body:
     def solve(self, form: Quadratic) -> str:
         return solve_code(self.scope, form, per_sample=True)
 
-    def finish(self, energy: str, residual: str, iterations: str, posterior: str = "") -> None:
+    def finish(self, energy: str, residual: str, iterations: str, posterior: str = "", goal: str = "tolerance") -> None:
         entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
         self.line(f"residual = {residual}")
         more = f", {posterior}" if posterior else ""
-        self.line(f"return Inference({{{entries}}}, {energy}, residual, {iterations}, residual <= tolerance{more})")
+        self.line(f"return Inference({{{entries}}}, {energy}, residual, {iterations}, residual <= {goal}{more})")
 
     def energy_call(self) -> str:
         known = self.answers | {s: self.name(s) for s in self.fixed}

@@ -12,6 +12,9 @@ from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Symbol
 
 
+PROBES = 3
+
+
 class DescentBody(NewtonBody):
     """A body that can go downhill from several points."""
 
@@ -25,6 +28,7 @@ class DescentBody(NewtonBody):
         repeated = [f"{n}_each" for n in observed]
         everyone = self._energy_args(repeated, dict(zip(latents, self._unpack(latents, "begin"), strict=True)))
         self.line(f"begin = {start}")
+        self.line(f"probes = starting_points({self._cold('begin')}, {PROBES}, {low:g}, {high:g}, grid=False)")
         self.line(f"count = {d.keep} if start is None else 1")
         prox = self._prox_lines(d.penalties, latents) if all(_projects(s) for s in latents) else None
         self.line("if start is None:")
@@ -49,7 +53,7 @@ class DescentBody(NewtonBody):
         self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
         for s in latents:
             self.answer(s, f"{self.name(s)}[best]")
-        self.finish("energy", "residual[best]", "iterations[best]")
+        self.finish("energy", "residual[best]", "iterations[best]", goal="goal[best]")
 
     def _each_proximal(self, d: Descent, prox: str | None) -> None:
         self.context.runtime.add("descend")
@@ -60,16 +64,26 @@ class DescentBody(NewtonBody):
         value = inner.tensor(with_batch(node), (BATCH,))
         names = [texts.get(s) or self.name(s) for s in given_symbols]
         self._closure("smooth", names, latents, [*inner.lines, f"return {value.code}"])
+        self.context.runtime.add("slope_of")
+        self._goal_at_probes("slope_of(smooth, probes", names)
         where = tuple_text(
             [f"{texts[s]}.repeat_interleave(count, 0)" if s in texts else f"{self.name(s)}_each" for s in given_symbols]
         )
-        self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, tolerance, max_steps)")
+        self.line(f"point, _, residual, iterations = descend(smooth, {prox}, begin, {where}, goal, max_steps)")
 
     def _each_newton(self, p: Smooth) -> None:
         self.context.runtime.add("smooth_minimum")
         names, bend = self._smooth_functions(p.energy, p.latents, p.second)
+        self._goal_at_probes("gradient(probes", names)
         given = tuple_text([f"{n}.repeat_interleave(count, 0)" for n in names])
-        self.line(f"point, residual, iterations = {self._smooth_call(p.latents, bend, given, 'tolerance')}")
+        self.line(f"point, residual, iterations = {self._smooth_call(p.latents, bend, given, 'goal')}")
+
+    def _goal_at_probes(self, call: str, names: list[str]) -> None:
+        """A residual is measured by the slope at a few points, since the one at the centre may vanish."""
+        call = ", ".join([call, *(f"{n}.repeat_interleave({PROBES}, 0)" for n in names)])
+        self.line(f"slope = {call}).abs().amax(1).reshape(-1, {PROBES}).median(1).values")
+        self.context.runtime.add("residual_goals")
+        self.line("goal = residual_goals(slope, tolerance).repeat_interleave(count, 0)")
 
 
 def _projects(s: Symbol) -> bool:

@@ -74,6 +74,8 @@ OWN = [
     "linear",
     "begin",
     "goal",
+    "probes",
+    "cold",
     "count",
     "best",
     "smooth",

@@ -28,12 +28,10 @@ class NewtonBody(ProximalBody):
         start = self._start(latents)
         names, bend = self._smooth_functions(p.energy, latents, p.second)
         self.line(f"begin = {start}")
-        if p.search:  # no slope at 0 that a residual could be measured by
+        if p.search:
             self._search(names)
-            self.line("goal = tolerance")
-        else:
-            scale = f"gradient({', '.join(['begin', *names])}).abs().max()"
-            self.line(f"goal = tolerance * max(1.0, float({scale})) if {self.like}.numel() else tolerance")
+        cold = "torch.ones_like(begin)" if p.search else self._cold("begin")
+        self._goal(f"gradient({', '.join([cold, *names])})")
         self.line(f"point, residual, iterations = {self._smooth_call(latents, bend, tuple_text(names), 'goal')}")
         self._found(latents)
 

@@ -204,14 +204,14 @@ def descend(
     prox: Callable[[Tensor, Tensor], Tensor] | None,
     start: Tensor,
     given: tuple[Tensor, ...],
-    tolerance: float,
+    goal: Tensor,
     max_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Go downhill on ``energy(x, *given)`` ``(B,)`` from each row of ``start`` ``(B, n)``: a local minimum.
 
     Proximal gradient through autograd, each row with its own step: that of Barzilai & Borwein (1988), halved until the
     energy lies below its quadratic bound (SpaRSA: Wright, Nowak & Figueiredo 2009). Gives the point, its energy, the
-    residual (largest entry of an element of the subdifferential there) and steps.
+    residual (largest entry of an element of the subdifferential there) and steps. A row stops counting at its ``goal``.
     """
     x = start.detach()
     step = torch.ones_like(x[:, :1])
@@ -247,7 +247,7 @@ def descend(
         value = torch.where(good, new_value, value)
         longer = torch.where(bend > 0, square / bend, 4 * step).clamp(step / 10, 10 * step)
         step = torch.where(good, longer, 0.5 * step).clamp_max(1e6)  # else steps without a curvature grow to infinity
-        active = residual > tolerance
+        active = residual > goal[:, None]
         count = torch.where(active, k + 1, count)
         if k % 10 == 9 and not bool((active & (step > 1e-15)).any()):
             break

@@ -19,7 +19,7 @@ def smooth_minimum(
     given: tuple[Tensor, ...],
     least: float | Tensor,
     most: float | Tensor,
-    tolerance: float,
+    goal: Tensor,
     max_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Minimise ``energy(x, *given)`` ``(B,)`` over ``least <= x <= most`` from each row of ``start`` ``(B, n)``.
@@ -29,15 +29,15 @@ def smooth_minimum(
     it the last ten moves stand for it (L-BFGS: Liu & Nocedal 1989). Entries at a bound that the gradient pushes
     against keep out of the curvature, so that clipping goes downhill (two-metric projection: Bertsekas 1982). Each
     sample halves its step until the energy falls enough (Armijo 1966); near the end, where differences of energies
-    drown in rounding, until the residual falls. Samples that have reached ``tolerance`` leave the batch.
+    drown in rounding, until the residual falls. Samples that have reached their ``goal`` ``(B,)`` leave the batch.
     """
     low, high = (torch.as_tensor(end, dtype=start.dtype, device=start.device) for end in (least, most))
     tile = max(1, 2**22 // max(1, start.shape[1]) ** 2)
     if bend is not None and start.shape[0] > tile:  # their second derivatives would not fit in memory
         parts = [
             smooth_minimum(energy, slope, bend, x, tuple(a[k * tile : k * tile + tile] for a in given), low, high,
-                           tolerance, max_steps)
-            for k, x in enumerate(start.split(tile))
+                           wanted, max_steps)
+            for k, (x, wanted) in enumerate(zip(start.split(tile), goal.split(tile), strict=True))
         ]  # fmt: skip
         return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]), torch.cat([p[2] for p in parts])
     rows = torch.arange(start.shape[0], device=start.device)
@@ -53,7 +53,7 @@ def smooth_minimum(
         pinned = ((x <= low) & (g > 0)) | ((x >= high) & (g < 0))
         residual = g.masked_fill(pinned, 0).abs().amax(-1)
         if bend is not None or count % 5 == 0 or count == max_steps:
-            done = ~(residual > tolerance) | (length[:, 0] < floor) | (count == max_steps)
+            done = ~(residual > goal) | (length[:, 0] < floor) | (count == max_steps)
             finished = int(done.sum())
             if finished == len(done) or finished > len(done) // 4:
                 at = rows[done]
@@ -61,7 +61,7 @@ def smooth_minimum(
                 if finished == len(done):
                     break
                 keep = ~done
-                rows, x, value, g, length, pinned = (a[keep] for a in (rows, x, value, g, length, pinned))
+                rows, x, value, g, length, pinned, goal = (a[keep] for a in (rows, x, value, g, length, pinned, goal))
                 residual, given = residual[keep], tuple(a[keep] for a in given)
                 moves, turns = [a[keep] for a in moves], [a[keep] for a in turns]
         near = (x - (x - g).clamp(low, high)).abs().amax(-1, keepdim=True).clamp_max(1e-3)

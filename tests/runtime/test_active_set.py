@@ -62,7 +62,7 @@ def test_box_is_that_of_scipy_and_weights_may_differ_by_entry() -> None:
     W, y = data(30, 12)
     z, _, _ = quadratic_splitting(
         lambda v, t: v.clamp(-0.1, 0.2), lambda x: (x > -0.1) & (x < 0.2), 2 * W.T @ W, -2 * y @ W,
-        torch.zeros(5, 12, dtype=W.dtype), 1e-10, 5000,
+        torch.zeros(5, 12, dtype=W.dtype), torch.full_like(y[:, 0], 1e-10), 5000,
     )  # fmt: skip
     wanted = [lsq_linear(W.numpy(), row, (-0.1, 0.2), tol=1e-14).x for row in y.numpy()]
     np.testing.assert_allclose(z, wanted, atol=1e-7)

@@ -21,9 +21,11 @@ def test_descent_on_a_circle_stays_on_it_and_goes_to_the_nearest_point(far) -> N
     fine = torch.linspace(0, 2 * torch.pi, 7201, dtype=torch.float64)
     best = torch.cdist(y, halves * torch.stack([fine.cos(), fine.sin()], 1)).square().amin(1)
     start = project_sphere(halves * y)
-    z, value, _, _ = descend(energy, lambda x, t: project_sphere(x), start, (y,), 1e-9, 500)
+    z, value, _, _ = descend(
+        energy, lambda x, t: project_sphere(x), start, (y,), torch.full_like(start[:, 0], 1e-9), 500
+    )
     torch.testing.assert_close(torch.linalg.vector_norm(z, dim=1), torch.ones(len(z), dtype=torch.float64))
-    again = descend(energy, lambda x, t: project_sphere(x), z, (y,), 1e-9, 500)[1]
+    again = descend(energy, lambda x, t: project_sphere(x), z, (y,), torch.full_like(z[:, 0], 1e-9), 500)[1]
     assert bool((value >= best - 1e-4 * (1 + best)).all()) and bool((again <= value + 1e-9).all())
     assert bool((value <= energy(start, y) + 1e-9).all())
 

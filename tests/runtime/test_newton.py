@@ -41,7 +41,8 @@ def problem(m: int, n: int, count: int, correlated: float) -> tuple:
 def test_as_low_as_scipy(second: bool, low: float, correlated: float) -> None:
     energy, slope, bend, y, start = problem(12, 7, 6, correlated)
     high = 0.3 if low == -0.1 else INF
-    x, residual, steps = smooth_minimum(energy, slope, bend if second else None, start, (y,), low, high, 1e-9, 2000)
+    goal = torch.full_like(start[:, 0], 1e-9)
+    x, residual, steps = smooth_minimum(energy, slope, bend if second else None, start, (y,), low, high, goal, 2000)
     assert float(residual.max()) <= 1e-9 and bool(((x >= low) & (x <= high)).all())
     assert int(steps.max()) <= (60 if second else 500)
     bounds = [(None if low == -INF else low, None if high == INF else high)] * 7
@@ -60,9 +61,10 @@ def test_bounds_may_differ_from_entry_to_entry_and_samples_from_tile_to_tile(mon
     energy, slope, bend, y, start = problem(12, 7, 6, 0.0)
     low = torch.tensor([-INF, 0, -INF, 0, 0, -1, -INF], dtype=torch.float64)
     high = torch.full_like(low, INF)
-    whole, _, _ = smooth_minimum(energy, slope, bend, start, (y,), low, high, 1e-9, 100)
+    goal = torch.full_like(start[:, 0], 1e-9)
+    whole, _, _ = smooth_minimum(energy, slope, bend, start, (y,), low, high, goal, 100)
     each = [
-        smooth_minimum(energy, slope, bend, start[i : i + 1], (y[i : i + 1],), low, high, 1e-9, 100)[0]
+        smooth_minimum(energy, slope, bend, start[i : i + 1], (y[i : i + 1],), low, high, goal[:1], 100)[0]
         for i in range(6)
     ]
     assert torch.allclose(whole, torch.cat(each), atol=1e-7)
@@ -74,7 +76,7 @@ def test_a_start_outside_of_what_is_defined_comes_back_unconverged(second: bool)
     bend = (lambda x: x.pow(-2)) if second else None
     x = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     found, residual, _ = smooth_minimum(
-        lambda x: (x - x.log()).sum(1), lambda x: 1 - 1 / x, bend, x, (), -INF, INF, 1e-9, 100
+        lambda x: (x - x.log()).sum(1), lambda x: 1 - 1 / x, bend, x, (), -INF, INF, torch.full_like(x[:, 0], 1e-9), 100
     )
     assert float(found[0]) == pytest.approx(1.0) and float(residual[0]) <= 1e-9
     assert not float(residual[1]) <= 1e-9
