@@ -11,7 +11,6 @@ from ebdsl.infer.rules.newton import Smooth
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Symbol
 
-
 PROBES = 3
 
 
