@@ -5,6 +5,9 @@ from __future__ import annotations
 from ebdsl.model.model import Setting, Word
 from ebdsl.plan import Plan
 
+LOCAL = ("descent with restarts", "alternating minimisation")
+"""Rules that go down from several starts."""
+
 
 def setting(plan: Plan, key: str, default: float) -> float:
     """A number of the ``train`` block, or the default."""
@@ -39,7 +42,7 @@ def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
     rule = inference_rule(plan)
     if rule in ("proximal gradient", "splitting", "Newton"):
         return (10 * tolerances(plan)[0], None) if plan.model.setting("tolerance") is None else None
-    if rule == "descent with restarts":
+    if rule in LOCAL:
         return (max(1e-2, tolerances(plan)[0]), min(30, max_steps(plan)))
     return None
 
@@ -55,7 +58,7 @@ def inference_rule(plan: Plan) -> str:
 def max_steps(plan: Plan) -> int:
     """Steps after which inference gives up."""
     rule = inference_rule(plan)
-    return int(setting(plan, "steps", 500 if rule == "descent with restarts" else 5000))
+    return int(setting(plan, "steps", 500 if rule in LOCAL else 5000))
 
 
 def optimizer(plan: Plan) -> tuple[str, dict[str, object]]:
@@ -79,7 +82,7 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.schedule == "batches":
         rows.append(("batch", batch(plan)))
     rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
-    if inference_rule(plan) in ("proximal gradient", "splitting", "Newton", "descent with restarts"):
+    if inference_rule(plan) in ("proximal gradient", "splitting", "Newton", *LOCAL):
         single, double = tolerances(plan)
         rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]
         loose = training_accuracy(plan)

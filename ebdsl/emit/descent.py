@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ebdsl.emit.newton import NewtonBody
 from ebdsl.emit.text import tuple_text
@@ -17,7 +18,8 @@ PROBES = 3
 class DescentBody(NewtonBody):
     """A body that can go downhill from several points."""
 
-    def descent(self, d: Descent) -> None:
+    def descent(self, d: Descent, improve: Callable[[list[str]], None] | None = None) -> None:
+        """``improve`` may write lines that replace ``begin`` by better points, before all latents go down together."""
         latents = d.latents
         self.context.runtime |= {"starting_points", "lowest_rows"}
         like = self.like
@@ -40,6 +42,10 @@ class DescentBody(NewtonBody):
             self.line(f"    begin = lowest_rows(begin, self.energy({everyone}).reshape(-1, {d.starts}), count)")
         for n, r in zip(observed, repeated, strict=True):
             self.line(f"{r} = {n}.repeat_interleave(count, 0)")
+        if improve is not None:
+            if prox is not None:
+                self.line("begin = prox(begin, torch.zeros_like(begin[:, :1]))")
+            improve(repeated)
         if d.newton is not None:
             self._each_newton(d.newton)
         else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ebdsl.facts.convexity import curvature
+from ebdsl.facts.convexity import curvature, sign
 from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
 from ebdsl.facts.second import Second, second
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.model.algebra import degree
+from ebdsl.model.algebra import degree, transform
 from ebdsl.model.build import add
-from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.ir import Fn, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
@@ -43,12 +43,23 @@ def smooth_part(problem: Problem) -> Node | str:
             return f"{s.name} is discrete"
         if s.domain.kind not in BOUNDS:
             return f"{s.domain} is more than bounds on each entry of {s.name}"
-    inside, _ = parts(problem.energy, latents)
+    inside, _ = parts(without_kinks(problem.energy), latents)
     for a in inside:
         if not is_smooth(a, latents):
             held = ", ".join(sorted(s.name for s in a.symbols & latents))
             return f"a term in {held} has kinks"
     return add(*inside)
+
+
+def without_kinks(node: Node) -> Node:
+    """``|x|`` and ``relu(x)`` as ``x`` where x is never negative."""
+
+    def leaf(n: Node) -> Node | None:
+        if isinstance(n, Fn) and n.atom in ("abs", "relu") and sign(n.args[0]) in ("nonnegative", "positive"):
+            return without_kinks(n.args[0])
+        return None
+
+    return transform(node, leaf)
 
 
 def curved(problem: Problem, energy: Node) -> Second | None:
