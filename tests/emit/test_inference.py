@@ -376,12 +376,21 @@ def test_residuals_are_measured(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROXIMAL)
 def test_residuals_of_splitting_are_no_smaller_than_the_truth(name: str) -> None:
-    """Unfinished answers of splitting tell of one subgradient; the naive interpreter finds the shortest."""
-    c, net, y, found = inferred(name, count=5, max_steps=3, tolerance=1e-14)
-    if "quadratic_splitting(" not in c.text:
+    """Unfinished answers of splitting tell of one subgradient; the naive interpreter finds the shortest.
+
+    Far from the answer tries on the active set lower it without being exact.
+    """
+    if "quadratic_splitting(" not in case(name).text:
         return
-    residual = certified(c, net, y, found).residual
-    assert (residual <= found.residual.numpy() * (1 + 1e-6) + 1e-9).all(), (residual, found.residual)
+    for steps, far in ((3, 0.0), (12, 10.0), (24, 1e4)):
+        start = {
+            case(name).python(s): far
+            * torch.randn(40, *case(name).shape(s), generator=torch.Generator().manual_seed(3)).double()
+            for s in case(name).model.role("latent")
+        }
+        c, net, y, found = inferred(name, count=40, max_steps=steps, tolerance=1e-14, start=start)
+        residual = certified(c, net, y, found).residual
+        assert (residual <= found.residual.numpy() * (1 + 1e-6) + 1e-9).all(), (steps, residual, found.residual)
 
 
 @pytest.mark.parametrize("name", PROXIMAL)

@@ -62,22 +62,24 @@ class Mutant:
 
 MUTANTS = [
     # energies
-    Mutant("a step too long", "lasso", "(relaxed * rho) * inverse - identity", "rho * inverse - identity", INFERENCE),
+    Mutant("a step too long", "lasso", "(relaxed * rho) * inverse -", "rho * inverse -", INFERENCE),
     Mutant(
         "a residual of another sample",
         "lasso",
-        "answer[rows], residuals[rows], steps[rows], state[rows] = x, residual,",
-        "answer[rows], residuals[rows], steps[rows], state[rows] = x, residual.flip(0),",
+        "residuals[rows[better]] = x[better], residual[better]",
+        "residuals[rows[better]] = x[better], residual[better].flip(0)",
         INFERENCE,
     ),
     Mutant(
         "an answer of another sample",
         "lasso",
-        "answer[rows], residuals[rows], steps[rows], state[rows] = x,",
-        "answer[rows], residuals[rows], steps[rows], state[rows] = x.flip(0),",
+        "answer[kept], residuals[kept], state[kept] = x[better],",
+        "answer[kept], residuals[kept], state[kept] = x[better].flip(0),",
         INFERENCE,
     ),
     Mutant("a gap not measured", "lasso", "slope.abs().amax(1)", "slope.abs().amin(1)", INFERENCE),
+    Mutant("a gap after a try not measured", "lasso", "slope.abs().amax(1)", "slope.abs().amin(1)", INFERENCE, 1),
+    Mutant("a penalty that the gap lacks", "lasso", "add_(v - x, alpha=rho)", "add_(v - x, alpha=0)", INFERENCE),
     Mutant("a dropped 2", "two_codes", "0.1 * u.square()", "0.05 * u.square()", ENERGY),
     Mutant("a flipped sign", "two_codes", "- s).square()", "+ s).square()", ENERGY),
     Mutant("a wrong axis", "groups", "z.square().sum(-1).sqrt()", "z.square().sum(-2).sqrt()", ENERGY),

@@ -9,7 +9,7 @@ from scipy.optimize import lsq_linear, nnls
 from sklearn.linear_model import ElasticNet, Lasso
 from torch import Tensor
 
-from ebdsl.runtime.active_set import quadratic_splitting, solve_active
+from ebdsl.runtime.active_set import newton_on_pieces, quadratic_splitting, solve_active
 from ebdsl.runtime.proximal import soft_threshold
 
 Array = np.ndarray
@@ -138,3 +138,22 @@ def test_blocks_are_solved_on_their_own_entries() -> None:
     x = solve_active(matrix, right, free)
     assert not bool(x[~free].any())
     torch.testing.assert_close((x @ matrix)[free], right[free], atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("far", [0.0, 0.1, 10.0])
+def test_a_try_tells_of_a_subgradient_and_is_exact_on_the_right_pieces(far: float) -> None:
+    W, y = data(12, 20, 50)
+    z, residual, _ = lasso(W, y, 2.0)
+    assert float(residual.max()) <= 1e-9
+    matrix, linear, rho = 2 * W.T @ W, -2 * y @ W, 3.0
+    state = z - (z @ matrix + linear) / rho + far * torch.linspace(-1, 1, 20, dtype=W.dtype).roll(7)
+    x = soft_threshold(state, 2.0 / rho)
+    state, x, slope = newton_on_pieces(
+        lambda v, t: soft_threshold(v, 2 * t), lambda x: x != 0, matrix, linear, x,
+        linear + x @ matrix + rho * (state - x), rho,
+    )  # fmt: skip
+    torch.testing.assert_close(x, soft_threshold(state, 2.0 / rho))
+    penalty = slope - (linear + x @ matrix)
+    torch.testing.assert_close(penalty[x != 0], 2 * x.sign()[x != 0])
+    assert bool((penalty.abs() <= 2 + 1e-9).all())
+    assert float(slope.abs().max()) > 1 if far == 10 else far > 0 or float(slope.abs().max()) < 1e-8
