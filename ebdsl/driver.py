@@ -38,11 +38,11 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     return planner.plan(model, allow_flat)
 
 
-def emit(plan: Plan) -> str:
-    """Plan -> PyTorch text"""
+def emit(plan: Plan, target: str = "eager") -> str:
+    """Plan -> PyTorch text; for ``inductor`` the plan's loops are functions that it compiles"""
     from ebdsl import emit as emitter
 
-    return emitter.generate(plan)
+    return emitter.generate(plan, target)
 
 
 def check_source(source: Source, settings: Settings | None = None, allow_python: bool = False) -> Checked[Model]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ebdsl import infer, learn, strategies
 from ebdsl.diagnostics import Checked, Diagnostic, Label
 from ebdsl.facts.moments import averaged
 from ebdsl.facts.normal import normal
 from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
+from ebdsl.infer.loops import Loop, loop_of
 from ebdsl.infer.named import Named, named
 from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
@@ -48,6 +50,12 @@ class Plan:
     named: tuple[Named, ...] = ()
     sums: Sums | None = None
     averaged: tuple[str, ...] = ()
+
+    @cached_property
+    def loops(self) -> tuple[Loop, ...]:
+        """The fused loops of inference and of algorithms asked for by name: what the emitter writes them from."""
+        found = (loop_of(p) for p in (*(d.payload for d in self.inference), *self.named))
+        return tuple(loop for loop in found if loop is not None)
 
     @property
     def inference_rule(self) -> Decision | None:

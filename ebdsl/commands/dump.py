@@ -35,7 +35,7 @@ def dumped(phase: str, source: Source, settings: Mapping[str, str], *, allow_pyt
         return tree(
             {key: found[key] for key in ("terms", "volume", "conventions", "notes")} | {"reasons": _reasons(plan)}
         )
-    return tree(plan)
+    return tree({**dict(_parts(plan)), "loops": plan.loops})
 
 
 def _model(model: Model) -> dict[str, Any]:

@@ -16,6 +16,8 @@ class Body:
         self.context = context
         self.scope: Scope = context.scope()
         self.answers: dict[Symbol, str] = {}
+        self.iterations = "iterations"  # the text of how many steps there were
+        self.once: dict[str, str] = {}  # variables that hold what the plan's loop computes once
         self.fixed: tuple[Symbol, ...] = ()  # latents that are given: finite ones, a value a row
 
     @property

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """``runtime`` collects the names of runtime functions that the text uses."""
+    """``runtime`` collects the names of runtime functions that the text uses. ``target``: of ``TARGETS``."""
 
     plan: Plan
     names: dict[str, str]
     runtime: set[str] = field(default_factory=set)
+    target: str = "eager"
 
     @property
     def model(self) -> Model:
@@ -120,7 +121,7 @@ class Context:
         return ", ".join(self.name(s) + (": Tensor" if typed else "") for s in symbols)
 
 
-def make_context(plan: Plan) -> Context:
+def make_context(plan: Plan, target: str = "eager") -> Context:
     """Python names for all that the spec names: symbols first, so that they keep the plainest."""
     model = plan.model
     wanted = [s.name for s in model.symbols] + [m.name for m in model.modules] + list(model.dims)
@@ -138,7 +139,7 @@ def make_context(plan: Plan) -> Context:
         names[s.symbol.name] = s.word if s.of is None else f"{names[s.of.name]}_{s.word}"
     if plan.weights is not None:
         names[plan.weights.name] = "weights"
-    return Context(plan, names)
+    return Context(plan, names, target=target)
 
 
 def called(text: str) -> set[str]:

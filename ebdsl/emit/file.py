@@ -19,9 +19,9 @@ _INFERENCE = (
 _POSTERIOR = ("    posterior: dict[str, Tensor] = {}  # noqa: RUF012",)
 
 
-def generate(plan: Plan) -> str:
-    """The whole file as text: the same text for the same plan, always."""
-    c = make_context(plan)
+def generate(plan: Plan, target: str = "eager") -> str:
+    """The whole file as text: the same text for the same plan and target (``eager``, ``inductor``), always."""
+    c = make_context(plan, target)
     top: list[str] = []
     model = model_lines(c, top)
     learner = learner_lines(c)

@@ -6,6 +6,7 @@ from ebdsl import settings
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
 from ebdsl.emit.elimination import free_elimination_lines
+from ebdsl.emit.fused import fused_loop
 from ebdsl.emit.named import named_lines
 from ebdsl.emit.quadrature import free_energy_of_nodes
 from ebdsl.emit.states import state_parts
@@ -95,7 +96,11 @@ def infer_lines(c: Context) -> list[str]:
     if amortised:
         lines += _amortised_lines(c)
     body = InferBody(c)
-    RULES[decision.rule].emit(decision.payload, body)
+    fused = fused_loop(c)
+    if fused is not None:
+        fused.call_lines(body)
+    if fused is None or fused.loop.first:
+        RULES[decision.rule].emit(decision.payload, body)
     start = named_lines(c)
     text = "\n".join([*start, *body.lines])
     if uses(text, "tolerance"):

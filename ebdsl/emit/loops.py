@@ -6,7 +6,8 @@ from ebdsl.emit.body import Body
 from ebdsl.emit.context import called
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text, words
-from ebdsl.emit.values import bracket, number
+from ebdsl.emit.values import Value, bracket, number
+from ebdsl.infer.loops import Loop
 from ebdsl.model.algebra import transform, with_batch
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import BATCH, Apply, Get, Lit, Node, Size, Sum, Symbol
@@ -59,6 +60,15 @@ class LoopBody(Body):
             self.line(f"    {name} = {centre}")
             names.append(name)
         return self._pack(latents, names)
+
+    def _once(self, loop: Loop, name: str) -> Value:
+        """A variable for what the plan's loop computes once under this name; it is computed where there is none yet."""
+        let = loop.let(name)
+        lead = (BATCH,) if let.symbol.per_sample else ()
+        if name not in self.once:
+            value = self.scope.tensor(with_batch(let.value) if lead else let.value, (*lead, *let.axes))
+            self.once[name] = self.scope.assign(name, value).code
+        return Value(self.once[name], (*lead, *let.axes))
 
     def _hoist(self, node: Node, latents: frozenset[Symbol]) -> tuple[Node, dict[Symbol, str], list[Symbol]]:
         """The node with parts that do not change in the loop replaced by symbols computed before it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.elimination import part_lines
+from ebdsl.emit.fused import fused_lines
 from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.generator import generate_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
@@ -59,7 +60,7 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
             lines += [*node_lines(c, d.payload), ""]
         if isinstance(d.payload, Elimination):
             lines += [*part_lines(c, d.payload), ""]
-    for more in (encode_lines(c), draws_lines(c)):
+    for more in (encode_lines(c), draws_lines(c), fused_lines(c)):
         lines += [*more, ""] if more else []
     lines += [*infer_lines(c), "", *free_energy_lines(c)]
     reconstruction = _reconstruct_lines(c)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
-from ebdsl.emit.systems import symmetric_code
+from ebdsl.emit.fused import fused_named
+from ebdsl.infer.loops import loop_of
 from ebdsl.infer.named import Named
-from ebdsl.model.algebra import with_batch
-from ebdsl.model.ir import BATCH
 
 
 def encoder_name(c: Context, n: Named) -> str:
@@ -36,13 +35,11 @@ def encoder_init_lines(c: Context) -> list[str]:
 def _pieces(c: Context, n: Named) -> tuple[InferBody, list[str]]:
     """A body that has ``gram``, ``linear`` and, for proximal steps, ``step``, ``matrix`` and ``shift``."""
     body = InferBody(c)
-    form = n.proximal.form
-    assert form is not None
-    body.scope.taken |= {"gram", "linear", "step", "matrix", "shift", "prox", "inputs", "goal"}
-    gram = symmetric_code(body.scope, form.matrix, (form.at[0], form.twin[0]))
-    linear = body.scope.tensor(with_batch(form.linear), (BATCH, *form.at))
-    body.line(f"gram = {gram}")
-    body.line(f"linear = {linear.code}")
+    loop = loop_of(n)
+    assert loop is not None
+    body.scope.taken |= {"step", "matrix", "shift", "prox", "inputs", "goal"}
+    body._once(loop, "gram")
+    body._once(loop, "linear")
     if n.chosen.algorithm.kind == "proximal":
         c.runtime.add("largest_eigenvalue")
         body.line("step = 1 / float(largest_eigenvalue(gram))")
@@ -98,13 +95,20 @@ def named_lines(c: Context) -> list[str]:
                 f'    return Inference({{"{z}": {z}}}, energy, unknown, steps, energy == energy)',
             ]
             continue
+        many = f" * {c.dim(n.symbol.shape[0])}" if row.kind == "coordinate" else ""
+        fused = fused_named(c, n)
+        if fused is not None:
+            body = InferBody(c)
+            body.iterations = f"torch.full_like(iterations, {steps})" if steps is not None else "iterations"
+            fused.call_lines(body, f"max_steps{many}")
+            lines += ["    " + x if x else "" for x in body.lines]
+            continue
         body, pieces = _pieces(c, n)
         start = InferBody(c)
         begin = start._start((n.symbol,))
         call = "proximal_steps" if row.kind == "proximal" else "coordinate_steps"
         c.runtime |= {call, "residual_goals"}
         what = "matrix, shift, step" if row.kind == "proximal" else "gram, linear"
-        many = f" * {c.dim(n.symbol.shape[0])}" if row.kind == "coordinate" else ""
         how = f"None, {steps}" if steps is not None else f"goal, max_steps{many}"
         momentum = f", {row.momentum}" if row.kind == "proximal" else ""
         inner = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ebdsl.emit.context import called
 from ebdsl.emit.loops import LoopBody
 from ebdsl.emit.stacked import stacked_matrix, stacked_row
-from ebdsl.emit.systems import symmetric_code
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_tight, number
 from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.penalties import Penalty, groups_of, merged
 from ebdsl.facts.second import Joint
+from ebdsl.infer.loops import loop_of
 from ebdsl.infer.rules.proximal_gradient import Proximal
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
@@ -127,7 +127,8 @@ class ProximalBody(LoopBody):
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.answer(s, text)
         entries = ", ".join(f'"{self.name(s)}": {code}' for s, code in self.answers.items())
-        self.line(f"return Inference({{{entries}}}, {self.energy_call()}, residual, iterations, residual <= goal)")
+        found = f"residual, {self.iterations}, residual <= goal"
+        self.line(f"return Inference({{{entries}}}, {self.energy_call()}, {found})")
 
     def _joint_system(self, form: Joint) -> tuple[str, list[Node]]:
         """The text of the second derivative, after telling the scope what is used; the linear parts."""
@@ -149,17 +150,15 @@ class ProximalBody(LoopBody):
             self.answer(s, text)
         self.finish_at_answer()
 
-    def _gram_and_linear(self, p: Proximal, place: int = 0) -> tuple[Value, Value]:
-        """``gram`` and ``linear`` of the smooth part, whose matrix couples the axis at ``place``."""
+    def _gram_and_linear(self, p: Proximal) -> tuple[Value, Value]:
+        """``gram`` and ``linear`` of the smooth part."""
         if p.together is not None:
             matrix, parts = self._joint_system(p.together)
             gram = self.scope.assign("gram", Value(matrix))
             return gram, self.scope.assign("linear", Value(stacked_row(self.scope, p.together.second.at, parts)))
-        form = p.form
-        assert form is not None
-        pair = (form.at[place], form.twin[place])
-        gram = self.scope.assign("gram", Value(symmetric_code(self.scope, form.matrix, pair)))
-        return gram, self.scope.assign("linear", self.scope.tensor(with_batch(form.linear), (BATCH, *form.at)))
+        loop = loop_of(p)
+        assert loop is not None
+        return self._once(loop, "gram"), self._once(loop, "linear")
 
     def _free_piece(self, s: Symbol, penalized: bool, x: str) -> str:
         """Which entries of one latent lie inside of a straight piece."""
@@ -197,7 +196,7 @@ class ProximalBody(LoopBody):
         form = p.form
         self.context.runtime.add("largest_eigenvalue")
         k = form.coupled[0] if form is not None else 0
-        gram, linear = self._gram_and_linear(p, k)
+        gram, linear = self._gram_and_linear(p)
         z = p.latents[0]
         flat = "" if form is None or len(z.shape) == 1 else f".reshape(-1, {self._numel(z)})"
         self.line(f"step = 1 / float(largest_eigenvalue({gram.code}))")

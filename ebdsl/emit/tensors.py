@@ -9,13 +9,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ebdsl.emit.channels import are_channels, convolved
 from ebdsl.emit.economy import economical
 from ebdsl.emit.logarithms import log_of_sum
 from ebdsl.emit.products import contracted, fused
 from ebdsl.emit.stems import signature_axes, stem
+from ebdsl.emit.symmetric import as_symmetric
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, padded, stretched, union
 from ebdsl.model.canonical import signature
@@ -120,6 +121,8 @@ class Scope:
     def tensor(self, node: Node, axes: Sequence[Axis]) -> Value:
         """The value with its axes in the given order and all of them there (broadcast by ``expand``)."""
         value = self.emit(node)
+        if value.axes != tuple(axes):
+            value = replace(value, axes=as_symmetric(node, value.axes, tuple(axes)))
         missing = [a for a in axes if a not in value.axes]
         code = aligned(value, tuple(axes), explicit=True)
         if missing:
@@ -238,7 +241,7 @@ class Scope:
         return padded(eye, right, right, offset, self._after(Shift(left, right, offset)))
 
     def _add(self, terms: tuple[Node, ...]) -> Value:
-        parts: list[tuple[float, Value]] = []
+        held: list[tuple[float, Value, Node]] = []
         for t in terms:
             sign = 1.0
             if isinstance(t, Lit) and t.value < 0:
@@ -247,8 +250,9 @@ class Scope:
                 from ebdsl.model.build import mul
 
                 sign, t = -1.0, mul(Lit(-t.factors[0].value), *t.factors[1:])
-            parts.append((sign, self._emit(t)))
-        axes = union(*(v.axes for _, v in parts))
+            held.append((sign, self._emit(t), t))
+        axes = union(*(v.axes for _, v, _ in held))
+        parts = [(sign, replace(v, axes=as_symmetric(t, v.axes, axes))) for sign, v, t in held]
         if self.fuse:
             added = fused(parts, axes)
             if added is not None:

@@ -70,7 +70,7 @@ def extent(dim: Dim, sizes: Mapping[str, int | None]) -> int | None:
 
 T = TypeVar("T")
 
-PER_SAMPLE = frozenset({"observed", "latent", "noise"})
+PER_SAMPLE = frozenset({"observed", "latent", "noise", "row"})
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ BATCH = Axis("b", "batch")
 @dataclass(frozen=True)
 class Symbol:
     """A declared name. ``role`` in ``observed latent param const noise``; ``shape`` without samples.
+
+    A tensor of a loop has the role ``row``, where it has a row for each sample, or ``once``.
 
     ``value`` is the number of a ``const`` (None where the data or ``--set`` brings it).
     """
