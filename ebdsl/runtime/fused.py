@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable
 
@@ -15,7 +14,6 @@ def compiled(function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple
     fast = torch.compile(function)
     failed = False
 
-    @functools.wraps(function)
     def call(*arguments: object) -> tuple[Tensor, ...]:
         nonlocal failed
         if not failed:

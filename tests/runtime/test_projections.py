@@ -188,7 +188,7 @@ def test_runtime_functions_stand_alone() -> None:
         assert piece.text.count('"""') >= 2, f"{name} has no docstring"
 
 
-STANDARD = {"torch", "collections", "dataclasses", "functools", "heapq", "itertools", "math", "typing"}
+STANDARD = {"torch", "collections", "dataclasses", "functools", "heapq", "itertools", "math", "typing", "warnings"}
 
 
 def test_needs_are_stated() -> None:
