@@ -9,9 +9,9 @@ from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import Value, aligned, is_tight
+from ebdsl.emit.values import Value, aligned, bracket, is_tight
 from ebdsl.infer.loops import Call, Choose, Let, Loop, Prox, Statement, loop_of
-from ebdsl.infer.loops.core import inputs, needed
+from ebdsl.infer.loops.core import inputs, needed, read
 from ebdsl.infer.named import Named
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Axis, Node, Symbol
@@ -88,6 +88,23 @@ class FusedLoop:
             *("        " + x for x in check),
             f"        return {tuple_text([self.name(s) for s in loop.answers])}, {residual}",
         ]
+
+    def _slope(self, body: InferBody) -> str:
+        """The text of the slope from which accuracy is measured, whatever start is given."""
+        latents = [s for s in self.loop.latents if any(s in read(let) for let in self.loop.scale)]
+        for s in latents:
+            name = self.context.name(s)
+            self.names[s] = f"{name}_cold"
+            body.line(f"{name}_cold = {name} if start is None else torch.zeros_like({name})")
+        cold = self.body().scope  # what the loop's own scope holds was computed at the start
+        cold.lines, cold.taken = body.lines, body.scope.taken
+        texts = [self._tensor(cold, s.symbol, s.axes, s.value) for s in self.loop.scale]
+        for s in latents:
+            del self.names[s]
+        if len(texts) == 1:
+            return texts[0]
+        counts = [f"{bracket(x)}.reshape({self.context.like}.shape[0], -1)" for x in texts]
+        return f"torch.cat(({', '.join(counts)}), 1)"
 
     def _written(self, statements: Sequence[Statement], like: str) -> list[str]:
         body = self.body(batch=f"{like}.shape[0]")

@@ -63,3 +63,15 @@ def iterate(
         iterations[rows] = count
         rows = rows[residuals[rows] > target[rows]]
     return answers, residuals, iterations
+
+
+def rounding(like: Tensor) -> Tensor:
+    """The share of a number below which differences of sums are noise."""
+    return like.new_full((), 16 * torch.finfo(like.dtype).eps)
+
+
+def usable_curvature(found: Tensor) -> Tensor:
+    """``found`` ``(B,)``; where it is 0 or no number the mean of the other rows, or 1."""
+    usable = (found > 0) & found.isfinite()
+    others = torch.where(usable, found, 0.0).sum() / usable.sum().clamp_min(1)
+    return torch.where(usable, found, torch.where(others > 0, others, 1.0))

@@ -40,6 +40,9 @@ def same_answers(c: Compiled, compiled: bool) -> None:
     ours, theirs = twin.infer(**seen, **PATIENT), eager.infer(**seen, **PATIENT)
     assert bool(ours.converged.all()) and bool(theirs.converged.all())
     torch.testing.assert_close(ours.energy, theirs.energy, atol=1e-8, rtol=1e-8)
+    again = {name: z + 0.1 for name, z in theirs.latents.items()}
+    goals = [net.infer(**seen, start=again, tolerance=1e-3).residual for net in (twin, eager)]
+    assert all(bool(g.isfinite().all()) for g in goals)
 
 
 @pytest.mark.parametrize("name", loops())

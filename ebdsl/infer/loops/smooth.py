@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.facts.penalties import Penalty
-from ebdsl.infer.loops.core import Carried, Choose, Let, Loop, Prox, Statement, along, minus, row
+from ebdsl.infer.loops.core import Call, Carried, Choose, Let, Loop, Prox, Statement, along, minus, row, shared
 from ebdsl.infer.loops.weights import hoisted, weighed
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import rename, replace_symbol
@@ -57,7 +57,9 @@ def proximal_gradient(
         return None
     parts = [Unknown(s, weighed(p, once)) for s, p in penalties]
     count, bend, curvature, short, uphill = (row(n, ()) for n in ("count", "bend", "curvature", "short", "uphill"))
-    again, steeper = row("again", ()), row("steeper", ())
+    again, steeper, top, length, guess = (row(n, ()) for n in ("again", "steeper", "top", "length", "guess"))
+    eps = shared("eps")
+    way = div(Get(length), add(Get(top), minus(ONE, fn("step", Get(top)))))
     k, bound = Get(count), Get(curvature)
     ahead = row("ahead", ())
     share = Get(ahead)
@@ -73,8 +75,8 @@ def proximal_gradient(
         return add(*(sum_over(mul(change(u, term), change(u, other)), u.at) for u in parts))
 
     def change(u: Unknown, pair: str) -> Node:
-        a, b = pair.split(" - ")
-        return minus(u.get(a), u.get(b))
+        a, _, b = pair.partition(" - ")
+        return minus(u.get(a), u.get(b)) if b else u.get(a)
 
     def stepped(out: str, point: str, slope: str) -> list[Statement]:
         aims = [u.let("aim", minus(u.get(point), div(u.get(slope), bound))) for u in parts]
@@ -90,7 +92,8 @@ def proximal_gradient(
     else:
         body += slopes_at("gv", "v")
     square = total("new - v", "new - v")
-    low = add(mul(lit(1.0 if quadratic else 0.5), bound, square), lit(1e-12))
+    rounding = add(*(sum_over(fn("abs", mul(change(u, "new - v"), u.get("gv"))), u.at) for u in parts))
+    low = add(mul(lit(1.0 if quadratic else 0.5), bound, square), mul(Get(eps), rounding))
     body += [
         *stepped("new", "v", "gv"),
         *slopes_at("gnew", "new"),
@@ -104,20 +107,36 @@ def proximal_gradient(
         Choose(again, (), short, k, mul(minus(ONE, Get(uphill)), add(k, ONE))),
         Let(steeper, (), mul(add(ONE, Get(short)), bound)),
     ]
-    first = [rename(node, dict(zip(at, u.at, strict=True))) for u, (at, node) in zip(parts, slopes, strict=True)]
-    carried = [
-        Carried(u.row(name), u.at, Get(u.latent, u.at) if name in ("x", "before") else slope, u.row(f"next_{name}"))
-        for u, slope in zip(parts, first, strict=True)
-        for name, _ in pairs
+    once += [
+        Call(eps, "rounding", (latents[0],)),
+        *(
+            u.let("slope", rename(n, dict(zip(at, u.at, strict=True))))
+            for u, (at, n) in zip(parts, slopes, strict=True)
+        ),
     ]
-    carried += [Carried(count, (), ZERO, again), Carried(curvature, (), ONE, steeper)]
+    norm = power(total("slope", "slope"), 0.5)
+    reach = norm if quadratic else mul(power(Get(eps), 0.5), fn("max", ONE, power(total("start", "start"), 0.5)))
+    once += [u.let("start", Get(u.latent, u.at)) for u in parts]
+    once += [
+        Let(top, (), norm),
+        Let(length, (), add(reach, minus(ONE, fn("step", reach)))),  # 1 where it is 0
+        *(u.let("probe", add(u.get("start"), mul(way, u.get("slope")))) for u in parts),
+        *slopes_at("gprobe", "probe"),
+        Let(bend, (), div(power(total("gprobe - slope", "gprobe - slope"), 0.5), Get(length))),
+        Call(guess, "usable_curvature", (bend,)),
+    ]
+    values = {"x": "start", "before": "start", "g": "slope", "gone": "slope"}
+    carried = [
+        Carried(u.row(name), u.at, u.get(values[name]), u.row(f"next_{name}")) for u in parts for name, _ in pairs
+    ]
+    carried += [Carried(count, (), ZERO, again), Carried(curvature, (), Get(guess), steeper)]
     check: list[Statement] = [
         *slopes_at("gx", "x"),
         *stepped("found", "x", "gx"),
         *slopes_at("gfound", "found"),
         *(u.let("left", add(mul(bound, change(u, "x - found")), change(u, "gfound - gx"))) for u in parts),
     ]
-    scale = tuple(u.let("slope", slope) for u, slope in zip(parts, first, strict=True))
+    scale = tuple(s for s in once if isinstance(s, Let) and s.symbol in {u.row("slope") for u in parts})
     answers, residual = (tuple(u.row(n) for u in parts) for n in ("found", "left"))
     return Loop(
         "proximal_gradient", latents, tuple(once), tuple(carried), tuple(body), tuple(check), answers, residual,
