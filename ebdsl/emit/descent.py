@@ -54,7 +54,7 @@ class DescentBody(NewtonBody):
             self.line(f"{self.name(s)} = {text}")
         everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
         self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
-        self.line("energy, best = energy.min(1)")
+        self.line("energy, best = torch.where(energy.isnan(), torch.inf, energy).min(1)")
         self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
         for s in latents:
             self.answer(s, f"{self.name(s)}[best]")

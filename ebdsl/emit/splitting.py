@@ -36,6 +36,7 @@ class SplittingBody(ProximalBody):
         self._split_bound(p, at)
         self._split_prox(z, pieces, weights)
         self._split_slack(pieces, weights)
+        kinks = self._split_kinks(z, pieces)
         self.context.runtime.add("primal_dual" if p.kind == "gradient" else "alternating_directions")
         known = self.observed_args
         self.line(f"begin = {start}")
@@ -44,10 +45,13 @@ class SplittingBody(ProximalBody):
         copy = self._split_copy(z, pieces)
         functions = "(forward, back, gradient)"
         if p.kind == "gradient":
-            call = f"primal_dual({functions}, prox, slack, bound, begin, {tuple_text(given)}, {copy}, goal, max_steps)"
+            call = (
+                f"primal_dual({functions}, prox, slack, bound, {kinks}, begin, {tuple_text(given)}, {copy}, "
+                "goal, max_steps)"
+            )
         else:
             call = (
-                f"alternating_directions({functions}, solve, prox, slack, bound, begin, {tuple_text(given)}, "
+                f"alternating_directions({functions}, solve, prox, slack, bound, {kinks}, begin, {tuple_text(given)}, "
                 f"rho, {copy}, goal, max_steps)"
             )
         self.line(f"point, residual, iterations = {call}")
@@ -295,6 +299,24 @@ class SplittingBody(ProximalBody):
         last = terms[-1] if terms else "torch.zeros_like(value[:, 0])"
         self.line(f"    return {'gap + ' if len(terms) > 1 else ''}{last}")
         self.line("")
+
+    def _split_kinks(self, z: Symbol, pieces: tuple[Piece, ...]) -> str:
+        """Define ``kinks``, which entries stand at the end of a straight piece, unless some piece is not straight."""
+        if not all(
+            p.kind in ("abs", "relu") or (p.kind == "domain" and z.domain.row.convex and not z.domain.row.whole)
+            for p in pieces
+        ):
+            return "None"
+        outs = []
+        for piece, value in zip(pieces, self._named("value", pieces), strict=True):
+            ends = z.domain.row.bounds(z.domain.args) if piece.kind == "domain" else (0.0, 0.0)
+            finite = [f"({value} == {number(e)})" for e in dict.fromkeys(ends) if math.isfinite(e)]
+            outs.append(" | ".join(finite) if len(finite) > 1 or len(pieces) > 1 else finite[0][1:-1])
+        self.line("def kinks(value: Tensor) -> Tensor:")
+        self.lines.extend("    " + x for x in self._taken_apart("value", pieces))
+        self.line(f"    return {_joined(outs)}")
+        self.line("")
+        return "kinks"
 
     def _split_copy(self, z: Symbol, pieces: tuple[Piece, ...]) -> str:
         """The entries of the maps that are the answer: those in its domain, else an exactly sparse copy."""

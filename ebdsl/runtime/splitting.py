@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ebdsl.runtime.vertices import try_kinks
+
 NEEDS: dict[str, tuple[str, ...]] = {}
 
 
@@ -38,6 +40,7 @@ def alternating_directions(
     prox: Callable[[Tensor, Tensor], Tensor],
     slack: Callable[[Tensor, Tensor], Tensor],
     bound: Callable[[Tensor, Tensor], Tensor],
+    kinks: Callable[[Tensor], Tensor] | None,
     start: Tensor,
     given: tuple[Tensor, ...],
     rho: float,
@@ -51,7 +54,9 @@ def alternating_directions(
     ``(∇²S + ρ K'K)⁻¹ r``, ρ ``(B, 1)``; ``prox(w, ρ)`` is ``argmin_v R(v) + ρ/2 ‖v - w‖²``. ``copy``: the entries of
     ``v`` that are a copy of x which lies in its domain, or is exactly sparse. Over-relaxed by 1.7; ρ of each row is
     balanced between both residuals (Boyd et al. 2011, sections 3.4.1 and 3.4.3), at most forty times, so that it
-    converges. Rows whose gap is at most ``goal`` ``(B,)`` leave.
+    converges. Rows whose gap is at most ``goal`` ``(B,)`` leave. ``kinks(v)`` says which entries stand at the
+    end of a straight piece, where all pieces are straight: after as many steps as an exact solve costs, and each time
+    their number has doubled, the rows that are left try one (:func:`try_kinks`).
     """
     forward, back, gradient = functions
     rows = torch.arange(start.shape[0], device=start.device)
@@ -63,6 +68,11 @@ def alternating_directions(
     weight = torch.full_like(x[:, :1], rho)
     w = forward(x, *given)
     v, u = w, torch.zeros_like(w)
+    again = max(50, x.shape[1] + v.shape[1])
+
+    def certify(found: Tensor, u: Tensor, *given: Tensor) -> Tensor:
+        return slack(forward(found, *given), u) + bound(gradient(found, *given) + back(u, *given), found)
+
     for step in range(1, max_steps + 1):
         before = v
         w = forward(x, *given)
@@ -72,7 +82,15 @@ def alternating_directions(
         x = solve(back(weight * (v - offset) - u, *given) - linear, weight)
         if step % 10 == 0 or step == max_steps:
             found = x if copy is None else v[:, copy[0] : copy[1]]
-            gap = slack(forward(found, *given), u) + bound(gradient(found, *given) + back(u, *given), found)
+            gap = certify(found, u, *given)
+            if kinks is not None and step >= again and x.shape[1] + v.shape[1] <= 1024:
+                again = 2 * step
+                slow = (gap > goal).nonzero()[:, 0]
+                at = (v[slow], u[slow], weight[slow])
+                tried = try_kinks(functions, prox, certify, kinks, copy, goal[slow], at, tuple(a[slow] for a in given))
+                good = tried[4] < gap[slow]
+                slow = slow[good]
+                x[slow], v[slow], u[slow], found[slow], gap[slow] = (a[good] for a in tried)
             better = gap < gaps[rows]
             answer[rows[better]], gaps[rows[better]] = found[better], gap[better]
             done = gap <= goal
@@ -98,6 +116,7 @@ def primal_dual(
     prox: Callable[[Tensor, Tensor], Tensor],
     slack: Callable[[Tensor, Tensor], Tensor],
     bound: Callable[[Tensor, Tensor], Tensor],
+    kinks: Callable[[Tensor], Tensor] | None,
     start: Tensor,
     given: tuple[Tensor, ...],
     copy: tuple[int, int] | None,
@@ -130,6 +149,11 @@ def primal_dual(
     x, g, w = start, gradient(start, *given), forward(start, *given)
     u = torch.zeros_like(w)
     pull = back(u, *given)
+    again = max(50, x.shape[1] + u.shape[1])
+
+    def certify(found: Tensor, u: Tensor, *given: Tensor) -> Tensor:
+        return slack(forward(found, *given), u) + bound(gradient(found, *given) + back(u, *given), found)
+
     for step in range(1, max_steps + 1):
         tau = 1 / (0.5 * curve + sigma * size)
         new = x - tau * (g + pull)
@@ -145,6 +169,15 @@ def primal_dual(
         if step % 20 == 0 or step == max_steps:
             found = new if copy is None else v[:, copy[0] : copy[1]]
             gap = slack(forward(found, *given), u_new) + bound(gradient(found, *given) + pull_new, found)
+            if kinks is not None and step >= again and x.shape[1] + u.shape[1] <= 1024:
+                again = 2 * step
+                slow = (gap > goal).nonzero()[:, 0]
+                at = (v[slow], u_new[slow], sigma[slow])
+                tried = try_kinks(functions, prox, certify, kinks, copy, goal[slow], at, tuple(a[slow] for a in given))
+                good = tried[4] < gap[slow]
+                slow = slow[good]
+                new[slow], _, u_new[slow], found[slow], gap[slow] = (a[good] for a in tried)
+                w_new, g_new, pull_new = forward(new, *given), gradient(new, *given), back(u_new, *given)
             better = gap < gaps[rows]
             answer[rows[better]], gaps[rows[better]] = found[better], gap[better]
             done = gap <= goal

@@ -212,3 +212,13 @@ def test_blocks_that_are_convex_given_the_others(name: str) -> None:
         shrunk[:, :kept] -= (values[:, :kept] - 0.1).clamp_min(0)
         lowest = shrunk.square().sum(1) + 0.2 * (values - shrunk).sum(1)
         assert torch.allclose(found.energy, lowest, rtol=1e-8)
+
+
+def test_an_energy_that_is_no_number_at_the_centre() -> None:
+    """``y/v + log v`` has its minimum at ``v = y``, and at 0 no value."""
+    c = compile_spec("observed y : R[4], >= 0\nlatent v : R[4], >= 0\nF(y) = min_v Σ_i (y[i]/v[i] + log v[i])")
+    assert c.guarantee == "local"
+    y = c.observed(3, seed=2)["y"] + 0.1
+    found = c.build().infer(y, max_steps=2000)
+    assert bool(found.converged.all())
+    assert torch.allclose(found.latents["v"], y, atol=1e-6)
