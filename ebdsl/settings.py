@@ -7,6 +7,8 @@ from ebdsl.plan import Plan
 
 LOCAL = ("descent with restarts", "alternating minimisation")
 """Rules that go down from several starts."""
+ITERATIVE = ("proximal gradient", "splitting", "conjugate gradients", "Newton")
+"""Rules whose answers are certified to a tolerance, which learning asks for less strictly."""
 
 
 def setting(plan: Plan, key: str, default: float) -> float:
@@ -40,7 +42,7 @@ def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
     further than that; a descent through learned functions is cut short.
     """
     rule = inference_rule(plan)
-    if rule in ("proximal gradient", "splitting", "Newton"):
+    if rule in ITERATIVE:
         return (10 * tolerances(plan)[0], None) if plan.model.setting("tolerance") is None else None
     if rule in LOCAL:
         return (max(1e-2, tolerances(plan)[0]), min(30, max_steps(plan)))
@@ -83,6 +85,7 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
         rows.append(("batch", batch(plan)))
     rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
     if inference_rule(plan) in ("proximal gradient", "splitting", "Newton", *LOCAL):
+    if inference_rule(plan) in (*ITERATIVE, "descent with restarts"):
         single, double = tolerances(plan)
         rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]
         loose = training_accuracy(plan)

@@ -1,12 +1,14 @@
 """Convolution of maps and what its derivatives are made of.
 
 With ``c = (k - 1) // 2`` on every axis and zeros outside: ``conv(K, x)[p] = Σ_q K[q] x[p - q + c]``, as
-``scipy.signal.convolve(x, K, mode="same")``. Several maps are free axes: ``Σ_k D[k] * z[k]``.
+``scipy.signal.convolve(x, K, mode="same")``. Several maps are free axes: ``Σ_k D[k] * z[k]``. The ``circular`` rows
+have the map go on at its other end instead of zeros.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ebdsl.atoms.core import OpaqueAtom, ShapeError, register
@@ -45,14 +47,6 @@ def _kernel_shape(x: tuple[Dim, ...], g: tuple[Dim, ...], kernel: tuple[Dim, ...
     return kernel
 
 
-def _entries(shape: tuple[int, ...]) -> itertools.product[tuple[int, ...]]:
-    return itertools.product(*map(range, shape))
-
-
-def _centre(kernel: np.ndarray) -> tuple[int, ...]:
-    return tuple((k - 1) // 2 for k in kernel.shape)
-
-
 def _moved(x: np.ndarray, by: tuple[int, ...]) -> np.ndarray:
     """``y[p] = x[p + by]``, zero outside."""
     y = np.zeros_like(x)
@@ -62,28 +56,38 @@ def _moved(x: np.ndarray, by: tuple[int, ...]) -> np.ndarray:
     return y
 
 
-def _conv(kernel: np.ndarray, x: np.ndarray) -> np.ndarray:
-    c = _centre(kernel)
-    y = np.zeros_like(x)
-    for q in _entries(kernel.shape):
-        y = y + kernel[q] * _moved(x, tuple(ci - qi for ci, qi in zip(c, q, strict=True)))
-    return y
+def _circled(x: np.ndarray, by: tuple[int, ...]) -> np.ndarray:
+    """``y[p] = x[p + by]``, which goes on at the other end."""
+    return np.roll(x, tuple(-b for b in by), tuple(range(x.ndim)))
 
 
-def _correlate(kernel: np.ndarray, x: np.ndarray) -> np.ndarray:
-    c = _centre(kernel)
-    y = np.zeros_like(x)
-    for q in _entries(kernel.shape):
-        y = y + kernel[q] * _moved(x, tuple(qi - ci for ci, qi in zip(c, q, strict=True)))
-    return y
+Moved = Callable[[Any, tuple[int, ...]], Any]
 
 
-def _kernel_gradient(x: np.ndarray, g: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    c = _centre(kernel)
-    y = np.zeros_like(kernel)
-    for q in _entries(kernel.shape):
-        y[q] = (g * _moved(x, tuple(ci - qi for ci, qi in zip(c, q, strict=True)))).sum()
-    return y
+def _steps(q: tuple[int, ...], kernel: np.ndarray, sign: int) -> tuple[int, ...]:
+    return tuple(sign * ((k - 1) // 2 - qi) for k, qi in zip(kernel.shape, q, strict=True))
+
+
+def _sum_of_moved(sign: int, moved: Moved) -> Callable[[Any, Any], Any]:
+    """``Σ_q K[q] x[p ± (c - q)]``."""
+
+    def apply(kernel: np.ndarray, x: np.ndarray) -> np.ndarray:
+        y = np.zeros_like(x)
+        for q in itertools.product(*map(range, kernel.shape)):
+            y = y + kernel[q] * moved(x, _steps(q, kernel, sign))
+        return y
+
+    return apply
+
+
+def _of_kernel(moved: Moved) -> Callable[[Any, Any, Any], Any]:
+    def apply(x: np.ndarray, g: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        y = np.zeros_like(kernel)
+        for q in itertools.product(*map(range, kernel.shape)):
+            y[q] = (g * moved(x, _steps(q, kernel, 1))).sum()
+        return y
+
+    return apply
 
 
 def _example(rng: Any) -> tuple[Any, ...]:
@@ -94,63 +98,71 @@ def _maps(rng: Any) -> tuple[Any, ...]:
     return rng.standard_normal((5, 4)), rng.standard_normal((5, 4))
 
 
-register(
-    OpaqueAtom(
-        name="conv",
-        spellings=("conv",),
-        doc="a map convolved with a kernel (the first), of the map's size, with zeros outside",
-        latex=r"{0} * {1}",
-        arity=2,
-        shape=lambda kernel, x: _same_rank("a convolution", kernel, x),
-        torch="convolve({0}, {1}, {ndim})",
-        numpy=_conv,
-        example=_example,
-        vjp=lambda args, g: (
-            _apply("kernel_gradient", (args[1], g, args[0]), args[0]),
-            _apply("correlate", (args[0], g), args[1]),
-        ),
-        linear=(True, True),
-        needs=("convolve",),
+def _register(circular: bool) -> None:
+    """A convolution, its adjoint in the map and its adjoint in the kernel: each one's adjoints are the others."""
+    before, sign, moved = ("circular_", r"\circledast", _circled) if circular else ("", "*", _moved)
+    outside = "that goes on at its other end" if circular else "with zeros outside"
+    conv, correlate, of_kernel = f"{before}conv", f"{before}correlate", f"{before}kernel_gradient"
+    register(
+        OpaqueAtom(
+            name=conv,
+            spellings=(conv, "cconv") if circular else (conv,),
+            doc=f"a map convolved with a kernel (the first), of the map's size, {outside}",
+            latex=f"{{0}} {sign} {{1}}",
+            arity=2,
+            shape=lambda kernel, x: _same_rank("a convolution", kernel, x),
+            torch=f"{before}convolve({{0}}, {{1}}, {{ndim}})",
+            numpy=_sum_of_moved(1, moved),
+            example=_example,
+            vjp=lambda args, g: (
+                _apply(of_kernel, (args[1], g, args[0]), args[0]),
+                _apply(correlate, (args[0], g), args[1]),
+            ),
+            linear=(True, True),
+            needs=(f"{before}convolve",),
+        )
     )
-)
+    register(
+        OpaqueAtom(
+            name=correlate,
+            spellings=(correlate,),
+            doc=f"a map correlated with a kernel (the first): the adjoint of {conv}",
+            latex=r"{0} \star {1}",
+            arity=2,
+            shape=lambda kernel, x: _same_rank("a correlation", kernel, x),
+            torch=f"{correlate}({{0}}, {{1}}, {{ndim}})",
+            numpy=_sum_of_moved(-1, moved),
+            example=_example,
+            vjp=lambda args, g: (
+                _apply(of_kernel, (g, args[1], args[0]), args[0]),
+                _apply(conv, (args[0], g), args[1]),
+            ),
+            linear=(True, True),
+            needs=(correlate,),
+        )
+    )
+    register(
+        OpaqueAtom(
+            name=of_kernel,
+            spellings=(of_kernel,),
+            doc="Σ_p g[p] x[p - q + c] of maps x and g for all q of a kernel (the third, of which the shape counts)"
+            + ", x going on at its other end" * circular,
+            latex=f"\\partial_{{{{{{2}}}}}} \\langle {{1}}, {{2}} {sign} {{0}} \\rangle",
+            arity=3,
+            shape=_kernel_shape,
+            torch=f"{of_kernel}({{0}}, {{1}}, {{2}}, {{ndim}})",
+            numpy=_of_kernel(moved),
+            example=lambda rng: (*_maps(rng), rng.standard_normal((3, 2))),
+            vjp=lambda args, h: (
+                _apply(correlate, (h, args[1]), args[0]),
+                _apply(conv, (h, args[0]), args[1]),
+                Tensor(ZERO, _fresh(args[2])),
+            ),
+            linear=(True, True, False),
+            needs=(of_kernel,),
+        )
+    )
 
-register(
-    OpaqueAtom(
-        name="correlate",
-        spellings=("correlate",),
-        doc="a map correlated with a kernel (the first): the adjoint of conv",
-        latex=r"{0} \star {1}",
-        arity=2,
-        shape=lambda kernel, x: _same_rank("a correlation", kernel, x),
-        torch="correlate({0}, {1}, {ndim})",
-        numpy=_correlate,
-        example=_example,
-        vjp=lambda args, g: (
-            _apply("kernel_gradient", (g, args[1], args[0]), args[0]),
-            _apply("conv", (args[0], g), args[1]),
-        ),
-        linear=(True, True),
-        needs=("correlate",),
-    )
-)
 
-register(
-    OpaqueAtom(
-        name="kernel_gradient",
-        spellings=("kernel_gradient",),
-        doc="Σ_p g[p] x[p - q + c] of maps x and g for all q of a kernel (the third, of which the shape counts)",
-        latex=r"\partial_{{{2}}} \langle {1}, {2} * {0} \rangle",
-        arity=3,
-        shape=_kernel_shape,
-        torch="kernel_gradient({0}, {1}, {2}, {ndim})",
-        numpy=_kernel_gradient,
-        example=lambda rng: (*_maps(rng), rng.standard_normal((3, 2))),
-        vjp=lambda args, h: (
-            _apply("correlate", (h, args[1]), args[0]),
-            _apply("conv", (h, args[0]), args[1]),
-            Tensor(ZERO, _fresh(args[2])),
-        ),
-        linear=(True, True, False),
-        needs=("kernel_gradient",),
-    )
-)
+_register(circular=False)
+_register(circular=True)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ebdsl.emit.channels import are_channels, convolved
+from ebdsl.emit.channels import CHANNELS, are_channels, convolved
 from ebdsl.emit.economy import economical
 from ebdsl.emit.logarithms import log_of_sum
 from ebdsl.emit.products import contracted, fused
@@ -164,8 +164,8 @@ class Scope:
                 return self._add(terms)
             case Mul(factors):
                 return self._product(factors, ())
-            case Sum(Apply("conv", args, index), axes) if are_channels(args, axes):
-                return convolved(self, args, index, axes)
+            case Sum(Apply(str() as f, args, index), axes) if f in CHANNELS and are_channels(args, axes):
+                return convolved(self, f, args, index, axes)
             case Sum(body, axes):
                 return self._product(body.factors if isinstance(body, Mul) else (body,), axes)
             case Pow(base, exponent):

@@ -21,8 +21,9 @@ from ebdsl.facts.penalties import Penalty
 from ebdsl.infer.core import Problem, Refusal
 from ebdsl.infer.rules import enumeration
 from ebdsl.infer.rules.proximal_gradient import analyse
+from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
-from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.derivative import NoDerivative, fresh_index
 from ebdsl.model.ir import BATCH, Axis, Node, Symbol
 from ebdsl.model.reference import table
 from ebdsl.plan import Plan
@@ -204,7 +205,7 @@ class Certifier:
         for s in free:
             at = fresh_index(s)
             try:
-                slopes.append((s, at, derivative(smooth, s, at)))
+                slopes.append((s, at, gradient(smooth, s, at)))
             except NoDerivative:
                 if math.prod(n or 0 for n in self.model.shape(s)) > MOST_DIFFERENCES:
                     return Certificates("", reason=f"{s.name} goes through a learned function and is large")

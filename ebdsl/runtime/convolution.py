@@ -1,6 +1,7 @@
 """Convolution of maps, of the map's size, for any leading axes. Torch only; copied into generated files by name.
 
-With ``c = (k - 1) // 2`` on every axis and zeros outside: ``convolve(K, x)[p] = Σ_q K[q] x[p - q + c]``.
+With ``c = (k - 1) // 2`` on every axis and zeros outside: ``convolve(K, x)[p] = Σ_q K[q] x[p - q + c]``. The circular
+ones have the map go on at its other end, and are products of spectra.
 """
 
 from __future__ import annotations
@@ -71,3 +72,44 @@ def correlate_padded(kernel: Tensor, x: Tensor, before: tuple[int, ...], after: 
     order = [*batch, *groups]
     y = y.reshape(*(lead[i] for i in order), *y.shape[-ndim:])
     return y.permute(*(order.index(i) for i in range(len(lead))), *inner)
+
+
+def kernel_spectrum(kernel: Tensor, size: tuple[int, ...]) -> Tensor:
+    """The half spectrum of kernels ``(..., *k)`` on maps of ``size``, their centre ``(k - 1) // 2`` at the origin."""
+    axes = tuple(range(-len(size), 0))
+    for axis, n in zip(axes, size, strict=True):
+        k = kernel.shape[axis]
+        place = (torch.arange(k, device=kernel.device) - (k - 1) // 2) % n
+        shape = list(kernel.shape)
+        shape[axis] = n
+        kernel = kernel.new_zeros(shape).index_add(axis, place, kernel)  # a kernel larger than the map comes round
+    return torch.fft.rfftn(kernel, dim=axes)
+
+
+def circular_convolve(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """:func:`convolve` with x going on at its other end."""
+    size, axes = x.shape[-ndim:], tuple(range(-ndim, 0))
+    return torch.fft.irfftn(kernel_spectrum(kernel, size) * torch.fft.rfftn(x, dim=axes), s=size, dim=axes)
+
+
+def circular_convolve_channels(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """:func:`convolve_channels` with x going on at its other end."""
+    size, axes = x.shape[-ndim:], tuple(range(-ndim, 0))
+    whole = (kernel_spectrum(kernel, size) * torch.fft.rfftn(x, dim=axes)).sum(-ndim - 1)
+    return torch.fft.irfftn(whole, s=size, dim=axes)
+
+
+def circular_correlate(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """The adjoint of :func:`circular_convolve` in the map."""
+    size, axes = x.shape[-ndim:], tuple(range(-ndim, 0))
+    return torch.fft.irfftn(kernel_spectrum(kernel, size).conj() * torch.fft.rfftn(x, dim=axes), s=size, dim=axes)
+
+
+def circular_kernel_gradient(x: Tensor, g: Tensor, kernel: Tensor, ndim: int) -> Tensor:
+    """The adjoint of :func:`circular_convolve` in the kernel."""
+    size, axes = x.shape[-ndim:], tuple(range(-ndim, 0))
+    whole = torch.fft.irfftn(torch.fft.rfftn(x, dim=axes).conj() * torch.fft.rfftn(g, dim=axes), s=size, dim=axes)
+    for axis, n in zip(axes, size, strict=True):
+        k = kernel.shape[axis]
+        whole = whole.index_select(axis, (torch.arange(k, device=x.device) - (k - 1) // 2) % n)
+    return whole

@@ -14,7 +14,7 @@ from ebdsl.diagnostics import Source
 from ebdsl.driver import check_source, compile_source
 from ebdsl.model.reference import energy, gradient
 
-INTERNAL = {"onehot_argmax", "kernel_gradient", "correlate"}
+INTERNAL = {"onehot_argmax", "kernel_gradient", "correlate", "circular_kernel_gradient", "circular_correlate"}
 
 
 def generated(spec: str) -> dict[str, Any]:

@@ -60,9 +60,10 @@ SPECS: dict[str, tuple[str, dict[str, int], int]] = {  # text, sizes, steps that
         1,
     ),
     "pictures": (
-        "observed y : R[H, L]\nlatent x : R[H, L]\n"
-        "F(y) = min_x ||y - x||^2 + 2 Σ_{i,j} (x[i+1, j] - x[i, j])^2 + 3 Σ_{i,j} (x[i, j+1] - x[i, j])^2",
-        {"H": 5, "L": 4},
+        "dim H = 9, L = 8\nobserved y : R[H, L], m : {0,1}[H, L]\nlatent x : R[H, L]\n"
+        "F(y, m) = min_x Σ_{i,j} m[i, j] (y[i, j] - x[i, j])^2 + 0.1||x||^2"
+        " + 2 Σ_{i,j} (x[i+1, j] - x[i, j])^2 + 3 Σ_{i,j} (x[i, j+1] - x[i, j])^2",
+        {"H": 9, "L": 8},
         1,
     ),
 }
@@ -113,7 +114,7 @@ def test_against_a_dense_solve(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("F(y) = min_s ||y - s||^2 + Σ_t ||s[t+1] - s[t]||^2 + ||s[-1] - s[0]||^2", "no axis along which only near"),
+        ("F(y) = min_s ||y - s||^2 + Σ_t ||s[t+1] - s[t]||^2 + 2||s[-1] - s[0]||^2", "no axis along which only near"),
         ("F(y) = min_s ||y - s||^2 + ||Σ_t s[t]||^2", "no axis along which only near"),
         ("F(y) = min_s ||y - s||^2", "no axis along which only near"),
         ("F(y) = min_s ||y - s||^2 + Σ_t ||s[t+1] - s[t]||^4", "not quadratic"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.bands import Band, band
 from ebdsl.facts.convexity import curvature
+from ebdsl.facts.modes import COSINE, operator, tried
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
 
 NAME = "banded solve"
+WIDE = 64  # entries of a step above which iterations by a gradient are quicker than a factor of each step
 FEW = 64  # entries below which one dense factor is quicker than steps in order
 
 
@@ -33,6 +36,9 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal(NAME, f"{problem.names} has {elements} entries: one dense factor is quicker")
     if curvature(problem.energy, frozenset(problem.latents)) != "convex":
         return Refusal(NAME, f"the energy is not known to be convex in {problem.names}")
+    wide = _wide(problem, found)
+    if wide:
+        return Refusal(NAME, wide)
     facts = [
         f"the energy is quadratic and convex in {problem.names}",
         f"along {found.steps}, entries more than {found.width} apart are not coupled",
@@ -47,6 +53,20 @@ def consider(problem: Problem) -> Decision | Refusal:
         f"linear in {found.steps}, cubic in the size of {max(found.width, 1)} step{'s' * (found.width > 1)}",
         tuple(facts), (), found,
     )  # fmt: skip
+
+
+def _wide(problem: Problem, found: Band) -> str | None:
+    """Why one step is too much to factor: a row of a picture, which is coupled to near entries along both axes."""
+    if len(problem.latents) > 1:
+        return None
+    op = operator(problem.energy, problem.latents[0])
+    if op is None or tried(op).count(COSINE) < 2:
+        return None
+    (shape, place) = op.symbol.shape, found.places[0]
+    sizes = [problem.model.size(d) for k, d in enumerate(shape) if k != place]
+    if None not in sizes and found.width * math.prod(s or 0 for s in sizes) <= WIDE:
+        return None
+    return f"near entries are coupled along several axes: a step along {found.steps} is as wide as the others are long"
 
 
 def emit(payload: object, body: InferBody) -> None:
