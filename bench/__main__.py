@@ -16,6 +16,7 @@ ITEMS = {
     "pca": "32 components against all solvers of scikit-learn and torch",
     "mixture": "50 steps of expectation maximisation against scikit-learn and by hand",
     "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
+    "conv_codes": "convolutional codes of a 256 x 256 photograph against sporco and by hand",
     "compile_time": "check, plan and emit for 10 to 1,000 terms",
     "horizon": "inference along time for 10 to 10,000 steps against scipy's band solver",
     "startup": "check, fmt, explain, draw and compile against importing lark, networkx, sympy",

@@ -7,7 +7,7 @@ from ebdsl.plan import Plan
 
 LOCAL = ("descent with restarts", "alternating minimisation")
 """Rules that go down from several starts."""
-ITERATIVE = ("proximal gradient", "splitting", "conjugate gradients", "Newton")
+ITERATIVE = ("proximal gradient", "splitting", "conjugate gradients", "convolutional splitting", "Newton")
 """Rules whose answers are certified to a tolerance, which learning asks for less strictly."""
 
 
@@ -84,8 +84,7 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.schedule == "batches":
         rows.append(("batch", batch(plan)))
     rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
-    if inference_rule(plan) in ("proximal gradient", "splitting", "Newton", *LOCAL):
-    if inference_rule(plan) in (*ITERATIVE, "descent with restarts"):
+    if inference_rule(plan) in (*ITERATIVE, *LOCAL):
         single, double = tolerances(plan)
         rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]
         loose = training_accuracy(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.emit.alternation import AlternationBody
+from ebdsl.emit.convolutional import ConvolutionalBody
 from ebdsl.emit.elimination import EliminationBody
 from ebdsl.emit.modes import ModesBody
 from ebdsl.emit.noise import NoiseBody
@@ -15,7 +16,15 @@ from ebdsl.model.ir import Symbol
 
 
 class InferBody(
-    SplittingBody, ModesBody, SearchBody, AlternationBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody
+    SplittingBody,
+    ConvolutionalBody,
+    ModesBody,
+    SearchBody,
+    AlternationBody,
+    EliminationBody,
+    RiccatiBody,
+    NoiseBody,
+    QuadratureBody,
 ):
     """All that a rule can ask for."""
 

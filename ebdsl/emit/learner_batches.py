@@ -21,9 +21,10 @@ from ebdsl.emit.unused import (
 )
 from ebdsl.emit.updates import LearnBody
 from ebdsl.learn.core import RULES
+from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import contract, modules_in, with_batch
 from ebdsl.model.build import add
-from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.derivative import NoDerivative, fresh_index
 from ebdsl.model.ir import BATCH, Node, Symbol
 from ebdsl.model.model import Term
 from ebdsl.plan import Plan
@@ -208,7 +209,7 @@ def _energies(c: Context, body: LearnBody) -> _Step:
     for s in body.gradients:
         if s in total.symbols:
             at = fresh_index(s)
-            written.append((s, at, derivative(total, s, at)))
+            written.append((s, at, gradient(total, s, at)))
     scope.count(*(with_batch(n) for _, n in clear), *(d for _, _, d in written))
     for text, node in clear:
         step.held[text] = scope.name("term")
@@ -242,7 +243,7 @@ def _graphed(c: Context, body: LearnBody) -> list[Term]:
 
 def _differentiable(node: Node, symbol: Symbol) -> bool:
     try:
-        derivative(node, symbol, fresh_index(symbol))
+        gradient(node, symbol, fresh_index(symbol))
     except NoDerivative:
         return False
     return True

@@ -74,16 +74,20 @@ def correlate_padded(kernel: Tensor, x: Tensor, before: tuple[int, ...], after: 
     return y.permute(*(order.index(i) for i in range(len(lead))), *inner)
 
 
-def kernel_spectrum(kernel: Tensor, size: tuple[int, ...]) -> Tensor:
-    """The half spectrum of kernels ``(..., *k)`` on maps of ``size``, their centre ``(k - 1) // 2`` at the origin."""
-    axes = tuple(range(-len(size), 0))
-    for axis, n in zip(axes, size, strict=True):
+def placed(kernel: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Kernels ``(..., *k)`` on maps of ``size``, their centre ``(k - 1) // 2`` at the origin, the rest round it."""
+    for axis, n in zip(range(-len(size), 0), size, strict=True):
         k = kernel.shape[axis]
         place = (torch.arange(k, device=kernel.device) - (k - 1) // 2) % n
         shape = list(kernel.shape)
         shape[axis] = n
         kernel = kernel.new_zeros(shape).index_add(axis, place, kernel)  # a kernel larger than the map comes round
-    return torch.fft.rfftn(kernel, dim=axes)
+    return kernel
+
+
+def kernel_spectrum(kernel: Tensor, size: tuple[int, ...]) -> Tensor:
+    """The half spectrum of :func:`placed`."""
+    return torch.fft.rfftn(placed(kernel, size), dim=tuple(range(-len(size), 0)))
 
 
 def circular_convolve(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import ebdsl
 
@@ -92,3 +93,33 @@ def test_time_is_solved_step_by_step() -> None:
     for name in ("trend_filtering", "kalman_smoothing"):
         said = example(name).explain()
         assert "block tridiagonal Cholesky along T" in said and "the global minimum" in said and "linear in T" in said
+
+
+# ---------------------------------------------------------------------- pictures
+
+
+def test_poisson_image_editing_is_the_sparse_solve() -> None:
+    """Pérez, Gangnet & Blake 2003, equation 7: the discrete Poisson equation within, the target's values around it."""
+    from scipy.sparse import csr_matrix, diags, eye, kron
+    from scipy.sparse.linalg import spsolve
+
+    rng = np.random.default_rng(0)
+    h, w = 40, 31
+    y, g = np.cumsum(rng.standard_normal((2, 3, h, w)), 2)
+    m = np.zeros((3, h, w))
+    m[0, 8:30, 5:22] = 1
+    m[1] = (np.add.outer((np.arange(h) - 20) ** 2, (np.arange(w) - 15) ** 2) < 150) & (rng.random((h, w)) < 0.97)
+    m[2, :12] = 1  # up to the picture's edge: nothing pulls there
+    spec = example("poisson_image_editing", H=h, W=w)
+    said = spec.explain()
+    assert "conjugate gradients" in said and "the global minimum" in said
+    found = spec.module().double().infer(*(torch.from_numpy(a) for a in (y, g, m)))
+    assert bool(found.converged.all())
+    differences = [diags([-np.ones(n), np.ones(n - 1)], [0, 1], shape=(n - 1, n)) for n in (h, w)]
+    laplace = kron(differences[0].T @ differences[0], eye(w)) + kron(eye(h), differences[1].T @ differences[1])
+    for k in range(3):
+        inside = diags(m[k].ravel())
+        outside = eye(h * w) - inside
+        matrix = csr_matrix(inside @ laplace + outside)
+        wanted = spsolve(matrix, inside @ (laplace @ g[k].ravel()) + outside @ y[k].ravel()).reshape(h, w)
+        np.testing.assert_allclose(found.latents["x"][k].numpy(), wanted, atol=1e-6)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ebdsl.facts.normal import through_module
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
-from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.adjoint import gradient
+from ebdsl.model.derivative import NoDerivative, fresh_index
 from ebdsl.model.ir import Axis, Node, Symbol
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Gradient:
 def consider(block: Block) -> Decision | Refusal:
     at = fresh_index(block.symbol)
     try:
-        slope: Node | None = derivative(block.total, block.symbol, at)
+        slope: Node | None = gradient(block.total, block.symbol, at)
     except NoDerivative:
         slope = None
     facts = ["at the minimum over the latents the gradient needs no derivative of the latents (envelope theorem)"]

@@ -1,0 +1,229 @@
+"""Convolutional sparse codes of a photograph to a relative gap: the generated inference against sporco and by hand.
+
+``½‖y - Σ_k D_k * z_k‖² + λ|z|`` with a picture that goes on at its other end, as sporco has it. An oracle stops every
+method: it does the first number of steps, in tens, whose codes lie above a certified lower bound of the minimum (of a
+feasible dual point, in float64) by no more than the target times their own energy. All are in float32; one function
+computes all energies, in float64. The filters are learned from patches of the picture, which has its slow changes of
+brightness taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.items.training_step import ROOT
+from bench.rounds import Row, clock, interleave
+from ebdsl import driver
+from ebdsl.diagnostics import Source
+from ebdsl.run.data import pictures
+from ebdsl.run.load import load
+
+TARGETS = (1e-2, 1e-4)
+EACH = 10  # steps between two looks of the oracle
+MOST = 3000
+SPEC = """
+dim K = {k}, S = {s}
+observed y : R[S, S]
+latent   z : R[K, S, S]
+param    D : R[K, {w}, {w}], unit filters
+const    λ = 1
+F(y) = min_z ½||y - Σ_k cconv(D[k], z[k])||^2 + λ Σ_k |z[k]|
+"""
+
+
+@dataclass(frozen=True)
+class Method:
+    """``solve(steps)`` gives maps ``(K, S, S)`` after so many steps from zero, as sporco places them."""
+
+    name: str
+    solve: Callable[[int], Tensor]
+
+
+@dataclass(frozen=True)
+class Problem:
+    y: Tensor
+    filters: Tensor
+    lam: float
+
+    def spectra(self, dtype: torch.dtype = torch.float64) -> Tensor:
+        return torch.fft.rfft2(self.filters.to(dtype), s=self.y.shape)
+
+    def pictures(self, z: Tensor) -> Tensor:
+        return torch.fft.irfft2((self.spectra() * torch.fft.rfft2(z.double())).sum(-3), s=self.y.shape)
+
+    def correlations(self, r: Tensor) -> Tensor:
+        return torch.fft.irfft2(self.spectra().conj() * torch.fft.rfft2(r.double()), s=self.y.shape)
+
+    def energy(self, z: Tensor) -> float:
+        return float(0.5 * (self.y - self.pictures(z)).square().sum() + self.lam * z.double().abs().sum())
+
+    def bound(self, z: Tensor) -> float:
+        """The dual's value at the residual of ``z``, scaled to be feasible: no energy is lower."""
+        r = self.y - self.pictures(z)
+        r = r * min(1.0, self.lam / float(self.correlations(r).abs().max()))
+        return float(0.5 * self.y.square().sum() - 0.5 * (self.y - r).square().sum())
+
+
+def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return compare(quick, threads)
+    finally:
+        torch.set_num_threads(before)
+
+
+def compare(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
+    problem = problem_of(quick)
+    model = ours(problem)
+    exact = type(model)(K=model.K, S=model.S, lam=problem.lam).double()
+    exact.load_state_dict(model.state_dict())
+    best = placed_as_sporco(exact.infer(problem.y[None], tolerance=1e-6).latents["z"][0], problem)
+    least = problem.bound(best)
+    share = float((best != 0).double().mean())
+    more = {"non-zero": round(share, 4), "gap of the bound": float(f"{1 - least / problem.energy(best):.2g}")}
+    if more["gap of the bound"] > 0.2 * TARGETS[-1]:
+        raise AssertionError(f"the minimum is not known well enough: {more}")
+    mine = Method("ours", lambda n: by_ours(model, problem, n))
+    rows = []
+    rounds = 1 if quick else 3
+    for method in (by_hand(problem), *by_sporco(problem, threads)):
+        for target in TARGETS:
+            counts = [reach(m, problem, least, target) for m in (mine, method)]
+            if None in counts:
+                more[f"gap {target:g}: not reached in {MOST} steps"] = method.name if counts[0] else "ours"
+                continue
+            a, b = (c or 0 for c in counts)
+            times = interleave(
+                lambda k, n=a: mine.solve(n), lambda k, m=method, n=b: m.solve(n), rounds, clock(threads)
+            )  # type: ignore[misc]
+            rows.append(Row(f"gap {target:g}, {a} steps", *times, f"{method.name}, {b} steps", limit=1.0))
+    return rows, more
+
+
+def reach(method: Method, problem: Problem, least: float, target: float) -> int | None:
+    """The first number of steps, nearly: in tens, then in tenths of itself."""
+    steps = EACH
+    while steps <= MOST:
+        if 1 - least / problem.energy(method.solve(steps)) <= target:
+            return steps
+        steps += max(EACH, steps // (10 * EACH) * EACH)
+    return None
+
+
+# --------------------------------------------------------------------------- methods
+
+
+def by_ours(model: Any, problem: Problem, steps: int) -> Tensor:
+    found = model.infer(problem.y.float()[None], tolerance=0.0, max_steps=steps)
+    return placed_as_sporco(found.latents["z"][0], problem)
+
+
+def placed_as_sporco(z: Tensor, problem: Problem) -> Tensor:
+    """Maps for filters whose first entry is at the origin, from maps for filters with their centre there."""
+    back = tuple(-((w - 1) // 2) for w in problem.filters.shape[1:])
+    return z.roll(back, (-2, -1))
+
+
+def by_hand(problem: Problem) -> Method:
+    """FISTA (Beck & Teboulle 2009) by real FFTs, its step from the largest eigenvalue."""
+    filters, size = problem.spectra(torch.float32), problem.y.shape
+    picture = torch.fft.rfft2(problem.y.float())
+    step = 1 / float(filters.abs().square().sum(0).max())
+
+    def solve(steps: int) -> Tensor:
+        z = ahead = torch.zeros((len(filters), *size))
+        t = 1.0
+        for _ in range(steps):
+            left = (filters * torch.fft.rfft2(ahead)).sum(0) - picture
+            new = ahead - step * torch.fft.irfft2(filters.conj() * left, s=size)
+            new = new - new.clamp(-step * problem.lam, step * problem.lam)
+            before, t = t, (1 + (1 + 4 * t * t) ** 0.5) / 2
+            ahead = torch.lerp(z, new, 1 + (before - 1) / t)
+            z = new
+        return z
+
+    return Method("FISTA by hand", solve)
+
+
+def by_sporco(problem: Problem, threads: int) -> list[Method]:
+    try:
+        import sporco.fft
+        from sporco.admm import cbpdn
+        from sporco.pgm import cbpdn as pgm
+    except ImportError:
+        return []
+    sporco.fft.pyfftw_threads = threads
+    filters = problem.filters.permute(1, 2, 0).float().contiguous().numpy()
+    picture = problem.y.float().numpy()
+    largest = float(problem.spectra().abs().square().sum(0).max())
+    never = {"Verbose": False, "DataType": np.float32}
+
+    def admm(steps: int) -> Tensor:
+        options = cbpdn.ConvBPDN.Options(
+            never | {"MaxMainIter": steps, "RelStopTol": 0.0, "RelaxParam": 1.8, "AutoRho": {"Enabled": True}}
+        )
+        found = cbpdn.ConvBPDN(filters, picture, problem.lam, options, dimK=0).solve()
+        return torch.from_numpy(np.ascontiguousarray(found.squeeze())).permute(2, 0, 1)
+
+    def fista(steps: int) -> Tensor:
+        options = pgm.ConvBPDN.Options(never | {"MaxMainIter": steps, "RelStopTol": 0.0, "L": largest})
+        found = pgm.ConvBPDN(filters, picture, problem.lam, options, dimK=0).solve()
+        return torch.from_numpy(np.ascontiguousarray(found.squeeze())).permute(2, 0, 1)
+
+    return [Method("sporco admm.cbpdn", admm), Method("sporco pgm.cbpdn", fista)]
+
+
+# --------------------------------------------------------------------------- the problem
+
+
+def ours(problem: Problem) -> Any:
+    k, w, s = len(problem.filters), problem.filters.shape[-1], problem.y.shape[-1]
+    found = driver.plan_source(Source("conv_codes.ebm", "model conv_codes" + SPEC.format(k=k, w=w, s=s))).value
+    assert found is not None
+    model = load(driver.emit(found)).build(lam=problem.lam, seed=0)
+    with torch.no_grad():
+        model.D.copy_(problem.filters)
+    return model
+
+
+def problem_of(quick: bool) -> Problem:
+    """A picture without its slow changes, filters for its patches, and the λ that is a twentieth of the greatest."""
+    s, k, w = (32, 4, 5) if quick else (256, 32, 11)
+    photos = {} if quick else pictures.photos()
+    generator = torch.Generator().manual_seed(0)
+    whole = torch.randn(s, s, generator=generator, dtype=torch.float64)
+    for photo in list(photos.values())[:1]:
+        top, left = ((n - s) // 2 for n in photo.shape[:2])
+        whole = torch.from_numpy(np.array(photo[top : top + s, left : left + s], dtype=np.float64))
+    f = torch.fft.fftfreq(s, dtype=torch.float64)
+    slow = torch.exp(-(f[:, None].square() + f[: s // 2 + 1].square()) / 0.03**2)
+    y = torch.fft.irfft2(torch.fft.rfft2(whole) * (1 - slow), s=(s, s))
+    y = y / y.std()
+    filters = filters_of(y, k, w)
+    raw = Problem(y, filters, 1.0)
+    return Problem(y, filters, 0.05 * float(raw.correlations(y).abs().max()))
+
+
+def filters_of(y: Tensor, k: int, w: int) -> Tensor:
+    """Unit filters learned as the dictionary of the picture's patches."""
+    text = (ROOT / "specs" / "sparse_coding.ebm").read_text(encoding="utf-8")
+    text = text.replace("144", str(w * w)).replace("256", str(k))
+    found = driver.plan_source(Source("sparse_coding.ebm", text)).value
+    assert found is not None
+    file = load(driver.emit(found))
+    patches = y.float().unfold(0, w, 1).unfold(1, w, 1).reshape(-1, w * w)
+    patches = patches[torch.randperm(len(patches), generator=torch.Generator().manual_seed(1))[: 200 * k]]
+    patches = patches - patches.mean(1, keepdim=True)
+    patches = patches / patches.std()
+    learner = file.Learner(file.build(lam=0.5, seed=0))
+    for _ in range(4):
+        for batch in patches.split(256):
+            learner.step({"y": batch})
+    return learner.model.W.detach().T.reshape(k, w, w).double().contiguous()
