@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from ebdsl.emit.alternation import AlternationBody
-from ebdsl.emit.convolutional import ConvolutionalBody
 from ebdsl.emit.elimination import EliminationBody
-from ebdsl.emit.modes import ModesBody
 from ebdsl.emit.noise import NoiseBody
 from ebdsl.emit.quadrature import QuadratureBody
 from ebdsl.emit.riccati import RiccatiBody
@@ -15,17 +13,7 @@ from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(
-    SplittingBody,
-    ConvolutionalBody,
-    ModesBody,
-    SearchBody,
-    AlternationBody,
-    EliminationBody,
-    RiccatiBody,
-    NoiseBody,
-    QuadratureBody,
-):
+class InferBody(SplittingBody, SearchBody, AlternationBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

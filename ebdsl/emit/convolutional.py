@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ebdsl.emit.modes import ModesBody
 from ebdsl.emit.proximal import ProximalBody
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import bracket
@@ -10,7 +11,7 @@ from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH
 
 
-class ConvolutionalBody(ProximalBody):
+class ConvolutionalBody(ProximalBody, ModesBody):
     """What the rule ``convolutional splitting`` writes."""
 
     def convolutional(self, p: Maps) -> None:

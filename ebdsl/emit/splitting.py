@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ebdsl.emit.context import called
-from ebdsl.emit.proximal import ProximalBody
+from ebdsl.emit.convolutional import ConvolutionalBody
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, bracket, number
@@ -19,7 +19,7 @@ from ebdsl.model.domains import REAL
 from ebdsl.model.ir import BATCH, ZERO, Axis, Get, Node, Symbol
 
 
-class SplittingBody(ProximalBody):
+class SplittingBody(ConvolutionalBody):
     """A body that can minimise a quadratic plus penalties of linear maps."""
 
     def splitting(self, p: Splitting) -> None:

@@ -51,8 +51,8 @@ def convolutional_splitting(
     Sherman-Morrison: Wohlberg 2014). Maps with ends lie on a larger ring, and the picture gets a copy of its own, so
     that what is cut off it costs nothing (Heide, Heidrich & Wetzstein 2015). Two maps make one complex signal, since
     complex transforms are quicker than twice the real ones. Over-relaxed by 1.7; ρ of each row is balanced between both
-    residuals (Boyd et al. 2011, section 3.4.1), at most forty times. Where R is made of ``straight`` pieces, what is left
-    is at times solved on the entries that are not 0, and kept where it lowers the residual. Rows that have reached
+    residuals (Boyd et al. 2011, section 3.4.1), at most forty times. Where R is made of ``straight`` pieces, what is
+    left is at times solved on the entries that are not 0, and kept where it lowers the residual. Rows that have reached
     ``goal`` ``(B,)`` leave; those that have not after 800 steps go on by accelerated proximal gradient.
     """
     ndim, maps = len(size), kernel.shape[0]
