@@ -50,11 +50,12 @@ def count(n: int, thing: str) -> str:
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
-def unconverged(converged: int, samples: int) -> None:
-    """Warn (EB0723) where inference ran out of steps for some samples."""
+def unconverged(converged: int, samples: int, encoded: bool = False) -> None:
+    """Warn (EB0723) where answers are no minimum: steps ran out, or nothing was solved (``encoded``)."""
     if converged < samples:
         message = f"inference did not converge for {samples - converged} of {count(samples, 'sample')}"
-        diagnostics([Diagnostic("EB0723", message, (), ("more steps help: --steps 10000",))], None)
+        help = "--exact solves for the minimum" if encoded else "more steps help: --steps 10000"
+        diagnostics([Diagnostic("EB0723", message, (), (help,))], None)
 
 
 def colours(stream: Any) -> bool:

@@ -7,17 +7,19 @@ from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
 from ebdsl.emit.elimination import free_elimination_lines
 from ebdsl.emit.fused import fused_loop
-from ebdsl.emit.named import named_lines
+from ebdsl.emit.named import measured_lines, named_lines
 from ebdsl.emit.quadrature import free_energy_of_nodes
 from ebdsl.emit.states import state_parts
 from ebdsl.emit.text import uses
-from ebdsl.infer.core import RULES
+from ebdsl.infer.core import RULES, Problem
+from ebdsl.infer.named import Named, named
 from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.infer.rules.monte_carlo import MonteCarlo
 from ebdsl.infer.rules.quadrature import Quadrature
 from ebdsl.model.algebra import with_batch
+from ebdsl.model.algorithms import ALGORITHMS, Chosen
 from ebdsl.model.ir import BATCH, Axis, Node
 
 
@@ -93,8 +95,7 @@ def infer_lines(c: Context) -> list[str]:
         return lines
     (decision,) = plan.inference
     lines.append(f'        """{decision.task}: {decision.algorithm} ({decision.guarantee})."""')
-    if amortised:
-        lines += _amortised_lines(c)
+    encoder = _amortised_lines(c) if amortised else []
     body = InferBody(c)
     fused = fused_loop(c)
     if fused is not None:
@@ -102,14 +103,14 @@ def infer_lines(c: Context) -> list[str]:
     if fused is None or fused.loop.first:
         RULES[decision.rule].emit(decision.payload, body)
     start = named_lines(c)
-    text = "\n".join([*start, *body.lines])
+    text = "\n".join([*encoder, *start, *body.lines])
     if uses(text, "tolerance"):
         single, double = settings.tolerances(plan)
         lines.append("        if tolerance is None:")
         lines.append(f"            tolerance = {single:g} if {c.like}.dtype == torch.float32 else {double:g}")
     if uses(text, "max_steps"):
         lines.append(f"        max_steps = {settings.max_steps(plan)} if max_steps is None else max_steps")
-    lines += ["        " + x if x else "" for x in [*start, *body.lines]]
+    lines += ["        " + x if x else "" for x in [*encoder, *start, *body.lines]]
     return lines
 
 
@@ -126,19 +127,31 @@ def _amortised_lines(c: Context) -> list[str]:
         value = scope.tensor(with_batch(node.body), (BATCH, *node.axes))
         scope.lines.append(f"{c.name(symbol)} = {value.code}")
         names.append(c.name(symbol))
-    lines += ["        " + x for x in scope.lines]
+    lines += scope.lines
     entries = ", ".join(f'"{n}": {n}' for n in names)
     if {c.name(s) for s in c.latents} == set(names):
         args = c.args((*c.observed, *c.latents))
         lines += [
-            "        if not exact:  # what the encoder says, without solving",
-            f"            energy = self.energy({args})",
-            "            unknown = torch.full_like(energy, torch.nan)",
-            "            steps = torch.zeros_like(energy, dtype=torch.int64)",
-            f"            return Inference({{{entries}}}, energy, unknown, steps, energy == energy)",
+            "if not exact:  # what the encoder says, without solving",
+            *("    " + x if x else "" for x in _unsolved(c, entries, args)),
         ]
-    lines.append(f"        start = {{{entries}}} if start is None else start")
+    lines.append(f"start = {{{entries}}} if start is None else start")
     return lines
+
+
+def _unsolved(c: Context, entries: str, args: str) -> list[str]:
+    """Return what the encoder says: how far it is from the minimum where that can be measured, else NaN."""
+    plan = c.plan
+    problem = Problem(c.model, "min", c.latents, plan.energy)
+    found = named(problem, Chosen(ALGORITHMS["ista"], None), c.latents[0])
+    if isinstance(found, Named) and all(e.kind == "min" for e in c.model.eliminations):
+        return measured_lines(c, found, 0)
+    return [
+        f"energy = self.energy({args})",
+        "unknown = torch.full_like(energy, torch.nan)",
+        "steps = torch.zeros_like(energy, dtype=torch.int64)",
+        f"return Inference({{{entries}}}, energy, unknown, steps, torch.zeros_like(energy, dtype=torch.bool))",
+    ]
 
 
 def free_energy_lines(c: Context) -> list[str]:

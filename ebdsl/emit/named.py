@@ -32,17 +32,21 @@ def encoder_init_lines(c: Context) -> list[str]:
     return lines
 
 
-def _pieces(c: Context, n: Named) -> tuple[InferBody, list[str]]:
-    """A body that has ``gram``, ``linear`` and, for proximal steps, ``step``, ``matrix`` and ``shift``."""
+def _pieces(c: Context, n: Named, measured: bool = False) -> tuple[InferBody, list[str]]:
+    """A body that has ``gram``, ``linear`` and, for proximal steps, ``step``, ``matrix`` and ``shift``.
+
+    ``measured``: what a residual is made of, ``gram``, ``linear`` and ``step``.
+    """
     body = InferBody(c)
     loop = loop_of(n)
     assert loop is not None
     body.scope.taken |= {"step", "matrix", "shift", "prox", "inputs", "goal"}
     body._once(loop, "gram")
     body._once(loop, "linear")
-    if n.chosen.algorithm.kind == "proximal":
+    if n.chosen.algorithm.kind == "proximal" or measured:
         c.runtime.add("largest_eigenvalue")
         body.line("step = 1 / float(largest_eigenvalue(gram))")
+    if n.chosen.algorithm.kind == "proximal" and not measured:
         body.line("matrix = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device) - step * gram")
         body.line("shift = -step * linear")
     lines = list(body.lines)
@@ -87,13 +91,8 @@ def named_lines(c: Context) -> list[str]:
         z = c.name(n.symbol)
         lines.append(f"if not exact:  # {n.chosen}")
         if row.learned:
-            lines += [
-                f'    {z} = self.encode({c.args(c.observed)})["{z}"]',
-                f"    energy = self.energy({c.args((*c.observed, *c.latents))})",
-                "    unknown = torch.full_like(energy, torch.nan)",
-                f"    steps = torch.full_like(energy, {steps}, dtype=torch.int64)",
-                f'    return Inference({{"{z}": {z}}}, energy, unknown, steps, energy == energy)',
-            ]
+            lines.append(f'    {z} = self.encode({c.args(c.observed)})["{z}"]')
+            lines += ["    " + x if x else "" for x in measured_lines(c, n, steps or 0)]
             continue
         many = f" * {c.dim(n.symbol.shape[0])}" if row.kind == "coordinate" else ""
         fused = fused_named(c, n)
@@ -122,6 +121,21 @@ def named_lines(c: Context) -> list[str]:
     return lines
 
 
+def measured_lines(c: Context, n: Named, steps: int) -> list[str]:
+    """Return an encoder's answer with its certificate: how far one step of the energy itself would move it."""
+    body, pieces = _pieces(c, n, measured=True)
+    z = c.name(n.symbol)
+    c.runtime |= {"proximal_residual", "residual_goals"}
+    return [
+        *pieces, "", *body.lines,
+        f"residual = proximal_residual(prox, gram, linear, {z}, step)",
+        "goal = residual_goals(linear, tolerance)",
+        f"energy = self.energy({c.args((*c.observed, *c.latents))})",
+        f"steps = torch.full_like(energy, {steps}, dtype=torch.int64)",
+        f'return Inference({{"{z}": {z}}}, energy, residual, steps, residual <= goal)',
+    ]  # fmt: skip
+
+
 def encoder_step_lines(c: Context) -> list[str]:
     """The encoder's gradient, put where the optimiser looks; the energy's own parameters do not feel it."""
     for n in c.plan.named:
@@ -143,4 +157,4 @@ def encoder_step_lines(c: Context) -> list[str]:
     return []
 
 
-__all__ = ["encode_lines", "encoder_init_lines", "encoder_name", "encoder_step_lines", "named_lines"]
+__all__ = ["encode_lines", "encoder_init_lines", "encoder_name", "encoder_step_lines", "measured_lines", "named_lines"]

@@ -56,7 +56,11 @@ def draw_run(
     seen = run.samples(data)
     run = run.fit(seen.arrays)
     beta, sampler = _sampling(run, seen.arrays)
-    view = View(run.network, run.program.model, seen.arrays, seen.image_shapes, run_dir, beta, sampler)
+
+    def anew() -> Any:
+        return run.samples(data, seed=run.options.seed + 1).arrays
+
+    view = View(run.network, run.program.model, seen.arrays, seen.image_shapes, run_dir, beta, sampler, anew)
     written: list[Path] = []
     wanted = [k for k in known.values() if not k.on_demand] if name == "all" else [known[name]]
     for kind in wanted:

@@ -26,7 +26,8 @@ class View:
     """``network`` is the generated module, ``spec`` its checked spec, ``data`` its samples ``(n, *shape)`` by name.
 
     ``image_shapes`` are those of observed symbols that are pictures; ``folder`` is the run's, for its metrics. ``beta``
-    is the model's inverse temperature; ``sampler`` gives samples of a variable, with its name and a note.
+    is the model's inverse temperature; ``sampler`` gives samples of a variable, with its name and a note;
+    ``drawn_anew`` the run's data by another seed.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class View:
         folder: Path,
         beta: float = 1.0,
         sampler: Callable[[int], tuple[str, np.ndarray, str]] | None = None,
+        drawn_anew: Callable[[], Mapping[str, np.ndarray]] | None = None,
     ) -> None:
         self.network, self.spec, self.data, self.folder = network, spec, data, folder
-        self.beta, self.sampler = beta, sampler
+        self.beta, self.sampler, self._drawn_anew = beta, sampler, drawn_anew
         self.image_shapes = {k: tuple(v) for k, v in image_shapes.items()}
         self.observed = dict(zip((s.name for s in spec.role("observed")), network.OBSERVED, strict=True))
         self.latent = dict(zip((s.name for s in spec.role("latent")), network.LATENT, strict=True))
@@ -81,6 +83,17 @@ class View:
         if self.n > count:
             rows = np.sort(np.random.default_rng(seed).choice(self.n, count, replace=False))
         return {name: np.asarray(taken(self.data[name], rows), np.float32) for name in self.observed}
+
+    def unseen(self, count: int) -> tuple[Arrays, bool]:
+        """At most ``count`` samples that are not among ``data``, and True; else some of it, and False."""
+        fresh = self._drawn_anew() if self._drawn_anew is not None else {}
+        if fresh:
+            known = {_bytes(self.data, k) for k in range(self.n)}
+            rows = np.random.default_rng(0).permutation(len(next(iter(fresh.values()))))
+            new = [k for k in rows[: 4 * count] if _bytes(fresh, k) not in known][:count]
+            if len(new) >= min(count, 100):
+                return {name: np.asarray(taken(fresh[name], np.sort(new)), np.float32) for name in self.observed}, True
+        return self.some(count), False
 
     # ------------------------------------------------------------------ the model's answers
 
@@ -129,7 +142,7 @@ class View:
         wanted = list(inspect.signature(self.network.decode).parameters)[1:]
         given = {self.observed[k]: v for k, v in arrays.items()}
         with torch.no_grad():
-            return _numpy(self.network.decode(self._tensor(codes), **{k: self._tensor(given[k]) for k in wanted}))
+            return _numpy(self.network.decode(self.tensor(codes), **{k: self.tensor(given[k]) for k in wanted}))
 
     def reconstruct(self, arrays: Mapping[str, np.ndarray], latents: Mapping[str, np.ndarray]) -> np.ndarray:
         """What the energy compares :attr:`reconstructed` with, ``(n, *shape)``."""
@@ -141,20 +154,25 @@ class View:
         given = {self.observed[k]: v for k, v in arrays.items()} | {self.latent[k]: v for k, v in latents.items()}
         wanted = inspect.signature(self.network.reconstruct).parameters
         with torch.no_grad():
-            return _numpy(self.network.reconstruct(**{k: self._tensor(given[k]) for k in wanted}))
+            return _numpy(self.network.reconstruct(**{k: self.tensor(given[k]) for k in wanted}))
 
     def _batches(self, arrays: Mapping[str, np.ndarray]) -> list[dict[str, Tensor]]:
         n = len(next(iter(arrays.values())))
         return [
-            {python: self._tensor(arrays[name][i : i + AT_A_TIME]) for name, python in self.observed.items()}
+            {python: self.tensor(arrays[name][i : i + AT_A_TIME]) for name, python in self.observed.items()}
             for i in range(0, n, AT_A_TIME)
         ]
 
-    def _tensor(self, x: np.ndarray) -> Tensor:
+    def tensor(self, x: np.ndarray) -> Tensor:
+        """As the network takes it."""
         import torch
 
         like = next(self.network.parameters(), torch.zeros(()))
         return torch.as_tensor(np.ascontiguousarray(x), dtype=like.dtype, device=like.device)
+
+
+def _bytes(arrays: Mapping[str, np.ndarray], k: int) -> bytes:
+    return b"".join(np.ascontiguousarray(a[k]).tobytes() for a in arrays.values())
 
 
 def _numpy(x: Any) -> np.ndarray:

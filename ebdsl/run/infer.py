@@ -60,9 +60,9 @@ def rows(
 
 
 def statuses(about: dict[str, np.ndarray]) -> np.ndarray:
-    """A word for each sample: ``converged``, ``step limit``, ``not finite``, ``amortised`` (not solved)."""
+    """A word for each sample: ``converged``, ``step limit``, ``not finite``, ``amortised`` (not measured)."""
     found = np.where(about["converged"], "converged", "step limit").astype("<U10")
-    found[np.isnan(about["residual"]) & about["converged"]] = "amortised"
+    found[np.isnan(about["residual"])] = "amortised"
     found[~np.isfinite(about["energy"])] = "not finite"
     return found
 

@@ -69,10 +69,14 @@ class Trained:
         rows = torch.arange(len(next(iter(ready.values()))))
         return batches(ready, rows, self.where, getattr(torch, self.options.dtype))
 
-    def samples(self, word: str | None) -> Observations:
-        """Data for this model: ``word``, prepared as its training data was, or that. Raises :class:`SpecError`."""
-        seen = observations(self.loose, word if word is not None else self.data, self.options.seed)
-        if word is None or self.folder is None:
+    def samples(self, word: str | None, seed: int | None = None) -> Observations:
+        """Data for this model: ``word``, prepared as its training data was, or that. Raises :class:`SpecError`.
+
+        By another ``seed`` than the run's, training data that is drawn at random is other data of its kind.
+        """
+        same = seed is None or seed == self.options.seed
+        seen = observations(self.loose, word if word is not None else self.data, self.options.seed if same else seed)
+        if self.folder is None or (word is None and same):
             return seen
         return prepared(seen, preprocessing.read(self.folder.preprocessing))
 

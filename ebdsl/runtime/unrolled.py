@@ -70,9 +70,18 @@ def coordinate_steps(
         x = x.scatter_add(1, place, change)
         inside = torch.addcmul(inside, beside[place[:, 0]], change, value=-1)
     x = prox(inside, scale)
-    slope = torch.addmm(linear, x, gram)
-    residual = ((x - prox(x - slope * scale, scale)).abs() * curvature).amax(1)
+    residual = proximal_residual(prox, gram, linear, x, scale)
     return x, residual, torch.full_like(residual, count, dtype=torch.int64)
+
+
+def proximal_residual(
+    prox: Callable[[Tensor, Tensor | float], Tensor], gram: Tensor, linear: Tensor, x: Tensor, step: Tensor | float
+) -> Tensor:
+    """For each row of ``x`` how far a proximal step moves it, the largest entry over ``step``: 0 at the minimum alone.
+
+    ``step`` is a number or one for each entry (Parikh & Boyd 2014, section 4.2).
+    """
+    return ((x - prox(x - torch.addmm(linear, x, gram) * step, step)) / step).abs().amax(1)
 
 
 class UnrolledEncoder(nn.Module):

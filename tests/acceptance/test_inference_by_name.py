@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import ebdsl
+from ebdsl.plots.kinds.convergence import teach
 from ebdsl.run.data import load
 
 SPECS = Path(ebdsl.__file__).parents[1] / "specs"
@@ -114,3 +115,29 @@ def test_a_penalised_latent_draws_a_curve() -> None:
     # E = C + λR at the answer, and R keeps z from running away
     codes = spec.infer(np.stack([t, t**2], 1))
     assert float(np.abs(codes["z"]).max()) < 4
+
+
+@pytest.mark.slow
+def test_a_learned_step_is_worth_ten_of_fista() -> None:
+    """Gregor & LeCun 2010 at 10×10 patches and 100 codes: the error of one step, on held-out patches."""
+    spec = shipped("lista", lr=0.02)
+    (line,) = [line for line in spec.text.splitlines() if line.startswith("infer ")]
+    one = ebdsl.load(spec.text.replace(line, "infer z by lista(steps = 1)"), lr=0.02)
+    found = load("patches(natural, size = 10, count = 41000, whiten = false, centre = sample, normalise = true, "
+                 "scale = 1)", one._model, 0).value  # fmt: skip
+    assert found is not None
+    y = np.random.default_rng(0).permutation(found.arrays["y"])
+    one.fit(y[1000:], epochs=2, batch=256, seed=0, device="cpu")
+    held, seen = torch.as_tensor(y[:1000]), torch.as_tensor(y[1000:])
+    model = one.module()
+    codes = model.infer(seen, exact=True).latents["z"]
+    teach(model, [seen], codes, "z", "code", 0.02)  # as for the picture
+    exact = model.infer(held, exact=True, tolerance=1e-6).latents["z"]
+    fista = ebdsl.load(spec.text.replace(line, "infer z by fista(steps = 10)")).module()
+    with torch.no_grad():
+        fista.W.copy_(model.W)
+
+    def error(network: Any) -> float:
+        return float((network.infer(held).latents["z"] - exact).square().sum(1).mean())
+
+    assert error(model) < error(fista)

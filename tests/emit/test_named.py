@@ -206,3 +206,38 @@ def test_explain_says_what_answers() -> None:
     assert plan is not None
     said = explained(plan)
     assert "with lista" in said and "energy of its answer" in said and "Gregor & LeCun" in said
+
+
+@pytest.mark.parametrize("by", ["lista(steps = 2)", "lcod(steps = 4)"])
+@pytest.mark.parametrize("energy", ["one", "nonnegative", "elastic", "box"])
+def test_encoders_tell_how_far_they_are_from_the_minimum(energy, by) -> None:
+    model, y = network(spec(energy, by)), samples()
+    found = model.infer(y)
+    assert bool((found.residual > 1e-3).any()) and not bool(found.converged.all())
+    # after many steps most samples have arrived, which is said of those alone
+    far = network(spec(energy, f"{by.split('(')[0]}(steps = 2000)"))
+    exact, found = far.infer(y, exact=True), far.infer(y, tolerance=1e-4)
+    assert float(found.converged.double().mean()) > 0.8
+    good = found.converged
+    torch.testing.assert_close(found.energy[good], exact.energy[good], atol=1e-5, rtol=0)
+
+
+def test_a_module_that_encodes_is_measured_too() -> None:
+    text = spec("one", "Enc") + "module Enc : R[M] -> R[N] = linear >> tanh\n"
+    model = network(text)
+    found = model.infer(samples())
+    assert bool((found.residual > 0).all()) and not bool(found.converged.any())
+
+
+def test_an_encoder_of_a_learned_function_is_not_measured() -> None:
+    text = """model m
+observed y : R[3]
+latent z : R[2]
+module Enc : R[3] -> R[2] = linear
+module Dec : R[2] -> R[3] = linear >> tanh
+E(y, z) = ||y - Dec(z)||^2 + 0.1||z||^2
+F(y) = min_z E(y, z)
+infer z by Enc
+"""
+    found = network(text).infer(torch.randn(5, 3, dtype=torch.float64))
+    assert bool(found.residual.isnan().all()) and not bool(found.converged.any())

@@ -89,7 +89,7 @@ def command(
     codes = ", ".join(f"{name} {list(shape)}" for name, shape in tally.shapes.items())
     shown.say(f"data    {seen.about}")
     shown.say(f"wrote   {output}: {codes} of {shown.count(tally.samples, 'sample')}")
-    shown.unconverged(tally.converged, tally.samples)
+    shown.unconverged(tally.converged, tally.samples, model.program.model.answers_otherwise and not exact)
     if found is None:
         return
     for line in report(found):
