@@ -75,7 +75,9 @@ class Trained:
         By another ``seed`` than the run's, training data that is drawn at random is other data of its kind.
         """
         same = seed is None or seed == self.options.seed
-        seen = observations(self.loose, word if word is not None else self.data, self.options.seed if same else seed)
+        seen = observations(
+            self.loose, word if word is not None else self.data, self.options.seed if seed is None else seed
+        )
         if self.folder is None or (word is None and same):
             return seen
         return prepared(seen, preprocessing.read(self.folder.preprocessing))

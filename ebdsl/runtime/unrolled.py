@@ -75,7 +75,7 @@ def coordinate_steps(
 
 
 def proximal_residual(
-    prox: Callable[[Tensor, Tensor | float], Tensor], gram: Tensor, linear: Tensor, x: Tensor, step: Tensor | float
+    prox: Callable[..., Tensor], gram: Tensor, linear: Tensor, x: Tensor, step: Tensor | float
 ) -> Tensor:
     """For each row of ``x`` how far a proximal step moves it, the largest entry over ``step``: 0 at the minimum alone.
 

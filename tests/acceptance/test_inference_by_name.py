@@ -141,3 +141,24 @@ def test_a_learned_step_is_worth_ten_of_fista() -> None:
         return float((network.infer(held).latents["z"] - exact).square().sum(1).mean())
 
     assert error(model) < error(fista)
+
+
+@pytest.mark.slow
+def test_a_conditional_sparse_auto_encoder_knows_which_class_a_digit_is_of() -> None:
+    spec = shipped("sparse_cond_ae", N=32)
+    found = load("digits(small)", spec._model, 0).value
+    assert found is not None
+    rows = np.random.default_rng(0).permutation(len(found.arrays["y"]))
+    y, x = (found.arrays[k][rows] for k in "yx")
+    spec.fit({"y": y[300:], "x": x[300:]}, epochs=15, batch=50, lr=0.005, seed=0, device="cpu")
+    model, given = spec.module(), torch.as_tensor(y[:300])
+    with torch.no_grad():
+        F = torch.stack([model.free_energy(given, one.expand(300, 10)) for one in torch.eye(10)], 1)
+    # nothing was trained to tell classes apart: the energy is lower where y and x go together
+    assert float((F.argmin(1).numpy() == x[:300].argmax(1)).mean()) > 0.9
+    # the encoder, where inference starts, is near where it ends
+    encoded, exact = (model.infer(given, torch.as_tensor(x[:300]), exact=exact) for exact in (False, True))
+    z, best = encoded.latents["z"], exact.latents["z"]
+    assert float((z - best).square().sum()) < 0.2 * float(best.square().sum())
+    assert bool((encoded.energy >= exact.energy - 1e-4).all()) and bool(exact.converged.all())
+    assert 0.01 < float((best > 0).float().mean()) < 0.7
