@@ -7,7 +7,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from bench import report
+from bench import device, report
 
 ITEMS = {
     "training_step": "the steady step of generated files against PyTorch by hand; cold and warm start",
@@ -17,6 +17,7 @@ ITEMS = {
     "mixture": "50 steps of expectation maximisation against scikit-learn and by hand",
     "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
     "conv_codes": "convolutional codes of a 256 x 256 photograph against sporco and by hand",
+    "targets": "fused steps through Inductor against the same plan eager; cold and warm start",
     "compile_time": "check, plan and emit for 10 to 1,000 terms",
     "horizon": "inference along time for 10 to 10,000 steps against scipy's band solver",
     "startup": "check, fmt, explain, draw and compile against importing lark, networkx, sympy",
@@ -37,11 +38,19 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no item {', '.join(unknown)}; there are {', '.join(ITEMS)}")
     folder = given.out or (None if given.quick else report.RESULTS)
+    on = device.available()
+    peak = device.peak(on) if on else None
     for item in given.items or ITEMS:
-        rows, more = importlib.import_module(f"bench.items.{item}").run(given.quick, given.threads)
+        module = importlib.import_module(f"bench.items.{item}")
+        rows, more = module.run(given.quick, given.threads)
         print(report.table(f"{item}: {ITEMS[item]}", rows))
+        if on and peak and hasattr(module, "on_device"):
+            found = device.measure(module, given.quick, on, peak)
+            print(device.table(found, peak, on))
+            more = {**more, "device": {"name": device.name(on), "rows": [r.facts() for r in found]}}
         for name, value in more.items():
-            print(f"  {name}: {value}")
+            if name != "device":
+                print(f"  {name}: {value}")
         print(flush=True)
         if folder is not None:
             report.write(item, rows, given.threads, more, folder)

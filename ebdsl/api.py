@@ -160,11 +160,14 @@ class Spec:
     def _repr_svg_(self) -> str:
         return str(self.draw(format="svg"))
 
-    def source(self, **sizes: int) -> str:
-        """The generated PyTorch file. ``sizes`` are those of dimensions that only data tells."""
+    def source(self, *, target: str = "eager", **sizes: int) -> str:
+        """The generated PyTorch file. ``sizes`` are those of dimensions that only data tells.
+
+        For the ``target`` ``inductor`` the plan's loops are functions that Inductor compiles when they are first used.
+        """
         from ebdsl import driver
 
-        return driver.emit(self._plan(sizes))
+        return driver.emit(self._plan(sizes), target)
 
     def _plan(self, sizes: Mapping[str, int] | None = None, allow_flat: bool = False) -> Any:
         from ebdsl import driver
@@ -203,6 +206,7 @@ class Spec:
         dtype: str | None = None,
         device: str | None = None,
         holdout: float | None = None,
+        target: str | None = None,
         out: str | os.PathLike[str] | None = None,
         force: bool = False,
         progress: bool = False,
@@ -213,7 +217,8 @@ class Spec:
         ``Y`` is (n, *shape), or a dictionary of such by the names of the observed variables; a
         string is what ``--data`` takes; None is the data of the spec's ``train`` block. What is not given is the
         spec's, or the learner's own default. With ``out`` a run folder is left there, as by
-        ``ebdsl train``; ``progress`` shows a bar. Ctrl-C ends training early, and what was learned is kept.
+        ``ebdsl train``; ``target`` (``eager``, ``inductor`` or ``auto``) runs
+        the plan's loops; ``progress`` shows a bar. Ctrl-C ends training early, and what was learned is kept.
 
         Raises :class:`~ebdsl.SpecError` for data that does not fit, an energy that is nowhere kept
         from being flat (unless ``allow_flat``), and an energy that became NaN or ran away.
@@ -227,7 +232,7 @@ class Spec:
 
         given = {
             "epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "dtype": dtype, "device": device,
-            "holdout": holdout,
+            "holdout": holdout, "target": target,
         }  # fmt: skip
         with _rendered(self._model.source):
             seen = self._observations(Y, given)

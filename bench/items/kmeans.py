@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.device import Work
 from bench.items.training_step import ROOT
 from bench.rounds import Row, clock, interleave
 from ebdsl import driver
@@ -86,15 +87,35 @@ def compare(name: str, n: int, d: int, k: int, rounds: int, threads: int) -> lis
     return rows
 
 
-def by_hand(y: Tensor, start: np.ndarray) -> Tensor:
+def by_hand(y: Tensor, start: np.ndarray | Tensor, iterations: int = ITERATIONS) -> Tensor:
     """Distances by a product, sums by index_add_, all samples at once."""
-    w = torch.from_numpy(start).clone()
-    for _ in range(ITERATIONS):
+    w = torch.as_tensor(start).clone()
+    for _ in range(iterations):
         state = (w.square().sum(1) - 2 * y @ w.T).argmin(1)
         count = torch.bincount(state, minlength=len(w))
         sums = torch.zeros_like(w).index_add_(0, state, y)
         w = torch.where(count[:, None] > 0, sums / count[:, None].clamp_min(1), w)
     return w
+
+
+def on_device(quick: bool, device: str) -> dict[str, tuple[Any, Any, Work]]:
+    """One iteration: ours, by hand, and the product of samples and prototypes with one reading of the samples."""
+    found = {}
+    for name, (n, d, k) in (QUICK if quick else CASES).items():
+        data = torch.randn(n, d, generator=torch.Generator().manual_seed(0)).to(device)
+        text = driver.compile_source(Source("kmeans.ebm", (ROOT / "specs" / "kmeans.ebm").read_text("utf-8")), {"K": k})
+        assert text.value is not None
+        module = load(text.value)
+        model = module.build(D=d, K=k).to(device)
+        with torch.no_grad():
+            model.W.copy_(data[:k].T)
+        learner, start = module.Learner(model), data[:k].clone()
+        found[f"{name}, one iteration"] = (
+            lambda _, learner=learner, data=data: learner.step({"y": data}),
+            lambda _, start=start, data=data: by_hand(data, start, 1),
+            Work(2 * n * k * d, 4 * (n * d + 2 * k * d)),
+        )
+    return found
 
 
 def inertia(y: Tensor, w: Tensor) -> float:

@@ -57,6 +57,15 @@ data_option = click.option(
 device_option = click.option("--device", default=None, metavar="DEVICE", help="cpu, cuda, cuda:1, mps, or auto.")
 
 
+def target_option(*targets: str) -> Callable[[Any], Any]:
+    """What runs the plan's fused loops."""
+    auto = ", auto: the faster one" if "auto" in targets else ""
+    return click.option(
+        "--target", type=click.Choice(targets), default=None,
+        help=f"Loops as PyTorch runs them (eager), or compiled (inductor){auto}.  [default: eager]",
+    )  # fmt: skip
+
+
 @contextmanager
 def answering(form: str) -> Iterator[None]:
     """Errors inside go out as JSON where that was asked for."""

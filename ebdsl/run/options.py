@@ -17,7 +17,8 @@ from ebdsl.run.files import refuse
 class Options:
     """``lr`` None leaves the step to the learner. ``batch`` is not looked at by a learner that wants all samples.
 
-    ``checkpoint_steps`` and ``checkpoint_seconds``: a checkpoint is due when either has passed.
+    ``checkpoint_steps`` and ``checkpoint_seconds``: a checkpoint is due when either has passed. ``target``: what runs
+    the plan's fused loops; a run remembers what ``auto`` chose.
     """
 
     epochs: int = 10
@@ -29,12 +30,13 @@ class Options:
     device: str = "auto"
     checkpoint_steps: int | None = None
     checkpoint_seconds: float = 15.0
+    target: str = "eager"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-FIXED = ("batch", "lr", "seed", "dtype", "holdout")
+FIXED = ("batch", "lr", "seed", "dtype", "holdout", "target")
 """What a resumed run keeps."""
 
 
@@ -56,6 +58,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "device": (lambda v: isinstance(v, str), "cpu, cuda, cuda:1, mps or auto"),
     "checkpoint_steps": (lambda v: v is None or _whole(1)(v), "a positive whole number"),
     "checkpoint_seconds": (_number(lambda x: x > 0), "a positive number"),
+    "target": (lambda v: v in ("eager", "inductor", "auto"), "eager, inductor or auto"),
 }
 
 

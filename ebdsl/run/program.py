@@ -28,12 +28,16 @@ class Program:
     model: Model
     text: str
     warnings: tuple[Diagnostic, ...] = ()
+    target: str = "eager"
 
     @cached_property
     def namespace(self) -> ModuleType:
         """The generated file as a module; imports torch. Raises :class:`SpecError` (EB0722): a user's class failed."""
+        from ebdsl.run import cache
         from ebdsl.run.use import using
 
+        if self.target != "eager":
+            cache.use(self.text)
         with using(self.model, "while the generated file was loaded"):
             return load(self.text)
 
@@ -110,7 +114,14 @@ def planned(
     return model, value_or_raise(driver.plan(model, allow_flat), model.source, found), found
 
 
-def program(model: Model, sizes: Mapping[str, int], found: Found | None = None, *, allow_flat: bool = False) -> Program:
+def program(
+    model: Model,
+    sizes: Mapping[str, int],
+    found: Found | None = None,
+    *,
+    allow_flat: bool = False,
+    target: str = "eager",
+) -> Program:
     """Plan and write out a model with the sizes of its data. Raises :class:`SpecError` (also EB0702)."""
     from ebdsl import driver
 
@@ -118,7 +129,7 @@ def program(model: Model, sizes: Mapping[str, int], found: Found | None = None, 
     model = model.bind({**sizes})
     require_sizes(model)
     plan = value_or_raise(driver.plan(model, allow_flat), model.source, found)
-    return Program(model.source, model, driver.emit(plan), tuple(found))
+    return Program(model.source, model, driver.emit(plan, target), tuple(found), target)
 
 
 def require_sizes(model: Model) -> None:

@@ -27,6 +27,7 @@ from ebdsl.run.prepare import Ready, prepare
 from ebdsl.run.program import Program, checked_model, parsed, program
 from ebdsl.run.report import Report
 from ebdsl.run.session import Session, begin, facts, resume, session, tensors
+from ebdsl.run.target import settled
 from ebdsl.run.use import using
 
 
@@ -69,7 +70,10 @@ def session_of(ready: Ready, report: Report) -> Session:
     """Build what was compiled. Raises :class:`SpecError`, also for what PyTorch says to it."""
     built = ready.program
     report.warn(built.warnings, built.source)
-    return live_session(built, ready.seen, options(built.model, built.namespace.DEFAULTS, ready.given))
+    chosen = options(built.model, built.namespace.DEFAULTS, ready.given)
+    built, chosen, found = settled(built, chosen, ready.seen.arrays)
+    report.warn(found, built.source)
+    return live_session(built, ready.seen, chosen)
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def take_up(
         chosen = require_same_options(old, given, path)
         model, warnings = checked_model(theirs, allow_python=allow_python)
         seen = observations(model, data if data is not None else about.get("data"), chosen.seed)
-        built = program(model, seen.sizes, [*warnings, *seen.warnings], allow_flat=True)
+        built = program(model, seen.sizes, [*warnings, *seen.warnings], allow_flat=True, target=chosen.target)
         live = live_session(built, seen, chosen)
         if saved is None:
             introduce(live, seen, folder, report)

@@ -23,6 +23,7 @@ from ebdsl.run.folder import Folder
 from ebdsl.run.observations import Observations, observations, prepared, sizes
 from ebdsl.run.options import Options, merged
 from ebdsl.run.program import Program, checked_model, program, renamed
+from ebdsl.run.target import settled
 from ebdsl.run.use import using
 
 
@@ -56,11 +57,19 @@ class Trained:
         found = sizes(self.loose, arrays, trained=True)
         if all(self.program.model.dims[d] == n for d, n in found.items()):
             return self
-        built = program(self.loose, found, allow_flat=True)
-        network = network_of(built, self.options, self.where)
+        return self._with(program(self.loose, found, allow_flat=True, target=self.program.target), self.options)
+
+    def by(self, target: str, arrays: Mapping[str, Any]) -> Trained:
+        """The same model run by another target; ``auto`` measures both on ``arrays``."""
+        options = replace(self.options, target=target, device=str(self.where))
+        built, options, found = settled(self.program, options, arrays, self.network.state_dict())
+        return replace(self._with(built, options), warnings=(*self.warnings, *found))
+
+    def _with(self, built: Program, options: Options) -> Trained:
+        network = network_of(built, options, self.where)
         network.load_state_dict(self.network.state_dict())
         network.eval()
-        return replace(self, program=built, network=network)
+        return replace(self, program=built, network=network, options=options)
 
     def batches(self, arrays: Mapping[str, np.ndarray]) -> Batches:
         """Samples (n, *shape) by the spec's names, in their order. Raises :class:`SpecError` (EB0719)."""
@@ -98,7 +107,7 @@ def trained(path: Path, *, on: str | None = None, allow_python: bool = False) ->
     edited = _edited(folder, source)
     model, _ = checked_model(source, allow_python=allow_python)
     options = merged(saved.facts.get("options"), saved.path)
-    built = program(model, sizes_of(saved, model.dims), allow_flat=True)
+    built = program(model, sizes_of(saved, model.dims), allow_flat=True, target=options.target)
     where = device(on or "auto")
     network = network_of(built, options, where)
     state = saved.part("model")

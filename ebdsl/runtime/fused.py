@@ -27,6 +27,7 @@ def compiled(function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple
                 return result
         return function(*arguments)
 
+    call.plain = function  # type: ignore[attr-defined]
     return call
 
 

@@ -15,8 +15,8 @@ from bench.items import training_step
 from bench.peers import sparse_coding
 from bench.rounds import Row, clock, interleave
 
-# those that start many processes
-SLOW = {"startup", "training_step"}
+# those that start many processes, or compile
+SLOW = {"startup", "training_step", "targets"}
 
 
 @pytest.mark.parametrize("item", [pytest.param(i, marks=[pytest.mark.slow] if i in SLOW else []) for i in ITEMS])

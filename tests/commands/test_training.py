@@ -418,3 +418,33 @@ def test_infer_checks_its_answers(cli, run) -> None:
     assert answer.code == 3 and json.loads(answer.out)["check"]["good"] < 90
     with np.load("z.npz") as found:
         assert found["checked_residual"].shape == (90,) and "step limit" in found["status"]
+
+
+# ------------------------------------------------------------------ targets
+
+
+def test_a_run_remembers_its_target(cli, tmp_path, monkeypatch) -> None:
+    import torch
+
+    from ebdsl.run import target
+
+    monkeypatch.setenv("EBDSL_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(target, "missing_compiler", lambda: None)
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    np.save(tmp_path / "y.npy", np.random.default_rng(0).standard_normal((40, 16)).astype(np.float32))
+    sizes = ("--set", "M=16", "--set", "N=24", "--data", "y.npy")
+    done = cli("train", "sparse_coding", *sizes, "--out", "r", "--target", "inductor", *SMALL)
+    assert done.code == 0, done.err
+    assert "@compiled" in (tmp_path / "r" / "model.py").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["options"]["target"] == "inductor"
+    assert cli("train", "r", "--resume", "--target", "eager", "--epochs", "5").code == 1
+    assert cli("train", "r", "--resume", "--epochs", "5").code == 0
+    for target_ in ((), ("--target", "eager"), ("--target", "auto")):
+        assert cli("infer", "r", "-o", "z.npy", "--device", "cpu", "--check", *target_).code == 0
+    assert "program" in cli("cache").err and cli("cache", "--clear").code == 0
+
+
+def test_inductor_without_a_loop_is_told_and_trains(cli, tmp_path) -> None:
+    done = cli("train", "kmeans", "--set", "K=3", "--data", "spiral(60)", "--out", "k", "--target", "inductor", *SMALL)
+    assert done.code == 0 and "EB0726" in done.err
+    assert "@compiled" not in (tmp_path / "k" / "model.py").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ebdsl.commands import shown
-from ebdsl.commands.options import flat_option, python_option, set_option, spec_argument
+from ebdsl.commands.options import flat_option, python_option, set_option, spec_argument, target_option
 
 ORDER = 5
 
@@ -19,6 +19,7 @@ ORDER = 5
     "--dump", type=click.Choice(["ast", "model", "facts", "plan"]), help="Print the result of a phase instead."
 )
 @click.option("--force", is_flag=True, help="Overwrite the output even if ebdsl did not write it.")
+@target_option("eager", "inductor")
 @click.option("--time", "show_times", is_flag=True, help="Say how long each phase took.")
 @set_option
 @python_option
@@ -27,6 +28,7 @@ def command(
     spec: str,
     output: str,
     dump: str | None,
+    target: str | None,
     force: bool,
     show_times: bool,
     settings: dict[str, str],
@@ -51,7 +53,7 @@ def command(
         lambda: planned(source, settings, allow_python=allow_python, allow_flat=allow_flat)
     )
     shown.diagnostics(warnings, model.source)
-    text, after = driver.timed(lambda: driver.emit(plan))
+    text, after = driver.timed(lambda: driver.emit(plan, target or "eager"))
     if show_times:
         shown.say(f"from text to plan {1000 * before:.0f} ms, from plan to PyTorch {1000 * after:.0f} ms")
     if output == "-":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ebdsl.commands import shown
-from ebdsl.commands.options import answering, data_option, device_option, format_option, python_option
+from ebdsl.commands.options import answering, data_option, device_option, format_option, python_option, target_option
 from ebdsl.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ FAILED = 3
 @click.option("--exact", is_flag=True, help="Solve for the minimum where the spec says to answer otherwise.")
 @click.option("--check", is_flag=True, help="Verify every answer in float64; exit code 3 where some do not hold.")
 @device_option
+@target_option("eager", "inductor", "auto")
 @format_option
 @python_option
 def command(
     run: str, data: str | None, output: str, steps: int | None, tolerance: float | None, exact: bool, check: bool,
-    device: str | None, form: str, allow_python: bool,
+    device: str | None, target: str | None, form: str, allow_python: bool,
 ) -> None:  # fmt: skip
     """Write the codes of --data (the run's own data without it), in the order of the samples.
 
@@ -56,6 +57,10 @@ def command(
         seen = model.samples(data)
         shown.diagnostics(seen.warnings, model.program.source)
         model = model.fit(seen.arrays)
+        if target is not None:
+            before = len(model.warnings)
+            model = model.by(target, seen.arrays)
+            shown.diagnostics(model.warnings[before:], model.program.source)
         with using(model.program.model, "during inference"):
             certifier = None
             if check:

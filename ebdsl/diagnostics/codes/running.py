@@ -251,6 +251,15 @@ too. `infer`, `eval` and `plot` use that text; the edited copy in the folder is 
 """,
 )
 register(
+    "EB0726",
+    "warning",
+    "Inductor is not used",
+    """
+`--target inductor` compiles the steps of iterative inference with PyTorch's Inductor, which needs a C++
+compiler (`g++` or `clang++`) on a CPU, and a plan that iterates. The answers are the same without it.
+""",
+)
+register(
     "EB0799",
     "error",
     "internal fault",
