@@ -22,6 +22,8 @@ CONVEX = {
     "group": SPARSE.format(domain="", rest="1.5||z||"),
     "largest size": SPARSE.format(domain="", rest="1.5||z||_inf"),
     "largest entry": SPARSE.format(domain="", rest="1.5 max_k z[k] + 0.1||z||^2"),
+    "neighbours": SPARSE.format(domain="", rest="0.8 Σ_i |z[i+1] - z[i]| + 0.1|z|"),
+    "errors": SPARSE.format(domain="", rest="0.5||z||^2").replace("||y - W z||^2", "|y - W z|"),
     "sizes and entries": SPARSE.format(domain=", >= 0", rest="0.5|z| + 1.5||z||_inf"),
 }
 
