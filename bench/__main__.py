@@ -12,8 +12,8 @@ from bench import device, report
 ITEMS = {
     "training_step": "the steady step of generated files against PyTorch by hand; cold and warm start",
     "sparse_codes": "codes of 20,000 patches to a relative gap against SPAMS, scikit-learn and by hand",
-    "kmeans": "25 iterations of K-means from the same start against scikit-learn and by hand",
-    "pca": "32 components against all solvers of scikit-learn and torch",
+    "kmeans": "25 iterations of K-means from the same start against scikit-learn, faiss and by hand",
+    "pca": "32 components to the same residual against all solvers of scikit-learn and torch",
     "mixture": "50 steps of expectation maximisation against scikit-learn and by hand",
     "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
     "conv_codes": "convolutional codes of a 256 x 256 photograph against sporco and by hand",

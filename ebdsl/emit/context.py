@@ -104,7 +104,7 @@ class Context:
         """Whether the states of a sample have a part of their energy in common, in a method of its own."""
         from ebdsl.emit.states import state_parts
 
-        return state_parts(payload)[1] is not None
+        return state_parts(payload).common is not None
 
     def each_tile(self, width: str, batch: str) -> str:
         """The line ``for (y,) in tiles(...)``; ``width``: the numbers that a sample takes in the widest tensor."""

@@ -9,7 +9,6 @@ from ebdsl.emit.elimination import free_elimination_lines
 from ebdsl.emit.fused import fused_loop
 from ebdsl.emit.named import measured_lines, named_lines
 from ebdsl.emit.quadrature import free_energy_of_nodes
-from ebdsl.emit.states import state_parts
 from ebdsl.emit.text import uses
 from ebdsl.infer.core import RULES, Problem
 from ebdsl.infer.named import Named, named
@@ -20,54 +19,7 @@ from ebdsl.infer.rules.monte_carlo import MonteCarlo
 from ebdsl.infer.rules.quadrature import Quadrature
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.algorithms import ALGORITHMS, Chosen
-from ebdsl.model.ir import BATCH, Axis, Node
-
-
-def state_lines(c: Context) -> list[str]:
-    payload = next(d.payload for d in c.plan.inference if isinstance(d.payload, Enumeration))
-    axes = tuple(s.axis for s in payload.states)
-    scores, common = state_parts(payload)
-    names = ", ".join(c.name(s.symbol) for s in payload.states)
-    args = c.args(c.observed)
-    lines = [
-        f"    def state_energies(self, {c.typed(c.observed)}) -> Tensor:",
-        f'        """The energy of each sample at every value of {names}: ``(B, states)``, an axis for each latent."""',
-    ]
-    if common is None:
-        lines += _returned(c, scores, (BATCH, *axes))
-    else:
-        whole = ", ".join([":", *(["None"] * len(axes))])
-        lines += [
-            f"        return self.state_scores({args}) + self.common_energy({args})[{whole}]",
-            "",
-            f"    def state_scores(self, {c.typed(c.observed)}) -> Tensor:",
-            '        """The energies of the states less ``common_energy``."""',
-            *_returned(c, scores, (BATCH, *axes)),
-            "",
-            f"    def common_energy(self, {c.typed(c.observed)}) -> Tensor:",
-            '        """What the energies of a sample\'s states have in common, ``(B,)``."""',
-            *_returned(c, common, (BATCH,)),
-        ]
-    if len(payload.states) > 1 or payload.states[0].table is not None:
-        lines += ["", f"    def state_weights(self, {c.typed(c.observed)}) -> Tensor:"]
-        lines.append('        """The share of each state in the answer, shaped as ``state_energies``."""')
-        lines.append(f"        energies = self.state_energies({c.args(c.observed)}).detach()")
-        if payload.kind == "min":
-            lines.append("        state = energies.flatten(1).argmin(1)")
-            lines.append("        weights = nn.functional.one_hot(state, energies[0].numel()).to(energies.dtype)")
-        else:
-            beta = "" if payload.beta is None else f"{c.scope().emit(payload.beta).atom} * "
-            lines.append(f"        weights = torch.softmax(-{beta}energies.flatten(1), 1)")
-        lines.append("        return weights.reshape(energies.shape)")
-    return lines
-
-
-def _returned(c: Context, node: Node, axes: tuple[Axis, ...]) -> list[str]:
-    scope = c.scope()
-    scope.fuse = True
-    scope.count(node)
-    value = scope.tensor(node, axes)
-    return [*("        " + x for x in scope.lines), f"        return {value.code}"]
+from ebdsl.model.ir import BATCH
 
 
 def infer_lines(c: Context) -> list[str]:

@@ -9,6 +9,8 @@ import re
 
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
 from ebdsl.emit.context import Context
+from ebdsl.emit.differences import one_sided
+from ebdsl.emit.scores import NAME, constants
 from ebdsl.emit.seeding import start_lines
 from ebdsl.emit.states import state_parts
 from ebdsl.emit.text import quoted, template, uses
@@ -89,12 +91,14 @@ def full_learner(c: Context) -> list[str]:
                 """The update, from what has been collected."""
                 <finish>
                 <taken>
+                before = [p.clone() for p in model.parameters()]
                 self.update(self.sums, samples)
+                unmoved = all(map(torch.equal, before, model.parameters()))
                 self.samples, self.sums = 0, {{}}
                 <clear>
                 self.steps += 1
                 value = float(energy)
-                self.converged = abs(self.last - value) <= 1e-9 * max(1e-30, abs(value))
+                self.converged = unmoved or abs(self.last - value) <= 1e-9 * max(1e-30, abs(value))
                 self.last = value
                 return metrics
 
@@ -142,7 +146,7 @@ def full_learner(c: Context) -> list[str]:
         fixed=_fixed(c, fixed, common, observed),
         passes=_passes(c, width) if plan.inference or passing else [],
         parts=_parts(c, passing, answers, arguments) if plan.inference or passing else [],
-        finish=["samples = self.samples", *(["model, sums = self.model, self.sums"] if energies else []), *measured],
+        finish=["model, samples = self.model, self.samples", *(["sums = self.sums"] if energies else []), *measured],
         clear=["self.energies = {}"] if plan.inference else [],
         updates=updates,
         refit_unused=refit_full_lines(c, width),
@@ -211,16 +215,25 @@ def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> l
 
 def _passes(c: Context, width: str) -> list[str]:
     """Tiles of the samples, each from inference to its sums while it is in the cache."""
-    return [c.each_tile(width, "batch"), f"    self.collect_tile({c.args(c.observed)})"]
+    given = _given(c)
+    more = [f"{given} = self.model.{given}()"] if given else []
+    arguments = ", ".join([c.args(c.observed), *([given] if given else [])])
+    return [*more, c.each_tile(width, "batch"), f"    self.collect_tile({arguments})"]
+
+
+def _given(c: Context) -> str:
+    """The variable with what the scores of states hold besides the data, where they hold such and are asked for."""
+    states = enumeration(c)
+    return NAME if states is not None and len(states.states) == 1 and constants(c) else ""
 
 
 def _tile_width(c: Context, passing: dict[str, Held]) -> str:
     states = enumeration(c)
-    return _width(c, [h.node for h in passing.values()] + ([state_parts(states)[0]] if states is not None else []))
+    return _width(c, [h.node for h in passing.values()] + ([state_parts(states).scores] if states is not None else []))
 
 
 def _width(c: Context, nodes: list[Node]) -> str:
-    """The numbers that a sample takes in the largest intermediate of these nodes."""
+    """The numbers that a sample takes: its data, and the largest intermediate of these nodes."""
     scope = c.scope("self.model")
     best: tuple[Axis, ...] = ()
 
@@ -240,7 +253,8 @@ def _width(c: Context, nodes: list[Node]) -> str:
 
     for n in nodes:
         go(economical(n))
-    return " * ".join(scope.dim(a.dim) for a in best) or "1"
+    widths = [[a.dim for a in best], *(list(s.shape) for s in c.observed)]
+    return " + ".join(" * ".join(scope.dim(d) for d in dims) for dims in widths if dims) or "1"
 
 
 def _parts(c: Context, passing: dict[str, Held], answers: list[str], arguments: str) -> list[str]:
@@ -250,19 +264,21 @@ def _parts(c: Context, passing: dict[str, Held], answers: list[str], arguments: 
         assert states is not None
         scope.picks = {"weights": ("state", c.dim(states.states[0].axis.dim, "model"))}
         c.runtime.add("sum_by_state")
-    scope.count(*(h.node for h in passing.values()))
+    nodes = {k: one_sided(h.node) for k, h in passing.items()}
+    scope.count(*nodes.values())
     adds = []
     for k, h in passing.items():
-        value = scope.tensor(h.node, h.axes)
+        value = scope.tensor(nodes[k], h.axes)
         adds.append(f'self.add(sums, "{k}", {value.code})')
     lines = [*scope.lines, *adds]
     if _picked(c) and uses(re.sub(r'"\w*"', "", "\n".join(lines)), "weights"):
         count = scope.picks["weights"][1]
         lines = [f"weights = nn.functional.one_hot(state, {count}).to({c.like}.dtype)", *lines]
+    given = f", {_given(c)}: tuple[Tensor, ...]" if _given(c) else ""
     typed = ", ".join([arguments, *(f"{n}: Tensor" for n in answers)])
     return template(
         f'''
-        def collect_tile(self, {arguments}) -> None:
+        def collect_tile(self, {arguments}{given}) -> None:
             """Inference on some samples, and what the update needs to know of them."""
             <named>
             <found>
@@ -285,7 +301,7 @@ def _found(c: Context) -> list[str]:
     if not c.plan.inference:
         return []
     states = enumeration(c)
-    args = c.args(c.observed)
+    args = ", ".join([c.args(c.observed), *([_given(c)] if _given(c) else [])])
     if states is None or len(states.states) > 1:
         return [*found_lines(c), 'self.add(self.energies, "energy", precise_sum(found.energy))', *_terms(c)]
     scores = f"model.state_{'scores' if c.common(states) else 'energies'}({args})"

@@ -7,12 +7,13 @@ from ebdsl.emit.elimination import part_lines
 from ebdsl.emit.fused import fused_lines
 from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.generator import generate_lines
-from ebdsl.emit.inference import free_energy_lines, infer_lines, state_lines
+from ebdsl.emit.inference import free_energy_lines, infer_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.named import encode_lines, encoder_init_lines
 from ebdsl.emit.noise import code_lines, draws_init_lines, draws_lines
 from ebdsl.emit.quadrature import node_lines
 from ebdsl.emit.recurrences import recurrence_lines
+from ebdsl.emit.scores import state_lines
 from ebdsl.emit.text import quoted, tuple_text
 from ebdsl.emit.values import bracket, number
 from ebdsl.facts.moments import at_means

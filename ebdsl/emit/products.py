@@ -68,12 +68,20 @@ def _pair(a: Value, b: Value, gone: tuple[Axis, ...]) -> Value:
             letters[x] = next(pool)
     out = union(tuple(x for x in a.axes if x not in gone), tuple(x for x in b.axes if x not in gone))
     spec = ",".join("".join(letters[x] for x in v.axes) for v in (a, b)) + "->" + "".join(letters[x] for x in out)
-    return Value(f'torch.einsum("{spec}", {a.code}, {b.code})', out)
+    return Value(f'torch.einsum("{spec}", {a.code}, {b.code})', out, factors=_factors(a, b, gone, out))
+
+
+def _factors(a: Value, b: Value, gone: tuple[Axis, ...], out: tuple[Axis, ...]) -> tuple[str, str, float] | None:
+    """The factors of ``x @ w`` with ``x`` ``(B, n)`` and all axes but the first of ``w`` those of the result."""
+    x, w = (a, b) if BATCH in a.axes else (b, a)
+    if len(gone) != 1 or x.axes != (BATCH, *gone) or set(w.axes) != {*gone, *out[1:]}:
+        return None
+    return x.code, aligned(w, (*gone, *out[1:])), 1.0
 
 
 def fused(parts: list[tuple[float, Value]], axes: tuple[Axis, ...]) -> Value | None:
-    """One matrix product of two axes after the other added to what broadcasts against them."""
-    products = [(s, v) for s, v in parts if v.factors is not None and v.axes == axes and len(axes) == 2]
+    """One matrix product after the other added to what broadcasts against them."""
+    products = [(s, v) for s, v in parts if v.factors is not None and v.axes == axes and len(axes) >= 2]
     rest = [(s, v) for s, v in parts if v.factors is None and v.axes]
     if not products or not rest or len(products) + len(rest) != len(parts):
         return None

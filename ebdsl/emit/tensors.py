@@ -278,6 +278,8 @@ class Scope:
                 return Value(f"{b.atom}**{number(exponent.value)}", (), False)
             methods = {2.0: "square()", 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: "rsqrt()"}
             method = methods.get(exponent.value, f"pow({number(exponent.value)})")
+            if exponent.value == 2.0 and b.code.startswith("add_product("):
+                method = "square_()"  # nothing else holds that tensor
             return Value(f"{b.atom}.{method}", b.axes)
         e = self._emit(exponent)
         axes = union(b.axes, e.axes)

@@ -265,6 +265,8 @@ def refit_full_lines(c: Context, width: str) -> list[str]:
             after = [(float(precise_sum(energy)), len(energy)) for energy, *_ in self.energies_of(pieces())]
             if not sum(e for e, _ in after) < self.last * sum(n for _, n in after):
                 model.load_state_dict(before)
+            else:
+                self.converged = False
 
         def energies_of(self, pieces: Iterable[dict[str, Tensor]]) -> Iterator[tuple[Tensor, ...]]:
             """The energies of some samples at a time, and these samples."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ebdsl.facts.convexity import sign
-from ebdsl.model.algebra import contract, expand, multiply, rename, replace_symbol, transform
+from ebdsl.model.algebra import contract, expand, freshen, multiply, rename, replace_symbol, transform
 from ebdsl.model.build import add, mul, power, sub, sum_over
 from ebdsl.model.canonical import canonical, signature
 from ebdsl.model.domains import REAL, Domain
@@ -75,12 +75,25 @@ def sums(
                 return None
             parts.append(part)
         written.append(_collected(parts))
+    written = _traced(written, held)
     return Sums(written[0], tuple(written[1:]), tuple(held.values()), dict(around.steps))
+
+
+def _traced(written: list[Node], held: dict[Node, Held]) -> list[Node]:
+    """Sums of squares taken from the diagonal of a sum of products, where that is held anyway."""
+    for matrix in [h for h in held.values() if len(h.axes) == 2 and h.axes[0].dim == h.axes[1].dim]:
+        i, j = matrix.axes
+        key, order = signature(contract(canonical(rename(matrix.node, {j: i})), (i,)))
+        if key in held and not order:
+            trace = held.pop(key).symbol
+            diagonal = contract(Get(matrix.symbol, (i, i)), (i,))
+            written = [replace_symbol(n, trace, lambda index, d=diagonal: freshen(d)) for n in written]  # type: ignore[misc]
+    return written
 
 
 def _part(piece: Node, learned: frozenset[Symbol], around: _Around, held: dict[Node, Held]) -> Node | None:
     """One monomial with its data replaced by the symbol of their sum."""
-    factors, axes = _flat(piece)
+    factors, axes = flat(piece)
     stray = {a: BATCH for a in axes if a.dim == BATCH.dim}
     factors, axes = [rename(f, dict(stray)) for f in factors], tuple(stray.get(a, a) for a in axes)
     data = [f for f in factors if around.of_data(f)]
@@ -118,17 +131,17 @@ def _collected(parts: list[Node]) -> Node:
     return add(*(mul(Lit(scale), rest) for scale, rest in found.values() if scale))
 
 
-def _flat(node: Node) -> tuple[list[Node], tuple[Axis, ...]]:
+def flat(node: Node) -> tuple[list[Node], tuple[Axis, ...]]:
     """Factors and axes of ``c Σ_axes Π factors``."""
     if isinstance(node, Sum):
-        factors, axes = _flat(node.body)
+        factors, axes = flat(node.body)
         return factors, (*node.axes, *axes)
     if isinstance(node, Mul):
         found: list[Node] = []
         bound: tuple[Axis, ...] = ()
         for f in node.factors:
             if isinstance(f, Sum):
-                inside, axes = _flat(f)
+                inside, axes = flat(f)
                 found, bound = [*found, *inside], (*bound, *axes)
             else:
                 found.append(f)
@@ -162,7 +175,7 @@ class _Around:
     def leaf(self, node: Node) -> Node | None:
         if not isinstance(node, Sum | Mul):
             return None
-        factors, axes = _flat(node)
+        factors, axes = flat(node)
         mixed = [f for f in factors if self._mixed(f)]
         coefficients = [f for f in factors if f.symbols & self.learned and not self.of_data(f)]
         if not mixed or not coefficients or (len(mixed) == 1 and not _is_square(mixed[0])):

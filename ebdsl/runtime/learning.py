@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def minimise_slices(
@@ -47,13 +47,27 @@ def minimise_slices(
 
 
 def add_product(rest: Tensor, x: Tensor, w: Tensor, alpha: float = 1.0) -> Tensor:
-    """``rest + alpha x w`` for ``x`` ``(n, d)`` and ``w`` ``(d, k)``.
+    """``rest + alpha x w`` for ``x`` ``(n, d)`` and ``w`` ``(d, k)`` or ``(d, k, ...)``.
 
-    A product with a few columns is twice as fast where these lie in memory one after the other.
+    A product with a few columns is several times as fast with zeros beside them.
     """
-    if w.shape[1] <= 16 and not w.is_cuda:
-        w = w.T.contiguous().T
-    return torch.addmm(rest, x, w, alpha=alpha)
+    k, shape = w.shape[1], w.shape[1:]
+    if w.ndim > 2:
+        lead = (len(x),) if rest.ndim == w.ndim else ()
+        rest, w = rest.expand(*lead, *shape).reshape(*lead, -1), w.flatten(1)
+    elif k < 16 and not w.is_cuda:
+        rest, w = nn.functional.pad(rest.expand(*rest.shape[:-1], k), (0, 16 - k)), nn.functional.pad(w, (0, 16 - k))
+        return torch.addmm(rest, x, w, alpha=alpha)[:, :k]
+    return torch.addmm(rest, x, w, alpha=alpha).view(len(x), *shape)
+
+
+def square_root(matrix: Tensor) -> Tensor:
+    """``L`` with ``L L' = matrix`` for positive semidefinite ``(..., n, n)``: Cholesky's where that exists."""
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    if not bool(info.any()):
+        return factor
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors * values.clamp_min(0).sqrt()[..., None, :]
 
 
 def lowest_state(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +77,7 @@ def lowest_state(scores: Tensor) -> tuple[Tensor, Tensor]:
     it and summing the places where it stands; a sum over two places, of a tie, is too large and is noticed.
     """
     k = scores.shape[1]
-    if scores.is_cuda or k < 32 or k > 1 << 22:
+    if scores.is_cuda or scores.numel() < 1 << 17 or k < 32 or k > 1 << 22:
         value, state = scores.min(1)
         return value, state
     value = scores.amin(1)
@@ -87,7 +101,7 @@ def soft_states(scores: Tensor, beta: float | Tensor = 1.0) -> tuple[Tensor, Ten
 def sum_by_state(values: Tensor, state: Tensor, count: int) -> Tensor:
     """``Σ_b values_b`` over the samples of each state: ``(n, ...)`` and ``(n,)`` to ``(count, ...)``."""
     if values.is_cuda:  # adding at places has no fixed order there
-        picked = torch.nn.functional.one_hot(state, count).to(values.dtype)
+        picked = nn.functional.one_hot(state, count).to(values.dtype)
         return (picked.T @ values.flatten(1)).view(count, *values.shape[1:]) if values.ndim > 1 else values @ picked
     return values.new_zeros(count, *values.shape[1:]).index_add_(0, state, values)
 
@@ -125,12 +139,46 @@ def remembered(now: tuple[Tensor, ...]) -> tuple[tuple[Tensor, int], ...]:
 def leading_subspace(second_moment: Tensor, k: int) -> Tensor:
     """The ``k`` leading eigenvectors of a symmetric ``(d, d)`` matrix as orthonormal rows ``(k, d)``.
 
-    The sign of each is fixed: its largest entry is positive.
+    A few of a large positive semidefinite one by block Krylov spaces (Golub & Underwood 1977; Musco & Musco 2015)
+    until ``‖M v - λ v‖`` is rounding, and by all its eigenvectors where that would take long. The largest entry of each
+    is positive.
     """
-    _, vectors = torch.linalg.eigh(second_moment)
-    rows = vectors[:, -k:].flip(-1).T
+    d, few = len(second_moment), second_moment.dtype == torch.float32
+    rows = krylov_subspace(second_moment, k) if few and d >= 512 and 5 * (k + 8) <= d else second_moment[:0]
+    if len(rows) < k:
+        rows = torch.linalg.eigh(second_moment).eigenvectors[:, -k:].flip(-1).T
     signs = rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()
     return rows * signs
+
+
+def krylov_subspace(matrix: Tensor, k: int) -> Tensor:
+    """``k`` leading eigenvectors of a positive semidefinite ``(d, d)`` matrix as rows; none where they do not settle.
+
+    Each cycle goes from ``k + 8`` vectors to a basis of four times as many, and to the best ones within it. What the
+    first of them leaves above the root of the tolerance, a second will not bring below it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(len(matrix), k + 8, generator=generator, dtype=torch.float64).to(matrix)
+    x = torch.linalg.qr(matrix @ start).Q
+    for power in (0.375, 0.75):
+        parts, images = [x], [matrix @ x]
+        for _ in range(3):
+            basis, new = torch.cat(parts, 1), images[-1]
+            for _ in range(2):  # twice is enough (Parlett 1998)
+                new = torch.linalg.qr(new - basis @ (basis.T @ new)).Q
+            parts.append(new)
+            images.append(matrix @ new)
+        basis, image = torch.cat(parts, 1), torch.cat(images, 1)
+        values, vectors = torch.linalg.eigh(basis.T @ image)
+        values, vectors = values[-k - 8 :].flip(0), vectors[:, -k - 8 :].flip(1)
+        x = basis @ vectors
+        wrong = (image @ vectors - x * values)[:, :k].norm(dim=0).amax() / values[0]
+        eps = torch.finfo(matrix.dtype).eps
+        if bool(wrong <= eps**0.75):
+            return x[:, :k].T
+        if not bool(wrong <= eps**power):
+            break
+    return x[:, :0].T
 
 
 def draw_far_points(distance: Tensor, generator: torch.Generator) -> Tensor:
@@ -151,6 +199,13 @@ def symmetric_inverse(matrix: Tensor, floor: float = 1e-6) -> Tensor:
 
     A matrix of zeros among others, the spread of a single sample, is so given the smallest spread that there can be.
     """
-    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
+    matrix = (matrix + matrix.mT) / 2
+    mean = matrix.diagonal(dim1=-2, dim2=-1).mean(-1).abs().amax()
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    if not bool(info.any()):
+        inverse = torch.cholesky_inverse(factor)
+        if bool(inverse.norm(dim=(-2, -1)).amax() * floor * mean < 1):
+            return inverse  # no eigenvalue of it is greater than its norm
+    values, vectors = torch.linalg.eigh(matrix)
     bound = floor * values.abs().mean(-1).amax().clamp_min(floor * torch.finfo(matrix.dtype).eps)
     return (vectors / values.maximum(bound)[..., None, :]) @ vectors.mT

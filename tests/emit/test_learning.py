@@ -331,6 +331,36 @@ def test_a_state_with_one_sample() -> None:
     assert all(torch.isfinite(p).all() for p in net.parameters())
 
 
+def test_tight_components_far_away_keep_their_digits() -> None:
+    """In float32, a component a thousand times as far away as it is wide has its energies and its precision."""
+    from tests.emit.compiled import compile_spec
+
+    c = compile_spec("""
+        observed y : R[D]
+        latent z : onehot[K]
+        param μ : R[K, D]
+        param Λ : R[K, D, D], positive definite
+        param π : simplex[K]
+        E(y, z) = Σ_k z_k (½ (y - μ[k])' Λ[k] (y - μ[k]) - ½ log det Λ[k] - log π_k)
+        F(y) = softmin_z[1] E(y, z)
+    """)
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randn(400, 3, generator=generator) + 1000 * torch.arange(2).repeat(200)[:, None]
+    nets = []
+    for dtype in (torch.float32, torch.float64):
+        net = c.module.build(D=3, K=2, dtype=dtype)
+        with torch.no_grad():
+            net.mu.copy_(torch.tensor([[1.0, 0, 0], [1001, 1000, 1000]]))
+        learner = c.module.Learner(net)
+        for _ in range(3):
+            learner.step({"y": y.to(dtype)})
+        nets.append(net)
+    single, double = nets
+    torch.testing.assert_close(single.Lam.double(), double.Lam, rtol=2e-3, atol=2e-3)
+    energies = [n.infer(y.to(n.mu.dtype)).energy.double() for n in nets]
+    torch.testing.assert_close(*energies, rtol=2e-3, atol=5e-3)
+
+
 @pytest.mark.parametrize("name", LEARNED)
 def test_pieces_are_as_good_as_the_whole(name: str) -> None:
     """An update from data collected a piece at a time is that from all of them; changed data are seen."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ebdsl.runtime.learning import add_product, lowest_state, soft_states, sum_by_state, tiles
+from ebdsl.runtime.learning import (
+    add_product,
+    krylov_subspace,
+    leading_subspace,
+    lowest_state,
+    soft_states,
+    square_root,
+    sum_by_state,
+    symmetric_inverse,
+    tiles,
+)
 
 
 @pytest.mark.parametrize("k", [1, 5, 31, 32, 100, 257])
@@ -52,3 +62,43 @@ def test_tiles_cover_all_samples_in_order() -> None:
 def test_a_product_is_added(k: int) -> None:
     rest, x, w = torch.randn(k), torch.randn(9, 7, dtype=torch.float32), torch.randn(7, k)
     torch.testing.assert_close(add_product(rest, x, w, alpha=-2), rest - 2 * x @ w)
+
+
+@pytest.mark.parametrize("lead", [(), (9,)])
+def test_a_product_with_several_axes_is_added(lead: tuple[int, ...]) -> None:
+    rest, x, w = torch.randn(*lead, 3, 5), torch.randn(9, 7), torch.randn(7, 3, 5)
+    torch.testing.assert_close(add_product(rest, x, w, alpha=0.5), rest + 0.5 * torch.einsum("bd,dke->bke", x, w))
+
+
+@pytest.mark.parametrize("rank", [4, 2])
+def test_square_root(rank: int) -> None:
+    """Of definite matrices, and of one that is only semidefinite."""
+    half = torch.randn(3, 4, rank, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    matrix = half @ half.mT
+    root = square_root(matrix)
+    torch.testing.assert_close(root @ root.mT, matrix, atol=1e-6, rtol=1e-6)
+
+
+def test_symmetric_inverse() -> None:
+    """The inverse, where no eigenvalue is under the floor, and else the one with eigenvalues at the floor."""
+    half = torch.randn(3, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    matrix = half @ half.mT
+    torch.testing.assert_close(symmetric_inverse(matrix), torch.linalg.inv(matrix))
+    values = torch.tensor([[1.0, 2.0, 3.0], [4.0, 1.0, 1e-9], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    floor = 1e-6 * values.mean(1).amax()
+    wanted = torch.diag_embed(1 / values.clamp_min(floor))
+    torch.testing.assert_close(symmetric_inverse(torch.diag_embed(values)), wanted)
+
+
+@pytest.mark.parametrize(("power", "settles"), [(1.0, True), (0.0, False)])
+def test_few_of_many_eigenvectors(power: float, settles: bool) -> None:
+    """Block Krylov spaces give the leading subspace or nothing; then the whole decomposition gives it."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randn(900, 512, generator=generator) * (1 + torch.arange(512)) ** -power
+    moment = y.T @ y / 900
+    assert len(krylov_subspace(moment, 20)) == (20 if settles else 0)
+    rows = leading_subspace(moment, 20).double()
+    wanted = torch.linalg.eigh(moment.double()).eigenvectors[:, -20:]
+    torch.testing.assert_close(rows @ rows.T, torch.eye(20, dtype=torch.float64), atol=1e-5, rtol=0)
+    kept, most = ((v.T @ moment.double() @ v).trace() for v in (rows.T, wanted))
+    assert float(1 - kept / most) < 1e-6

@@ -1,0 +1,152 @@
+"""The methods of the model that give the energies of enumerated states, and what these hold besides the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ebdsl.emit.context import Context
+from ebdsl.emit.states import state_parts, summed
+from ebdsl.emit.text import tuple_text
+from ebdsl.emit.values import Value
+from ebdsl.infer.rules.enumeration import Enumeration
+from ebdsl.model.algebra import transform
+from ebdsl.model.build import add, mul
+from ebdsl.model.canonical import signature
+from ebdsl.model.domains import REAL
+from ebdsl.model.ir import BATCH, Add, Axis, Get, Lit, Mul, Node, Size, Symbol
+
+NAME = "state_constants"
+
+
+def state_lines(c: Context) -> list[str]:
+    payload = next(d.payload for d in c.plan.inference if isinstance(d.payload, Enumeration))
+    axes = tuple(s.axis for s in payload.states)
+    parts = state_parts(payload)
+    held = _Held(frozenset(parts.roots))
+    scores = held.taken_out(parts.scores)
+    names = ", ".join(c.name(s.symbol) for s in payload.states)
+    more = ", constants: tuple[Tensor, ...] | None = None" if held.nodes else ""
+    texts = {s.name: f"constant{k + 1}" for k, s in enumerate(held.nodes)}
+    opened = []
+    if texts:
+        left = ", ".join(texts.values()) if len(texts) > 1 else tuple_text(list(texts.values()))
+        opened = [f"        {left} = self.{NAME}() if constants is None else constants"]
+    whole = f'"""The energy of each sample at every value of {names}: ``(B, states)``, an axis for each latent."""'
+    if parts.common is None:
+        lines = [
+            f"    def state_energies(self, {c.typed(c.observed)}{more}) -> Tensor:",
+            f"        {whole}",
+            *opened,
+            *_returned(c, scores, (BATCH, *axes), texts),
+        ]
+    else:
+        args, ones = c.args(c.observed), ", ".join([":", *(["None"] * len(axes))])
+        lines = [
+            f"    def state_energies(self, {c.typed(c.observed)}) -> Tensor:",
+            f"        {whole}",
+            f"        return self.state_scores({args}) + self.common_energy({args})[{ones}]",
+            "",
+            f"    def state_scores(self, {c.typed(c.observed)}{more}) -> Tensor:",
+            '        """The energies of the states less ``common_energy``."""',
+            *opened,
+            *_returned(c, scores, (BATCH, *axes), texts),
+            "",
+            f"    def common_energy(self, {c.typed(c.observed)}) -> Tensor:",
+            '        """What the energies of a sample\'s states have in common, ``(B,)``."""',
+            *_returned(c, parts.common, (BATCH,), {}),
+        ]
+    if held.nodes:
+        lines += ["", *_constant_lines(c, held, parts.roots)]
+    if len(payload.states) > 1 or payload.states[0].table is not None:
+        lines += ["", *_weight_lines(c, payload)]
+    return lines
+
+
+def constants(c: Context) -> bool:
+    """Whether the states' energies hold something that parameters alone make, once for many calls."""
+    payload = c.plan.inference[0].payload if c.plan.inference else None
+    if not isinstance(payload, Enumeration):
+        return False
+    parts = state_parts(payload)
+    held = _Held(frozenset(parts.roots))
+    held.taken_out(parts.scores)
+    return bool(held.nodes)
+
+
+@dataclass
+class _Held:
+    """Symbols for parts of a node that hold parameters alone, with these parts and their axes."""
+
+    roots: frozenset[Symbol]
+    nodes: dict[Symbol, tuple[Node, tuple[Axis, ...]]] = field(default_factory=dict)
+    known: dict[Node, Symbol] = field(default_factory=dict)
+
+    def taken_out(self, node: Node) -> Node:
+        parts = node.terms if isinstance(node, Add) and any(isinstance(t, Add) for t in node.terms) else (node,)
+        return summed(transform(p, self._leaf) for p in parts)
+
+    def _leaf(self, n: Node) -> Node | None:
+        if BATCH not in n.free:
+            return n if self._plain(n) else self._symbol(n)
+        if isinstance(n, Add | Mul):
+            parts = n.terms if isinstance(n, Add) else n.factors
+            own = [p for p in parts if BATCH not in p.free and not isinstance(p, Lit)]
+            one = add(*own) if isinstance(n, Add) else mul(*own)
+            if len(own) > 1 and (isinstance(n, Add) or any(p.free == one.free for p in own)):
+                rest = [transform(p, self._leaf) for p in parts if p not in own]
+                return (add if isinstance(n, Add) else mul)(*rest, self._symbol(one))
+        return None
+
+    def _plain(self, n: Node) -> bool:
+        if isinstance(n, Mul) and len(n.factors) == 2 and isinstance(n.factors[0], Lit):
+            n = n.factors[1]
+        return not n.symbols or isinstance(n, Size) or (isinstance(n, Get) and n.symbol not in self.roots)
+
+    def _symbol(self, n: Node) -> Node:
+        key, axes = signature(n)
+        if key not in self.known:
+            symbol = Symbol(f"constant~{len(self.known)}", "const", tuple(a.dim for a in axes), REAL)
+            self.known[key], self.nodes[symbol] = symbol, (n, axes)
+        return Get(self.known[key], axes)
+
+
+def _constant_lines(c: Context, held: _Held, roots: dict[Symbol, Symbol]) -> list[str]:
+    named = {root.name: "root" for root in roots}
+    scope = c.scope(renamed=named)
+    scope.like = f"self.{c.name(c.model.role('param')[0])}" if c.model.role("param") else scope.like
+    for root, of in roots.items():
+        c.runtime.add("square_root")
+        named[root.name] = scope.assign("root", Value(f"square_root({scope.symbol(of)})")).code
+    scope.count(*(n for n, _ in held.nodes.values()))
+    texts = []
+    for n, axes in held.nodes.values():
+        value = scope.tensor(n, axes)
+        texts.append(value.code if scope.is_tensor(n) or axes else scope.constant(value))
+    return [
+        f"    def {NAME}(self) -> tuple[Tensor, ...]:",
+        '        """What the energies of the states hold besides the data."""',
+        *("        " + x for x in scope.lines),
+        f"        return {tuple_text(texts)}",
+    ]
+
+
+def _weight_lines(c: Context, payload: Enumeration) -> list[str]:
+    lines = [f"    def state_weights(self, {c.typed(c.observed)}) -> Tensor:"]
+    lines.append('        """The share of each state in the answer, shaped as ``state_energies``."""')
+    lines.append(f"        energies = self.state_energies({c.args(c.observed)}).detach()")
+    if payload.kind == "min":
+        lines.append("        state = energies.flatten(1).argmin(1)")
+        lines.append("        weights = nn.functional.one_hot(state, energies[0].numel()).to(energies.dtype)")
+    else:
+        beta = "" if payload.beta is None else f"{c.scope().emit(payload.beta).atom} * "
+        lines.append(f"        weights = torch.softmax(-{beta}energies.flatten(1), 1)")
+    return [*lines, "        return weights.reshape(energies.shape)"]
+
+
+def _returned(c: Context, node: Node, axes: tuple[Axis, ...], named: dict[str, str]) -> list[str]:
+    scope = c.scope(renamed=named)
+    scope.fuse = True
+    scope.taken |= set(named.values()) | {"constants"}
+    scope.count(node)
+    value = scope.tensor(node, axes)
+    return [*("        " + x for x in scope.lines), f"        return {value.code}"]
