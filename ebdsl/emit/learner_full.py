@@ -199,7 +199,8 @@ def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> l
     scope.count(*(h.node for h in fixed.values()))
     values = {k: scope.tensor(h.node, h.axes).code for k, h in fixed.items()}
     if common:
-        values["common"] = f"precise_sum(self.model.common_energy({c.args(c.observed)}))"
+        tiled = c.each_tile(_width(c, []), "batch").removesuffix(":")
+        values["common"] = f"torch.stack([precise_sum(self.model.common_energy({c.args(c.observed)})) {tiled}]).sum()"
     tensors = f"({observed},)"
     return [
         f"if not same_tensors(self.seen, {tensors}):",

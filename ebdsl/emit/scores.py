@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from ebdsl.emit.context import Context
 from ebdsl.emit.states import state_parts, summed
 from ebdsl.emit.text import tuple_text
-from ebdsl.emit.values import Value
+from ebdsl.emit.values import Value, bracket
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.model.algebra import transform
 from ebdsl.model.build import add, mul
 from ebdsl.model.canonical import signature
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, Add, Axis, Get, Lit, Mul, Node, Size, Symbol
+from ebdsl.model.ir import BATCH, Add, Axis, Get, Lit, Mul, Node, Size, Sum, Symbol
 
 NAME = "state_constants"
 
@@ -75,11 +75,15 @@ def constants(c: Context) -> bool:
 
 @dataclass
 class _Held:
-    """Symbols for parts of a node that hold parameters alone, with these parts and their axes."""
+    """Symbols for parts of a node that hold parameters alone, with these parts and their axes.
+
+    ``dense``: matrices whose entries lie one after the other in this order of their axes.
+    """
 
     roots: frozenset[Symbol]
     nodes: dict[Symbol, tuple[Node, tuple[Axis, ...]]] = field(default_factory=dict)
-    known: dict[Node, Symbol] = field(default_factory=dict)
+    known: dict[tuple[Node, int | None], Symbol] = field(default_factory=dict)
+    dense: set[Symbol] = field(default_factory=set)
 
     def taken_out(self, node: Node) -> Node:
         parts = node.terms if isinstance(node, Add) and any(isinstance(t, Add) for t in node.terms) else (node,)
@@ -88,26 +92,42 @@ class _Held:
     def _leaf(self, n: Node) -> Node | None:
         if BATCH not in n.free:
             return n if self._plain(n) else self._symbol(n)
+        if isinstance(n, Sum) and len(n.axes) == 1 and isinstance(n.body, Mul):
+            own, rest = self._parted(n.body.factors)
+            one = mul(*own)
+            if rest and len(one.free) == 2 and n.axes[0] in one.free:
+                rest = [transform(p, self._leaf) for p in rest]
+                return Sum(mul(*rest, self._symbol(one, last=n.axes[0])), n.axes)
         if isinstance(n, Add | Mul):
-            parts = n.terms if isinstance(n, Add) else n.factors
-            own = [p for p in parts if BATCH not in p.free and not isinstance(p, Lit)]
+            own, rest = self._parted(n.terms if isinstance(n, Add) else n.factors)
             one = add(*own) if isinstance(n, Add) else mul(*own)
-            if len(own) > 1 and (isinstance(n, Add) or any(p.free == one.free for p in own)):
-                rest = [transform(p, self._leaf) for p in parts if p not in own]
+            if len([p for p in own if not isinstance(p, Lit)]) > 1 and (
+                isinstance(n, Add) or any(p.free == one.free for p in own)
+            ):
+                rest = [transform(p, self._leaf) for p in rest]
                 return (add if isinstance(n, Add) else mul)(*rest, self._symbol(one))
         return None
+
+    def _parted(self, parts: tuple[Node, ...]) -> tuple[list[Node], list[Node]]:
+        """Those without data, and those with."""
+        return [p for p in parts if BATCH not in p.free], [p for p in parts if BATCH in p.free]
 
     def _plain(self, n: Node) -> bool:
         if isinstance(n, Mul) and len(n.factors) == 2 and isinstance(n.factors[0], Lit):
             n = n.factors[1]
         return not n.symbols or isinstance(n, Size) or (isinstance(n, Get) and n.symbol not in self.roots)
 
-    def _symbol(self, n: Node) -> Node:
+    def _symbol(self, n: Node, last: Axis | None = None) -> Node:
+        """A symbol for the node, its entries along the axis ``last`` side by side in memory."""
         key, axes = signature(n)
-        if key not in self.known:
+        known = (key, None if last is None else axes.index(last))
+        axes = axes if last is None else (*(a for a in axes if a != last), last)
+        if known not in self.known:
             symbol = Symbol(f"constant~{len(self.known)}", "const", tuple(a.dim for a in axes), REAL)
-            self.known[key], self.nodes[symbol] = symbol, (n, axes)
-        return Get(self.known[key], axes)
+            self.known[known], self.nodes[symbol] = symbol, (n, axes)
+            if last is not None:
+                self.dense.add(symbol)
+        return Get(self.known[known], axes)
 
 
 def _constant_lines(c: Context, held: _Held, roots: dict[Symbol, Symbol]) -> list[str]:
@@ -119,9 +139,10 @@ def _constant_lines(c: Context, held: _Held, roots: dict[Symbol, Symbol]) -> lis
         named[root.name] = scope.assign("root", Value(f"square_root({scope.symbol(of)})")).code
     scope.count(*(n for n, _ in held.nodes.values()))
     texts = []
-    for n, axes in held.nodes.values():
+    for symbol, (n, axes) in held.nodes.items():
         value = scope.tensor(n, axes)
-        texts.append(value.code if scope.is_tensor(n) or axes else scope.constant(value))
+        code = f"{bracket(value.code)}.contiguous()" if symbol in held.dense else value.code
+        texts.append(code if scope.is_tensor(n) or axes else scope.constant(value))
     return [
         f"    def {NAME}(self) -> tuple[Tensor, ...]:",
         '        """What the energies of the states hold besides the data."""',

@@ -49,15 +49,20 @@ def minimise_slices(
 def add_product(rest: Tensor, x: Tensor, w: Tensor, alpha: float = 1.0) -> Tensor:
     """``rest + alpha x w`` for ``x`` ``(n, d)`` and ``w`` ``(d, k)`` or ``(d, k, ...)``.
 
-    A product with a few columns is several times as fast with zeros beside them.
+    A product with few columns is up to three times as fast by oneDNN as by BLAS, and else with zeros beside them.
     """
     k, shape = w.shape[1], w.shape[1:]
     if w.ndim > 2:
         lead = (len(x),) if rest.ndim == w.ndim else ()
         rest, w = rest.expand(*lead, *shape).reshape(*lead, -1), w.flatten(1)
-    elif k < 16 and not w.is_cuda:
-        rest, w = nn.functional.pad(rest.expand(*rest.shape[:-1], k), (0, 16 - k)), nn.functional.pad(w, (0, 16 - k))
-        return torch.addmm(rest, x, w, alpha=alpha)[:, :k]
+    elif k <= 128 and not w.is_cuda and not torch.is_grad_enabled():
+        plain = x.dtype == w.dtype == rest.dtype == torch.float32 and rest.ndim == 1 and x.is_contiguous()
+        if plain and torch.backends.mkldnn.is_available():
+            weight = (w if alpha == 1 else alpha * w).T.contiguous()
+            return torch.ops.mkldnn._linear_pointwise(x, weight, rest.expand(k).contiguous(), "none", [], "")
+        if k < 16:
+            rest, w = (nn.functional.pad(t, (0, 16 - k)) for t in (rest.expand(*rest.shape[:-1], k), w))
+            return torch.addmm(rest, x, w, alpha=alpha)[:, :k]
     return torch.addmm(rest, x, w, alpha=alpha).view(len(x), *shape)
 
 
@@ -77,7 +82,7 @@ def lowest_state(scores: Tensor) -> tuple[Tensor, Tensor]:
     it and summing the places where it stands; a sum over two places, of a tie, is too large and is noticed.
     """
     k = scores.shape[1]
-    if scores.is_cuda or scores.numel() < 1 << 17 or k < 32 or k > 1 << 22:
+    if scores.is_cuda or scores.numel() < 1 << 16 or k < 32 or k > 1 << 22:
         value, state = scores.min(1)
         return value, state
     value = scores.amin(1)

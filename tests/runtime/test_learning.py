@@ -58,9 +58,12 @@ def test_tiles_cover_all_samples_in_order() -> None:
     assert torch.equal(torch.cat([a for a, _ in parts]), x) and torch.equal(torch.cat([b for _, b in parts]), y)
 
 
-@pytest.mark.parametrize("k", [1, 5, 16, 17, 40])
-def test_a_product_is_added(k: int) -> None:
-    rest, x, w = torch.randn(k), torch.randn(9, 7, dtype=torch.float32), torch.randn(7, k)
+@pytest.mark.parametrize("k", [1, 5, 16, 17, 40, 200])
+@pytest.mark.parametrize("lead", [(), (9,)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@torch.no_grad()
+def test_a_product_is_added(k: int, lead: tuple[int, ...], dtype: torch.dtype) -> None:
+    rest, x, w = (torch.randn(*shape, dtype=dtype) for shape in ((*lead, k), (9, 7), (7, k)))
     torch.testing.assert_close(add_product(rest, x, w, alpha=-2), rest - 2 * x @ w)
 
 
