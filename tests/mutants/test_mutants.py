@@ -149,7 +149,8 @@ MUTANTS = [
         "a boundary forgotten", "steps", "gram = 2 * torch.eye(self.T_", "gram = 2.1 * torch.eye(self.T_", INFERENCE
     ),
     # finite latents
-    Mutant("a dropped 2", "prototypes_soft", "self.W, alpha=-2)", "self.W, alpha=-1)", STATES),
+    Mutant("a dropped root", "full_mixture_min", "square_root(self.Lam)", "self.Lam", STATES),
+    Mutant("a dropped 2", "prototypes_soft", "constant1.T, alpha=-2)", "constant1.T, alpha=-1)", STATES),
     Mutant("a wrong axis", "prototypes_soft", "self.W.square().sum(0)", "self.W.square().sum(0).flip(0)", STATES),
     Mutant(
         "a temperature forgotten",
@@ -159,7 +160,7 @@ MUTANTS = [
         STATES,
     ),
     Mutant(
-        "a half", "diagonal_mixture", "- 0.5 * torch.log(self.tau).sum(-1)", "- torch.log(self.tau).sum(-1)", STATES
+        "a half", "diagonal_mixture", "-(0.5 * torch.log(self.tau).sum(-1))", "-torch.log(self.tau).sum(-1)", STATES
     ),
     # integrals
     Mutant("a flipped sign", "factor_model", "log_det + self.K", "-log_det + self.K", INTEGRALS),
