@@ -149,7 +149,7 @@ MUTANTS = [
         "a boundary forgotten", "steps", "gram = 2 * torch.eye(self.T_", "gram = 2.1 * torch.eye(self.T_", INFERENCE
     ),
     # finite latents
-    Mutant("a dropped root", "full_mixture_min", "square_root(self.Lam)", "self.Lam", STATES),
+    Mutant("a dropped root", "full_mixture_min", "square_root(self.S)", "self.S", STATES[:1]),
     Mutant("a dropped 2", "prototypes_soft", "constant1.T, alpha=-2)", "constant1.T, alpha=-1)", STATES),
     Mutant("a wrong axis", "prototypes_soft", "self.W.square().sum(0)", "self.W.square().sum(0).flip(0)", STATES),
     Mutant(
