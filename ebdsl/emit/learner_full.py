@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
-from ebdsl.emit.context import Context
+from ebdsl.emit.context import Context, called
 from ebdsl.emit.differences import one_sided
 from ebdsl.emit.scores import NAME, constants
 from ebdsl.emit.seeding import start_lines
@@ -197,7 +197,8 @@ def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> l
     c.runtime |= {"same_tensors", "remembered"}
     scope = c.scope("self.model", batch="self.samples")
     scope.count(*(h.node for h in fixed.values()))
-    values = {k: scope.tensor(h.node, h.axes).code for k, h in fixed.items()}
+    values = {k: re.sub(r"^(\w+)\.T @ \1$", r"gram(\1)", scope.tensor(h.node, h.axes).code) for k, h in fixed.items()}
+    c.runtime |= called(" ".join(values.values())) & {"gram"}
     if common:
         tiled = c.each_tile(_width(c, []), "batch").removesuffix(":")
         values["common"] = f"torch.stack([precise_sum(self.model.common_energy({c.args(c.observed)})) {tiled}]).sum()"

@@ -141,6 +141,17 @@ def remembered(now: tuple[Tensor, ...]) -> tuple[tuple[Tensor, int], ...]:
     return tuple((t, -1 if t.is_inference() else t._version) for t in now)
 
 
+def gram(y: Tensor) -> Tensor:
+    """``y'y`` for ``(n, d)``: of many samples only the blocks on and above the diagonal are multiplied."""
+    d = y.shape[1]
+    if y.is_cuda or d < 96 or len(y) < 4096:
+        return y.T @ y
+    found, width = y.new_zeros(d, d), max(48, d // 8)
+    for k in range(0, d, width):
+        found[k : k + width, k:] = y[:, k : k + width].T @ y[:, k:]
+    return found.triu_().add_(found.triu(1).T)
+
+
 def leading_subspace(second_moment: Tensor, k: int) -> Tensor:
     """The ``k`` leading eigenvectors of a symmetric ``(d, d)`` matrix as orthonormal rows ``(k, d)``.
 

@@ -7,6 +7,7 @@ import torch
 
 from ebdsl.runtime.learning import (
     add_product,
+    gram,
     krylov_subspace,
     leading_subspace,
     lowest_state,
@@ -105,3 +106,9 @@ def test_few_of_many_eigenvectors(power: float, settles: bool) -> None:
     torch.testing.assert_close(rows @ rows.T, torch.eye(20, dtype=torch.float64), atol=1e-5, rtol=0)
     kept, most = ((v.T @ moment.double() @ v).trace() for v in (rows.T, wanted))
     assert float(1 - kept / most) < 1e-6
+
+
+@pytest.mark.parametrize("d", [5, 100, 200])
+def test_gram(d: int) -> None:
+    y = torch.randn(5000, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(gram(y), y.T @ y)
