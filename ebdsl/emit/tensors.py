@@ -273,13 +273,11 @@ class Scope:
     def _power(self, base: Node, exponent: Node) -> Value:
         b = self._emit(base)
         if isinstance(exponent, Lit):
-            plain = not b.axes and not self.is_tensor(base)
-            if plain:
+            if not b.axes and not self.is_tensor(base):
                 return Value(f"{b.atom}**{number(exponent.value)}", (), False)
-            methods = {2.0: "square()", 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: "rsqrt()"}
+            square = "square_()" if b.code.startswith("add_product(") else "square()"  # nothing else holds that
+            methods = {2.0: square, 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: "rsqrt()"}
             method = methods.get(exponent.value, f"pow({number(exponent.value)})")
-            if exponent.value == 2.0 and b.code.startswith("add_product("):
-                method = "square_()"  # nothing else holds that tensor
             return Value(f"{b.atom}.{method}", b.axes)
         e = self._emit(exponent)
         axes = union(b.axes, e.axes)
