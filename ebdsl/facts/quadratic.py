@@ -69,6 +69,15 @@ def quadratic(energy: Node, symbol: Symbol) -> Quadratic | None:
     return Quadratic(symbol, at, twin, linear, matrix, coupled, separable, varies, tuple(owed))
 
 
+def not_quadratic(energy: Node, symbol: Symbol) -> str:
+    """Why :func:`quadratic` gives nothing."""
+    if degree(energy, frozenset({symbol})) in (1, 2):
+        return (
+            f"the second derivative in {symbol.name} goes through a function of tensors: no matrix of it is written out"
+        )
+    return f"the energy is not quadratic in {symbol.name}"
+
+
 def _factors(node: Node) -> tuple[Node, ...]:
     return node.factors if isinstance(node, Mul) else (node,)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature
-from ebdsl.facts.quadratic import Quadratic, quadratic
+from ebdsl.facts.quadratic import Quadratic, not_quadratic, quadratic
 from ebdsl.facts.second import Joint, joint
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.model.ir import ZERO
@@ -37,7 +37,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal(name, f"{z.name} is constrained to {z.domain}")
     form = quadratic(problem.energy, z)
     if form is None:
-        return Refusal(name, f"the energy is not quadratic in {z.name}")
+        return Refusal(name, not_quadratic(problem.energy, z))
     if curvature(problem.energy, frozenset({z})) not in ("convex", "affine", "constant"):
         return Refusal(
             name, f"the energy is not known to be convex in {z.name}: a stationary point need not be a minimum"

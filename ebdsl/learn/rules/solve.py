@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.orthonormal import bound_places
-from ebdsl.facts.quadratic import Quadratic, quadratic
+from ebdsl.facts.quadratic import Quadratic, not_quadratic, quadratic
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
 from ebdsl.model.ir import ZERO
@@ -30,7 +30,7 @@ class Solve:
 def _form(block: Block, name: str) -> Quadratic | Refusal:
     form = quadratic(block.total, block.symbol)
     if form is None:
-        return Refusal(name, f"the energy is not quadratic in {block.symbol.name}")
+        return Refusal(name, not_quadratic(block.total, block.symbol))
     if not block.convex:
         return Refusal(name, f"the energy is not known to be convex in {block.symbol.name}")
     if form.matrix == ZERO:
