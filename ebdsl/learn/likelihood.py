@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ebdsl.model.ir import Node, Part, extent
+from ebdsl.model.ir import Node, Part, Symbol, extent
 from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
@@ -107,25 +107,30 @@ def integrates_to_one(model: Model, energy: Node) -> str | None:
     return ", ".join(s.name for s in smooth + finite if s.role == "observed")
 
 
-def changes_variables(energy: Node) -> tuple[str, str] | None:
+def changes_variables(model: Model, energy: Node) -> tuple[str, str] | None:
     """Names of W and y where ``F(y) = g(W y) - log |det W|``: ``∫ exp(-F) dy = ∫ exp(-g) ds`` whatever W is; else None.
 
-    The change of variables ``s = W y`` (Bell & Sejnowski, Neural Computation 7, 1995).
+    The change of variables ``s = W y`` (Bell & Sejnowski, Neural Computation 7, 1995). The logarithm of a square
+    orthonormal W is 0, and is not written.
     """
     from ebdsl.model.algebra import addends, transform
-    from ebdsl.model.ir import Apply, Axis, Get, Lit, Mul, Sum, Symbol
+    from ebdsl.model.ir import Apply, Axis, Get, Lit, Mul, Sum
 
     volumes = [
         (p, a) for p in addends(energy) if isinstance(p, Mul) and len(p.factors) == 2 and p.factors[0] == Lit(-1.0)
         and isinstance(a := p.factors[1], Apply) and a.function == "logabsdet" and isinstance(a.args[0].body, Get)
     ]  # fmt: skip
-    if len(volumes) != 1:
-        return None
-    piece, volume = volumes[0]
-    inner = volume.args[0].body
-    assert isinstance(inner, Get)
-    w = inner.symbol
-    if w.role != "param" or w.domain.kind != "real" or inner.index != volume.args[0].axes:
+    turned = [s for s in energy.symbols if s.role == "param" and s.domain.kind == "orthonormal" and _square(model, s)]
+    if len(volumes) == 1:
+        piece, volume = volumes[0]
+        inner = volume.args[0].body
+        assert isinstance(inner, Get)
+        w = inner.symbol
+        if w.role != "param" or w.domain.kind != "real" or inner.index != volume.args[0].axes:
+            return None
+    elif len(turned) == 1 and not volumes:
+        piece, w = None, turned[0]
+    else:
         return None
     observed = [s for s in energy.symbols if s.role == "observed"]
     if len(observed) != 1 or any(s.role in ("latent", "noise") for s in energy.symbols):
@@ -146,6 +151,11 @@ def changes_variables(energy: Node) -> tuple[str, str] | None:
     if any(s in (w, y) for p in rest for s in p.symbols):
         return None
     return w.name, y.name
+
+
+def _square(model: Model, w: Symbol) -> bool:
+    rows, *columns = model.shape(w)
+    return rows is not None and columns == [rows]
 
 
 def _log_gaussian(energy: Callable[[np.ndarray], float], n: int) -> float:

@@ -96,7 +96,7 @@ def volume_of_low_energy(model: Model, energy: Node, chosen: Chosen | None = Non
     if constant is not None:
         strategy = 1
         reasons.append(f"∫ exp(-β F) over {constant} is the same for all parameters: a negative log-likelihood")
-    changed = changes_variables(energy) if strategy is None and not findings else None
+    changed = changes_variables(model, energy) if strategy is None and not findings else None
     if changed is not None:
         matrix, data = changed
         strategy = 1

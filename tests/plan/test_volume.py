@@ -399,3 +399,14 @@ def test_sizes_decide(name: str) -> None:
     _, text = COLLAPSING[name]
     narrower = text.replace("K = 6", "K = 2").replace("N = 6", "N = 2")
     assert codes(narrower) == []
+
+
+@pytest.mark.parametrize(("rows", "strategy"), [(4, 1), (3, None)])
+def test_an_orthonormal_change_of_variables_keeps_the_volume(rows: int, strategy: int | None) -> None:
+    found = plan(f"""
+        dim M = 4, K = {rows}
+        observed y : R[M]
+        param W : R[K, M], orthonormal
+        F(y) = Σ_k √((W y)[k]^2 + 0.1)
+    """, allow_flat=True)  # fmt: skip
+    assert found.volume.strategy == strategy

@@ -98,6 +98,13 @@ def test_atoms_are_sorted_by_use_and_told() -> None:
     assert "oriented" not in texts(fig)
     with style.look():
         assert "oriented" in texts(atoms.figure("m", atoms.Atoms("W", x, use, signed=True)))
+        assert "in their places, 5 in a row" in texts(atoms.figure("m", atoms.Atoms("W", x, use, across=5)))
+
+
+def test_maps_and_groups_keep_their_rows() -> None:
+    assert atoms._across((20,)) is None and atoms._across((20, 20)) == 20
+    assert atoms._across((64, 4)) == 16  # four groups of four side by side
+    assert atoms._across((2, 30)) == 30
 
 
 # --------------------------------------------------------------------------- curves

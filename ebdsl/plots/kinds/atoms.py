@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ebdsl.model.ir import Dim, Node, Position, Shift
 from ebdsl.plots.core import Kind, NotApplicable, register
 from ebdsl.plots.gabor import oriented_share
-from ebdsl.plots.mosaic import mosaic, poster, shades
+from ebdsl.plots.mosaic import columns, mosaic, poster, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,8 @@ ROWS = 512
 class Atoms:
     """``pictures`` ``(n, h, w[, 3])``; ``use`` ``(n,)`` where a latent variable has an entry for each.
 
-    ``signed`` where they stand for samples of both signs, as patches without their mean are.
+    ``signed`` where they stand for samples of both signs, as patches without their mean are. Maps and groups, with
+    two axes of their own or places that the energy tells apart, stay in their places, ``across`` in a row.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Atoms:
     use: np.ndarray | None = None
     filters: bool = False
     signed: bool = False
+    across: int | None = None
 
 
 def find(view: View) -> Iterator[Atoms]:
@@ -53,7 +56,9 @@ def find(view: View) -> Iterator[Atoms]:
                 continue
             rest = tuple(d for i, d in enumerate(param.shape) if not at <= i < at + len(sizes))
             pictures = as_pictures(np.moveaxis(x, range(at, at + len(sizes)), range(-len(sizes), 0)), sizes, image)
-            yield Atoms(param.name, pictures, use.get(rest), signed=signed)
+            own = x.shape[:at] + x.shape[at + len(sizes) :]
+            places = columns(own[0]) if len(own) == 1 and _placed(view, rest[0]) else _across(own)
+            yield Atoms(param.name, pictures, use.get(rest), signed=signed, across=places)
         for module, x in view.layers():
             outputs, inputs = (side == prod(sizes) for side in x.shape)
             if outputs != inputs:
@@ -83,6 +88,28 @@ def _where(shape: tuple[object, ...], wanted: tuple[object, ...]) -> int | None:
     return found[0] if len(found) == 1 and len(shape) > len(wanted) else None
 
 
+def _across(own: tuple[int, ...]) -> int | None:
+    """How many stand in a row of a map with axes ``own``: whole rows of it, about as many as there are below them."""
+    if len(own) != 2:
+        return None
+    rows, beside = own
+    side_by_side = max((k for k in range(1, rows + 1) if rows % k == 0 and (k * beside) ** 2 <= 1.5 * rows * beside),
+                       default=1)  # fmt: skip
+    return side_by_side * beside
+
+
+def _placed(view: View, dim: Dim) -> bool:
+    """Whether the energy tells places on this axis apart: by an index as a number, or by neighbours."""
+    nodes: list[Node] = [t.node for t in view.spec.terms]
+    while nodes:
+        n = nodes.pop()
+        axis = n.axis if isinstance(n, Position) else n.left if isinstance(n, Shift) else None
+        if axis is not None and axis.dim == dim:
+            return True
+        nodes.extend(n.children)
+    return False
+
+
 def _use(view: View) -> Iterator[tuple[tuple[object, ...], np.ndarray]]:
     """By a latent's dimensions: the mean size of each of its entries."""
     if view.latent:
@@ -104,7 +131,9 @@ def figure(model: str, atoms: Atoms) -> Figure:
     """A mosaic; the most used first where the use is known."""
     x, use = atoms.pictures, atoms.use
     notes = []
-    if use is not None and len(use) == len(x):
+    if atoms.across is not None:
+        notes.append(f"in their places, {atoms.across} in a row")
+    elif use is not None and len(use) == len(x):
         x = x[np.argsort(-use, kind="stable")]
         unused = int((use <= 1e-6 * use.max(initial=0)).sum())
         notes.append("the most used first" + (f", {unused} of {len(x)} never used" if unused else ""))
@@ -117,7 +146,9 @@ def figure(model: str, atoms: Atoms) -> Figure:
         notes.append(f"{share:.0%} have one oriented, localised peak")
     size = f"{x.shape[1]} × {x.shape[2]}" + (" colour" if x.ndim == 4 else "")
     what = "filters" if atoms.filters else "pictures"
-    return poster(mosaic(cells[:MOST]), f"{atoms.name} of {model}: {len(x)} {what} of {size}", "; ".join(notes))
+    return poster(
+        mosaic(cells[:MOST], atoms.across), f"{atoms.name} of {model}: {len(x)} {what} of {size}", "; ".join(notes)
+    )
 
 
 def oriented(x: np.ndarray) -> float | None:
