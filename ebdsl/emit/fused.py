@@ -10,13 +10,14 @@ from ebdsl.emit.context import Context
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_tight
-from ebdsl.infer.loops import Call, Choose, Let, Loop, Prox, Statement, loop_of
+from ebdsl.infer.loops import Call, Carried, Choose, Let, Loop, Prox, Statement, loop_of
 from ebdsl.infer.loops.core import inputs, needed, read
 from ebdsl.infer.named import Named
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Axis, Node, Symbol
 
 OUTER = {"self", "torch", "nn", "math", "tolerance", "max_steps", "start", "goal", "ahead", "residual", "iterations"}
+STEP = "step_of_prox"
 
 
 class FusedLoop:
@@ -60,7 +61,6 @@ class FusedLoop:
         typed = [f"        {self.name(s)}: Tensor," for s in [*carried, *self.rows, *self.shared]]
         first = self.name(carried[0])
         steps = self._written(loop.step, first)
-        moves = ", ".join(map(self.name, carried)), ", ".join(self.name(c.next) for c in loop.carried)
         check = self._written(loop.check, first)
         largest = [f"{self.name(s)}.abs().flatten(1).amax(1)" if s.shape else f"{self.name(s)}.abs()" for s in
                    loop.residual]  # fmt: skip
@@ -77,7 +77,7 @@ class FusedLoop:
             f'        """{many}: the new {tuple_text([self.name(s) for s in carried])}."""',
             f"        for _ in range({loop.every}):",
             *("            " + x for x in steps),
-            f"            {moves[0]} = {moves[1]}",
+            *(f"            {self.name(c.symbol)} = {self.name(c.next)}" for c in _handed_on(loop.carried)),
             f"        return {tuple_text([self.name(s) for s in carried])}",
             "",
             f"    def {self.stem}_check(",
@@ -126,10 +126,12 @@ class FusedLoop:
                 texts = [self._tensor(scope, s.symbol, axes, n) for n in (yes, no)]
                 body.line(f"{name} = torch.where({test} > 0, {texts[0]}, {texts[1]})")
             case Prox(axes=axes, latent=latent, penalties=penalties, point=point, step=step):
-                length = scope.emit(with_batch(step))
-                text = aligned(length, (BATCH, *axes)) if length.axes else length.code
-                text = text if is_tight(text) else f"({text})"
-                body.line(f"{name} = {body._prox(latent, list(penalties), self.name(point), text, len(axes))}")
+                code = body._prox(latent, list(penalties), self.name(point), STEP, len(axes))
+                if STEP in code:  # a projection takes none
+                    length = scope.emit(with_batch(step))
+                    text = aligned(length, (BATCH, *axes)) if length.axes else length.code
+                    code = code.replace(STEP, text if is_tight(text) else f"({text})")
+                body.line(f"{name} = {code}")
             case Call(function=function, arguments=arguments):
                 self.context.runtime.add(function)
                 body.line(f"{name} = {function}({', '.join(map(self.name, arguments))})")
@@ -182,6 +184,16 @@ class FusedLoop:
         body.line(
             f"return Inference({{{entries}}}, {body.energy_call()}, residual, {body.iterations}, residual <= goal)"
         )
+
+
+def _handed_on(carried: Sequence[Carried]) -> list[Carried]:
+    """In an order in which each value is read before it is replaced."""
+    left, found = list(carried), []
+    while left:
+        c = next(c for c in left if all(c.symbol != other.next for other in left if other is not c))
+        left.remove(c)
+        found.append(c)
+    return found
 
 
 def _nodes(s: Statement) -> tuple[Node, ...]:

@@ -303,7 +303,8 @@ class Scope:
 
         row = OPAQUES[function]
         self.imports |= set(row.needs)
-        texts = [t if is_tight(t) else f"({t})" for t in texts]
+        if len(re.findall(ARGUMENT, row.torch)) < row.torch.count("{"):
+            texts = [bracket(t) for t in texts]
         code = row.torch.format(*texts, ndim=len(args[0].axes))
         return self._indexed(code, outer, index)
 
