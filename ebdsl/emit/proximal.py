@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ebdsl.emit.context import called
 from ebdsl.emit.loops import LoopBody
 from ebdsl.emit.stacked import stacked_matrix, stacked_row
@@ -58,15 +60,21 @@ class ProximalBody(LoopBody):
         l1 = merged([p for p in penalties if p.kind == "l1"], at)
         done = domain.kind == "real"
         code = v
-        if l1 is not None and domain.kind == "simplex":  # linear there, and the same for all entries: constant
-            if l1.free:
+        entropy = merged([p for p in penalties if p.kind == "entropy"], at)
+        if l1 is not None and (domain.kind == "simplex" or entropy is not None):  # linear there
+            if l1.free or domain.kind != "simplex":  # else it is constant
                 code = f"{code} - {bracket(self._weight(l1, at, t))}"
         elif l1 is not None:
             done |= domain.kind == "nonnegative"
             name = "nonnegative_soft_threshold" if domain.kind == "nonnegative" else "soft_threshold"
             self.context.runtime.add(name)
             code = f"{name}({code}, {self._weight(l1, at, t)})"
-        elif domain.kind == "nonnegative" and penalties:
+        if entropy is not None:
+            name = "prox_entropy_simplex" if domain.kind == "simplex" else "prox_entropy"
+            self.context.runtime.add(name)
+            code = f"{name}({code}, {self._weight(entropy, at, t)})"
+            done |= domain.kind in ("simplex", "nonnegative", "positive")
+        elif domain.kind == "nonnegative" and penalties and l1 is None:
             code, done = f"{bracket(code)}.clamp_min(0)", True
         for kind, places in groups_of(penalties):
             whole = merged([p for p in penalties if p.kind == kind and tuple(sorted(p.within)) == places], at)
@@ -174,18 +182,35 @@ class ProximalBody(LoopBody):
         start = self._start(p.latents)
         self.context.runtime.add("quadratic_splitting")
         gram, linear = self._gram_and_linear(p)
+        (z, *_) = p.latents
+        n = self.context.dim(z.shape[-1]) if z.shape else "1"
         self.line("")
-        self._prox_lines(p.penalties, p.latents)
-        parts = self._unpack(p.latents, "point")
-        pieces = [self._free_piece(s, bool(found), x) for (s, found), x in zip(p.penalties, parts, strict=True)]
-        self.line("def free(point: Tensor) -> Tensor:")
-        self.line(f"    return {self._pack(p.latents, [f'({x})' if len(pieces) > 1 else x for x in pieces])}")
-        self.line("")
+        if p.rows:
+            row = replace(z, shape=z.shape[-1:])
+            own = [replace(q, symbol=row, at=q.at[-1:], within=q.within and (0,)) for q in dict(p.penalties)[z]]
+            self._prox_lines(((row, tuple(own)),), (row,))
+        else:
+            self._prox_lines(p.penalties, p.latents)
+        if p.finish:
+            parts = ["point"] if len(p.latents) == 1 else self._unpack(p.latents, "point")
+            pieces = [self._free_piece(s, bool(found), x) for (s, found), x in zip(p.penalties, parts, strict=True)]
+            inside = pieces[0] if len(pieces) == 1 else self._pack(p.latents, [f"({x})" for x in pieces])
+            self.line("def free(point: Tensor) -> Tensor:")
+            self.line(f"    return {inside}")
+            self.line("")
         self.line(f"begin = {start}")
+        if p.rows:
+            self.line(f"{linear.code} = {linear.code}.reshape(-1, {n})")
         self._goal(linear.code)
+        begin = f"begin.reshape(-1, {n})" if p.rows else "begin"
         self.line("point, residual, iterations = quadratic_splitting(")
-        self.line(f"    prox, free, {gram.code}, {linear.code}, begin, goal, max_steps")
+        self.line(f"    prox, {'free' if p.finish else None}, {gram.code}, {linear.code}, {begin}, goal, max_steps")
         self.line(")")
+        if p.rows:
+            count = f"{self.like}.shape[0], {' * '.join(bracket(self.context.dim(d)) for d in z.shape[:-1])}"
+            self.line(
+                f"goal, residual, iterations = (x.reshape({count}).amax(1) for x in (goal, residual, iterations))"
+            )
         self._found(p.latents)
 
     def _folded_gradient(self, p: Proximal) -> str:
@@ -195,10 +220,10 @@ class ProximalBody(LoopBody):
         """
         form = p.form
         self.context.runtime.add("largest_eigenvalue")
-        k = form.coupled[0] if form is not None else 0
+        k = form.coupled[0] if form is not None and p.together is None else 0
         gram, linear = self._gram_and_linear(p)
         z = p.latents[0]
-        flat = "" if form is None or len(z.shape) == 1 else f".reshape(-1, {self._numel(z)})"
+        flat = "" if p.together is not None or len(z.shape) == 1 else f".reshape(-1, {self._numel(z)})"
         self.line(f"step = 1 / float(largest_eigenvalue({gram.code}))")
         self.line(f"matrix = -step * {gram.code}")
         self.line("matrix.diagonal().add_(1)")

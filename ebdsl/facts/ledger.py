@@ -65,6 +65,7 @@ def penalised(model: Model) -> list[Penalised]:
 
 def _penalised(model: Model, z: Symbol, pieces: list[Node]) -> Penalised | None:
     found = [p for a in pieces if z in a.symbols and isinstance(p := match(a, z), Penalty)]
+    found = [p for p in found if p.kind in ("l1", "group")]
     alone = [p for p in pieces if z in p.symbols and not any(s.per_sample and s != z for s in p.symbols)]
     own = [p for p in alone if not isinstance(match(p, z), Penalty)]
     weights = {kind: _weight([p for p in found if p.kind == kind], z, kind) for kind in ("l1", "group")}

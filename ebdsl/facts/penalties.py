@@ -15,8 +15,8 @@ from ebdsl.model.ir import ONE, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 
 @dataclass(frozen=True)
 class Penalty:
-    """``l1``: ``Σ weight |z|``; else ``Σ weight f(z_g)`` with ``f`` a row of ``GAUGES``, ``group`` the Euclidean norm.
-    ``within``: the places of a group's own axes.
+    """``l1``: ``Σ weight |z|``; ``entropy``: ``Σ weight z log z``; else ``Σ weight f(z_g)`` with ``f`` a row of
+    ``GAUGES``, ``group`` the Euclidean norm. ``within``: the places of a group's own axes.
 
     ``weight`` is over the axes ``at`` (those of the symbol, without ``within`` ones for a group).
     """
@@ -41,6 +41,12 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
             return f"it does not hold each entry of {symbol.name} once"
         weight = mul(weight, _absolute(scale))
         return _signed(Penalty("l1", symbol, weight, at))
+    if isinstance(core, Fn) and core.atom == "xlogx":
+        (z,) = core.args
+        at = _all_axes(z, axes) if isinstance(z, Get) and z.symbol == symbol else None
+        if at is None:
+            return f"it is not the entropy of the entries of {symbol.name}"
+        return _signed(Penalty("entropy", symbol, weight, at))
     if isinstance(core, Pow) and core.exponent == Lit(0.5):
         inner = core.base
         if isinstance(inner, Sum):
@@ -86,6 +92,13 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
     return "no proximal operator is known for it"
 
 
+def is_entropy(node: Node, symbols: frozenset[Symbol]) -> bool:
+    """Whether an addend is ``Σ weight z log z``: smooth where it is defined, with a slope that has no end at 0."""
+    held = node.symbols & symbols
+    found = match(node, *held) if len(held) == 1 else ""
+    return isinstance(found, Penalty) and found.kind == "entropy"
+
+
 def _signed(p: Penalty) -> Penalty | str:
     if sign(p.weight) not in ("nonnegative", "positive"):
         return "its weight is not known to be nonnegative"
@@ -120,6 +133,9 @@ def _all_axes(entry: Get, axes: tuple[Axis, ...]) -> tuple[Axis, ...] | None:
     return at
 
 
+ENTRYWISE = ("l1", "entropy")
+"""Kinds that are sums over entries."""
+
 RADIAL = {"ball": -1, "ball columns": -2}
 """Domains whose projection only shortens vectors along this axis."""
 
@@ -132,7 +148,7 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
     theorem 1). What shortens a vector does: norms of nested groups compose (Jenatton et al., JMLR 12, 2011), so do an
     entrywise operator followed by them (sparse group lasso: Friedman et al. 2010) and a ball. To cut sizes at a level
     keeps signs and what is 0. A function of one entry on an interval is clipped; on a simplex absolute values are
-    linear and shift the point.
+    linear and shift the point, as they do beside an entropy, whose entries are positive.
     """
     domain, row = symbol.domain.kind, symbol.domain.row
     groups = groups_of(penalties)
@@ -142,6 +158,8 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
             return f"groups of {symbol.name} that cross each other have no joint proximal operator"
         if not shortens and not kind == outer_kind == "inf":
             return f"{kind} inside of {outer_kind} has no simple proximal operator"
+    if groups and any(p.kind == "entropy" for p in penalties):
+        return f"an entropy beside groups of {symbol.name} has no simple proximal operator"
     mixed = [kind for kind, _ in groups if kind not in ("group", "inf")]
     if mixed and (domain == "nonnegative" or any(p.kind == "l1" for p in penalties)):
         return f"{mixed[0]} beside what acts on each entry of {symbol.name} has no simple proximal operator"
@@ -156,7 +174,7 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
         if all(set(g) == {along} for _, g in groups):
             return None
         return f"the groups of {symbol.name} are not those that {symbol.domain} bounds"
-    if domain == "simplex" and not groups:
+    if domain in ("simplex", "positive") and not groups:
         return None
     kinds = " + ".join(sorted({p.kind for p in penalties}))
     return f"{kinds} on a {domain} has no simple proximal operator"
@@ -164,7 +182,7 @@ def combine(symbol: Symbol, penalties: list[Penalty]) -> str | None:
 
 def groups_of(penalties: list[Penalty]) -> list[tuple[str, tuple[int, ...]]]:
     """What functions of groups are among ``penalties``, with the places of a group's own axes, smaller groups first."""
-    found = {(p.kind, tuple(sorted(p.within))) for p in penalties if p.kind != "l1"}
+    found = {(p.kind, tuple(sorted(p.within))) for p in penalties if p.kind not in ENTRYWISE}
     return sorted(found, key=lambda f: (len(f[1]), f[1], f[0] == "group"))
 
 

@@ -17,7 +17,7 @@ import torch
 from ebdsl import settings
 from ebdsl.emit.context import make_context
 from ebdsl.facts.gauges import GAUGES
-from ebdsl.facts.penalties import Penalty
+from ebdsl.facts.penalties import ENTRYWISE, Penalty
 from ebdsl.infer.core import Problem, Refusal
 from ebdsl.infer.rules import enumeration
 from ebdsl.infer.rules.proximal_gradient import analyse
@@ -197,7 +197,7 @@ class Certifier:
             return self._prepare_gap(analysed)
         smooth, penalties = analysed
         for s in free:
-            unknown = [p.kind for p in penalties[s] if p.kind != "l1" and p.kind not in GAUGES]
+            unknown = [p.kind for p in penalties[s] if p.kind not in ENTRYWISE and p.kind not in GAUGES]
             if unknown or (s.domain.kind != "real" and s.domain.row.project is None):
                 what = f"a {unknown[0]} penalty" if unknown else f"the domain {s.domain}"
                 return Certificates("", reason=f"there is no certificate for {what}")

@@ -40,8 +40,11 @@ def _prox(v: Array, t: Any, penalties: list[tuple[str, Array, tuple[int, ...]]],
     kind = s.domain.kind
     for name, weight, _ in penalties:
         if name == "l1":
-            straight = kind in ("nonnegative", "simplex")
+            straight = kind in ("nonnegative", "simplex") or any(p[0] == "entropy" for p in penalties)
             v = v - t * weight if straight else np.sign(v) * np.maximum(np.abs(v) - t * weight, 0)
+    entropies = [weight for name, weight, _ in penalties if name == "entropy"]
+    if entropies:
+        return _of_entropy(v, np.broadcast_to(t * sum(entropies), v.shape), s)
     if kind == "nonnegative":
         v = np.maximum(v, 0)
     for name, weight, within in sorted(penalties, key=lambda p: (len(p[2]), p[0] == "group")):
@@ -55,6 +58,32 @@ def _prox(v: Array, t: Any, penalties: list[tuple[str, Array, tuple[int, ...]]],
         project = getattr(projections, s.domain.row.project or "")
         v = project(torch.from_numpy(np.ascontiguousarray(v)), *s.domain.args).numpy()
     return v
+
+
+def _of_entropy(v: Array, t: Array, s: Symbol) -> Array:
+    """``argmin t Σ x log x + ½‖x - v‖²`` over the domain, by bisection: first of the entries, then of a multiplier."""
+
+    def entries(shift: Any) -> Array:
+        """``log x`` lies between where x is 0 as a number and where ``x + t log x`` is surely above its aim."""
+        aim = v - shift - t
+        low, high = np.full_like(aim, -745.0), np.log(np.maximum(aim, 1))
+        for _ in range(60):
+            middle = (low + high) / 2
+            above = np.exp(middle) + t * middle > aim
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return np.exp(high)
+
+    if s.domain.kind != "simplex":
+        found = entries(0.0)
+        low, high = s.domain.row.bounds(s.domain.args)
+        return np.clip(found, low, high)
+    low = v.max(-1, keepdims=True) - t.max(-1, keepdims=True) * (1 + np.log(v.shape[-1] + 1.0)) - 1
+    high = (v + 800 * t).max(-1, keepdims=True)
+    for _ in range(60):
+        middle = (low + high) / 2
+        above = entries(middle).sum(-1, keepdims=True) > 1
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return entries(high)
 
 
 def _of_groups(name: str, v: Array, t: Any, axes: tuple[int, ...]) -> Array:

@@ -70,7 +70,7 @@ def newton_on_pieces(
 
 def quadratic_splitting(
     prox: Callable[[Tensor, float], Tensor],
-    free: Callable[[Tensor], Tensor],
+    free: Callable[[Tensor], Tensor] | None,
     matrix: Tensor,
     linear: Tensor,
     start: Tensor,
@@ -79,17 +79,17 @@ def quadratic_splitting(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Minimise ``½ x' matrix x + linear' x + R(x)`` for each row of ``start`` ``(B, n)``: minimiser, residual, steps.
 
-    ``matrix`` ``(n, n)`` is positive semidefinite. ``prox(v, t)`` is ``argmin_x t R(x) + ½‖x - v‖²``; ``R`` is a sum of
-    functions of one entry made of straight pieces, and ``free(x)`` says which entries lie inside of a piece. The
+    ``matrix`` ``(n, n)`` is positive semidefinite. ``prox(v, t)`` is ``argmin_x t R(x) + ½‖x - v‖²``. Where ``R`` is
+    a sum of functions of one entry made of straight pieces, ``free(x)`` says which entries lie inside of a piece. The
     residual is the largest entry of an element of the subdifferential.
 
     Douglas-Rachford splitting (Lions & Mercier 1979; relaxed: Eckstein & Bertsekas 1992), that is ADMM: one product
     a step with ``(matrix + rho)^-1``, which all rows share, and few steps where columns are correlated. ``rho`` is half
     of the mean curvature of an entry; for rows not done after 50, 100, 200 … steps it is balanced (Wohlberg 2017).
 
-    A row tries :func:`newton_on_pieces` when that costs no more than its steps so far have, and again for as long as
-    fewer and fewer entries change pieces (Júdice & Pires 1994); after that, not before it has taken twice as many
-    steps. A try is kept where it lowers the least residual so far, so that the splitting converges from everywhere.
+    With ``free`` a row tries :func:`newton_on_pieces` when that costs no more than its steps so far have, and again for
+    as long as fewer and fewer entries change pieces (Júdice & Pires 1994); after that, not before it has taken twice as
+    many steps. A try is kept where it lowers the least residual so far: the splitting converges from everywhere.
     """
     n, relaxed, tile = matrix.shape[-1], 1.9, len(start) if start.is_cuda else 1024  # a step stays in the cache
     rho = 0.5 * float(matrix.diagonal().mean()) or 1.0 if n else 1.0
@@ -125,6 +125,8 @@ def quadratic_splitting(
             state[rows] = v
             better = ~(residual >= previous)  # a row that is not a number leaves
             answer[rows[better]], residuals[rows[better]] = x[better], residual[better]
+            if free is None:
+                continue
             size = changed = free(x).sum(1)
             cost = 2 + 325 * size.square() * (1 + size / 200) / (n * (n + 30))  # in steps, as measured on a processor
             slow = residual * (residual / previous).clamp(0.1, 1) > goal[rows]  # not done in as many steps again

@@ -83,6 +83,11 @@ CONVEX = {
     "largest entry": (CODE + "||y - W z||^2 + 0.5||z||_inf", "proximal gradient"),
     "Chebyshev fit": (CODE + "max_i |(y - W z)[i]| + 0.1||z||^2", "splitting"),
     "sum of the two ends": (CODE + "||y - W z||^2 + 0.3 (max_k z[k] - min_k z[k])", "splitting"),
+    "entropy on the simplex": (OF["simplex[4]"] + "||y - W z||^2 + 0.1 Σ_k z[k] log z[k]", "proximal gradient"),
+    "entropy": (OF["R[4], >= 0"] + "||y - W z||^2 - 0.5 entropy(z) + 0.2 Σ_k z[k]", "proximal gradient"),
+    "logistic with entropy": (
+        OF["simplex[4]"] + "Σ_i softplus(-y[i] (W z)[i]) - 0.3 entropy(z)", "proximal gradient",
+    ),
     "low rank": ("observed y : R[4, 3]\nlatent z : R[4, 3]\nF(y) = min_z ||y - z||^2 + ||z||_*", "proximal gradient"),
 }  # fmt: skip
 

@@ -1,10 +1,11 @@
-"""Greatest entries and norms of singular values: answers are the minima that CVXPY finds, alone and in sums."""
+"""Greatest entries, norms of singular values, entropies: answers are the minima that CVXPY finds, alone and in sums."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.emit.compiled import compile_spec
@@ -75,6 +76,18 @@ CASES: dict[str, tuple[str, str, Energy]] = {
     "norm of groups, largest of all": (
         GRID + "0.5 Σ_g ||z[g]|| + 0.4||z||_inf", ADMM,
         lambda z, y, W: grid(z, y, W) + 0.5 * cp.sum(cp.norm(z, 2, axis=1)) + 0.4 * cp.max(cp.abs(z)),
+    ),
+    "entropy on the simplex": (
+        CODE.replace("R[4]\n", "simplex[4]\n") + "||y - W z||^2 + 0.1 Σ_k z[k] log z[k]", PROXIMAL,
+        lambda z, y, W: code(z, y, W) - 0.1 * cp.sum(cp.entr(z)),
+    ),
+    "weighted entropy and cost": (
+        CODE.replace("R[4]\n", "simplex[4]\n") + "||y - W z||^2 + Σ_k (1 + k) 0.1 z[k] log z[k] + Σ_k k z[k]", PROXIMAL,
+        lambda z, y, W: code(z, y, W) - 0.1 * cp.entr(z) @ np.arange(1, 5) + z @ np.arange(4),
+    ),
+    "entropy": (
+        CODE.replace("R[4]\n", "R[4], >= 0\n") + "||y - W z||^2 + 0.3 Σ_k z[k] log z[k] + 0.2|z|", PROXIMAL,
+        lambda z, y, W: code(z, y, W) - 0.3 * cp.sum(cp.entr(z)) + 0.2 * cp.sum(z),
     ),
     "nuclear": (MATRIX + "0.7||z||_*", PROXIMAL, lambda z, y, W: matrix(z, y, W) + 0.7 * cp.normNuc(z)),
     "spectral": (MATRIX + "0.7||z||_op", PROXIMAL, lambda z, y, W: matrix(z, y, W) + 0.7 * cp.sigma_max(z)),

@@ -390,7 +390,9 @@ def test_residuals_of_splitting_are_no_smaller_than_the_truth(name: str) -> None
         }
         c, net, y, found = inferred(name, count=40, max_steps=steps, tolerance=1e-14, start=start)
         residual = certified(c, net, y, found).residual
-        assert (residual <= found.residual.numpy() * (1 + 1e-6) + 1e-9).all(), (steps, residual, found.residual)
+        # where penalty or domain tie entries, the shortest in norm may have a larger entry, by √n at most
+        most = 1.0 if "def free(" in c.text else max(z[0].numel() for z in found.latents.values()) ** 0.5
+        assert (residual <= found.residual.numpy() * most * (1 + 1e-6) + 1e-9).all(), (steps, residual, found.residual)
 
 
 @pytest.mark.parametrize("name", PROXIMAL)

@@ -141,7 +141,7 @@ MUTANTS = [
         "step[(...,) + (None,) * 1] * self.lam, (-2,)",
         INFERENCE,
     ),
-    Mutant("a flipped sign", "groups", "return (-2 * s)", "return (2 * s)", INFERENCE),
+    Mutant("a flipped sign", "groups", "linear = (-2 *", "linear = (2 *", INFERENCE),
     Mutant(
         "a filter that is not turned", "filters", "correlate(self.D, (-2", "correlate(self.D.flip(-1), (-2", INFERENCE
     ),

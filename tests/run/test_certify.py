@@ -24,6 +24,8 @@ CONVEX = {
     "largest entry": SPARSE.format(domain="", rest="1.5 max_k z[k] + 0.1||z||^2"),
     "neighbours": SPARSE.format(domain="", rest="0.8 Σ_i |z[i+1] - z[i]| + 0.1|z|"),
     "errors": SPARSE.format(domain="", rest="0.5||z||^2").replace("||y - W z||^2", "|y - W z|"),
+    "entropy on the simplex": SPARSE.format(domain=", simplex", rest="0.05 Σ_k z[k] log z[k]"),
+    "weighted entropy": SPARSE.format(domain=", >= 0", rest="Σ_k (1 + k) 0.1 z[k] log z[k] + 0.3|z|"),
     "sizes and entries": SPARSE.format(domain=", >= 0", rest="0.5|z| + 1.5||z||_inf"),
 }
 

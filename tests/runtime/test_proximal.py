@@ -25,6 +25,10 @@ def matrices(operator: Callable[..., torch.Tensor]) -> Callable[[torch.Tensor, t
     return lambda v, t: operator(matrix(v), t[..., None] if t.ndim else t).flatten(-2)
 
 
+def entropy(x: np.ndarray) -> float:
+    return float(np.sum(x * np.log(np.maximum(x, 1e-300))))
+
+
 def norm(x: np.ndarray) -> float:
     return float(np.sqrt(np.sum(x**2)))
 
@@ -46,6 +50,7 @@ PENALTIES: dict[str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     "huber": (proximal.prox_huber, lambda x: np.where(np.abs(x) <= 1, x**2 / 2, np.abs(x) - 0.5).sum()),
     "negative log": (proximal.prox_negative_log, lambda x: -np.log(x).sum() if (x > 0).all() else np.inf),
     "norm inf": (proximal.prox_norm_inf, lambda x: np.abs(x).max()),
+    "entropy": (proximal.prox_entropy, lambda x: entropy(x) if (x >= 0).all() else np.inf),
     "maximum": (proximal.prox_maximum, np.max),
     "nuclear": (matrices(proximal.prox_nuclear), lambda x: np.linalg.norm(matrix(x), "nuc")),
     "spectral": (matrices(proximal.prox_spectral), lambda x: np.linalg.norm(matrix(x), 2)),
@@ -106,6 +111,22 @@ def test_thresholds_give_exact_zeros() -> None:
     v = torch.tensor([-0.5, 0.5, 0.4999999, 0.0, -0.0, 3.0])
     found = proximal.soft_threshold(v, torch.tensor(0.5))
     assert found.count_nonzero() == 1 and found[-1] == 2.5
+
+
+@pytest.mark.parametrize("t", [1e-9, 1e-3, 0.1, 1.0, 100.0])
+@pytest.mark.parametrize("scale", [0.1, 3.0, 100.0])
+def test_entropy_on_the_simplex(t: float, scale: float) -> None:
+    """Entries add up to 1, and ``x + t log x - v`` is one number; what is 0 as a number was to be less."""
+    rng = np.random.default_rng(0)
+    for dtype, close in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        v = torch.tensor(scale * rng.standard_normal((50, 6)), dtype=dtype)
+        weights = torch.tensor(t * rng.uniform(0.5, 2, 6), dtype=dtype)
+        x = proximal.prox_entropy_simplex(v, weights)
+        torch.testing.assert_close(x.sum(1), torch.ones(50, dtype=dtype))
+        slopes = x + weights * (1 + x.clamp_min(torch.finfo(dtype).tiny).log()) - v
+        level = (x * slopes).sum(1, keepdim=True)
+        error = torch.where(x > 1e-30, (slopes - level).abs(), (level - slopes).clamp_min(0))
+        assert float(error.max()) <= close * (1 + t + scale) * 10
 
 
 @pytest.mark.parametrize("name", ["prox_maximum", "prox_norm_inf"])

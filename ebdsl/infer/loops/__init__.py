@@ -15,10 +15,11 @@ from ebdsl.infer.rules.proximal_gradient import Proximal
 def _(payload: Proximal) -> Loop | None:
     if payload.kind == "once":
         return None
-    if payload.form is not None and payload.gram:
+    if payload.form is not None and payload.gram and payload.together is None:
         ((_, penalties),) = payload.penalties
         if payload.split:
-            return splitting(payload.form, penalties)
+            found = splitting(payload.form, penalties)
+            return found if payload.finish else replace(found, first=0)
         return proximal_steps(payload.form, penalties, "quadratic_proximal_gradient", "restart")
     loop = proximal_gradient(payload.smooth, payload.penalties, payload.quadratic)
     if loop is None or not payload.gram:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature, sign
 from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
+from ebdsl.facts.penalties import is_entropy
 from ebdsl.facts.second import Second, second
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.model.algebra import degree, transform
@@ -48,6 +49,8 @@ def smooth_part(problem: Problem) -> Node | str:
         if not is_smooth(a, latents):
             held = ", ".join(sorted(s.name for s in a.symbols & latents))
             return f"a term in {held} has kinks"
+        if is_entropy(a, latents):
+            return "the slope of an entropy has no end at 0: a proximal step stays inside"
     return add(*inside)
 
 

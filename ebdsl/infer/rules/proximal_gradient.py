@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ebdsl.facts.convexity import curvature, sign
 from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
-from ebdsl.facts.penalties import Penalty, combine, match
+from ebdsl.facts.penalties import Penalty, combine, is_entropy, match
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.facts.second import Joint, joint
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
@@ -27,8 +27,9 @@ INVERSE_LIMIT = 2048
 class Proximal:
     """``smooth`` holds the latents and has a gradient; ``forms`` its quadratic forms where it has them all.
 
-    ``together``: the form of several latents as one vector. ``gram``: the second derivative is formed once; else it is
-    applied factor by factor. ``split``: it is also inverted, and the answers are finished on their active sets.
+    ``together``: the form of several latents, or of several axes, as one vector. ``gram``: the second derivative is
+    formed once; else it is applied factor by factor. ``split``: it is also inverted. ``finish``: answers are finished
+    on their active sets. ``rows``: along all axes but the last it falls apart.
     """
 
     latents: tuple[Symbol, ...]
@@ -40,6 +41,8 @@ class Proximal:
     kind: str
     split: bool = False
     together: Joint | None = None
+    finish: bool = False
+    rows: bool = False
 
 
 def analyse(problem: Problem) -> tuple[Node, dict[Symbol, list[Penalty]]] | str:
@@ -49,7 +52,7 @@ def analyse(problem: Problem) -> tuple[Node, dict[Symbol, list[Penalty]]] | str:
     smooth: list[Node] = []
     penalties: dict[Symbol, list[Penalty]] = {s: [] for s in problem.latents}
     for a in inside:
-        if is_smooth(a, latents):
+        if is_smooth(a, latents) and not is_entropy(a, latents):
             smooth.append(a)
             continue
         held = a.symbols & latents
@@ -101,35 +104,43 @@ def consider(problem: Problem) -> Decision | Refusal:
             return Refusal(NAME, f"{s.domain} is not convex: one start could end in a poor minimum")
     one_step = form is not None and form.diagonal and not (form.varies and _tied(problem.latents[0], penalties))
     one_step = one_step and form is not None and sign(form.matrix) == "positive"
-    size = problem.elements()
     gram = form is not None and form.shared and len(form.coupled) == 1 and not form.varies
-    together = joint(smooth, problem.latents) if len(problem.latents) > 1 else None
-    if together is not None and together.shared and all(len(s.shape) < 2 for s in problem.latents):
-        gram = True
-    if gram and (size or 0) > GRAM_LIMIT:
-        gram = False
+    flat = form is None or (len(form.coupled) > 1 and not form.separable)
+    together = joint(smooth, problem.latents) if flat else None
+    gram = (gram or (together is not None and together.shared)) and (problem.elements() or 0) <= GRAM_LIMIT
     kinds = sorted({p.kind for found in penalties.values() for p in found})
-    prox = ["soft threshold" if k == "l1" else GAUGES[k].words for k in kinds] + [
+    words = {"l1": "soft threshold", "entropy": "proximal step of the entropy"}
+    prox = [words.get(k) or GAUGES[k].words for k in kinds] + [
         f"projection onto {s.domain}" for s in problem.latents if s.domain.kind != "real"
     ]
     prox_text = " and ".join(prox) or "no prox"
     facts = [f"the part without kinks is {'quadratic' if whole_quadratic else 'smooth'} in {problem.names}"]
     facts.append("it is convex")
     facts += [f"{w} is orthonormal: its Gram matrix is the identity" for w in (form.orthonormal if form else ())]
-    facts += [f"{s.name}: {', '.join(p.kind for p in found)} penalty" for s, found in penalties.items() if found]
-    whole = ""
+    facts += [
+        f"{s.name}: {', '.join(dict.fromkeys(p.kind for p in found))} penalty"
+        for s, found in penalties.items()
+        if found
+    ]
+    whole, finish, rows = "", False, False
     if one_step:
         kind, algorithm, cost = "once", f"nothing couples the entries: one step of {prox_text} is exact", "one pass"
-    elif not (whole := unsplit(problem, penalties, gram)):
-        kind = "iterate"
-        algorithm = (
-            f"Douglas-Rachford splitting, that is ADMM ({prox_text}; one inverse for all samples), "
-            "finished by primal-dual active sets (an exact solve on the support)"
-        )
-        cost = "n² a step, n³ once; k³ to finish with k entries free"
-        facts.append("penalty and domain fall apart by entry into straight pieces")
+    elif not (whole := unsplit(problem, penalties, gram, form)):
+        kind, rows = "iterate", form is not None and bool(form.separable)
+        algorithm = f"Douglas-Rachford splitting, that is ADMM ({prox_text}; one inverse for all samples)"
+        cost = "n² a step, n³ once"
+        if rows:
+            facts.append(f"nothing ties {problem.names} along other axes than the last: each row is solved by itself")
+        round_ = _round(penalties)
+        finish = not round_
+        if finish:
+            algorithm += ", finished by primal-dual active sets (an exact solve on the support)"
+            cost += "; k³ to finish with k entries free"
+            facts.append("penalty and domain fall apart by entry into straight pieces")
+        else:
+            facts.append(f"no finish on the active set: {round_}")
     else:
-        facts.append(f"no finish on the active set: {whole}")
+        facts.append(f"no splitting with one inverse: {whole}")
         kind = "iterate"
         how = "Gram matrix formed once" if gram else "factors applied in turn"
         step = "step from the largest eigenvalue" if gram else "step by backtracking"
@@ -139,31 +150,44 @@ def consider(problem: Problem) -> Decision | Refusal:
         NAME, f"min over {problem.names}", algorithm, "global", cost, tuple(facts), (),
         Proximal(
             problem.latents, smooth, tuple((s, tuple(found)) for s, found in penalties.items()), form, gram,
-            whole_quadratic, kind, kind == "iterate" and not whole, together if gram else None,
+            whole_quadratic, kind, kind == "iterate" and not whole, together if gram else None, finish, rows,
         ),
     )  # fmt: skip
 
 
 def _tied(symbol: Symbol, penalties: dict[Symbol, list[Penalty]]) -> bool:
     """Whether prox or domain tie entries: then a diagonal curvature must be one number to be exact."""
-    return symbol.domain.row.whole > 0 or any(p.kind != "l1" for p in penalties[symbol])
+    return symbol.domain.row.whole > 0 or any(p.kind in GAUGES for p in penalties[symbol])
 
 
-def unsplit(problem: Problem, penalties: dict[Symbol, list[Penalty]], gram: bool) -> str:
-    """Why splitting with one inverse and a finish on the active set do not apply; empty where they do."""
+def unsplit(problem: Problem, penalties: dict[Symbol, list[Penalty]], gram: bool, form: Quadratic | None = None) -> str:
+    """Why splitting with one inverse does not apply; empty where it does. ``form``: that of one latent."""
     if not gram:
         return f"no one matrix is the curvature in {problem.names} for all samples"
-    for z in problem.latents:
-        if len(z.shape) > 1 or (len(problem.latents) == 1 and not z.shape):
-            return f"{z.name} is not a vector"
-        if z.domain.kind not in ("real", "nonnegative", "box"):
-            return f"{z.domain} ties the entries of {z.name}"
-        if any(p.kind != "l1" for p in penalties[z]):
-            return "a penalty on groups is round where it is not 0"
     if all(z.domain.kind == "real" and not penalties[z] for z in problem.latents):
         return "nothing has a kink"
-    if (problem.elements() or 0) > INVERSE_LIMIT:
+    size = problem.elements()
+    if form is not None and form.separable:
+        (z,) = problem.latents
+        last = len(z.shape) - 1
+        tied = [p for p in penalties[z] if set(p.within) - {last} or p.weight.free - {p.at[last]}]
+        if form.coupled != (last,) or tied or z.domain.row.whole > 1:
+            return f"penalty and domain of {z.name} do not fall apart as the quadratic part does"
+        size = problem.model.shape(z)[last]
+    if (size or 0) > INVERSE_LIMIT:
         return f"an inverse of more than {INVERSE_LIMIT} rows costs more than it saves"
+    return ""
+
+
+def _round(penalties: dict[Symbol, list[Penalty]]) -> str:
+    """Why penalties and domains are no functions of one entry made of straight pieces; empty where they are."""
+    for z, found in penalties.items():
+        if z.domain.kind not in ("real", "nonnegative", "box"):
+            return f"{z.domain} ties the entries of {z.name}"
+        if any(p.kind == "entropy" for p in found):
+            return f"the entropy of {z.name} has no straight pieces"
+        if any(p.kind != "l1" for p in found):
+            return "a penalty on groups does not fall apart by entry"
     return ""
 
 
