@@ -70,7 +70,7 @@ def _exponent(expr: ast.Expr) -> str:
 def _bars(kind: str, inside: str, order: str | None) -> str:
     bar = "|" if kind == "abs" else "||"
     room = " " if inside.startswith("|") or inside.endswith("|") else ""
-    after = "" if order is None else f"_{order}" if order.isalnum() else f"_{{{order}}}"
+    after = "" if order is None else f"_{order}" if order.isalnum() or order == "*" else f"_{{{order}}}"
     return f"{bar}{room}{inside}{room}{bar}{after}"
 
 
