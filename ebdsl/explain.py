@@ -201,6 +201,8 @@ def _facts(model: Model, term: Term) -> list[str]:
 def _schedule(plan: Plan) -> str:
     if plan.schedule == "none":
         return "there is nothing to learn"
+    if plan.schedule == "full" and plan.sums is None:
+        return "every block has an exact minimum, on all samples at once, which have to fit into memory: block after block"
     if plan.schedule == "full":
         return "every block has an exact minimum: a step sees all data, block after block, until the energy stands"
     return "batches of the data, in an order drawn anew for each epoch"

@@ -56,7 +56,11 @@ class Body:
         self.line(f"return Inference({{{entries}}}, {energy}, residual, {iterations}, residual <= {goal}{more})")
 
     def energy_call(self) -> str:
-        known = self.answers | {s: self.name(s) for s in self.fixed}
+        return self.energy_of(self.answers)
+
+    def energy_of(self, latents: dict[Symbol, str]) -> str:
+        """The text of the energy where the latents that are not given have these values."""
+        known = latents | {s: self.name(s) for s in self.fixed}
         return f"self.energy({', '.join([self.observed_args, *(known[s] for s in self.context.latents)])})"
 
     def finish_at_answer(self) -> None:

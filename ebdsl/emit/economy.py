@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from ebdsl.model.algebra import addends, contract, freshen, multiply, transform
 from ebdsl.model.build import add, lit, power
-from ebdsl.model.ir import Add, Lit, Mul, Node, Pow, Sum
+from ebdsl.model.ir import Add, Fn, Lit, Mul, Node, Pow, Sum
 
 
 def economical(node: Node) -> Node:
     """Squares multiplied out where leaving them whole would make a tensor that no operand has.
 
-    ``Σ_m (y_bm - W_mk)²`` would need a (b, m, k) array; ``Σ y² - 2 Σ y W + Σ W²`` needs matrix products.
+    ``Σ_m (y_bm - W_mk)²`` would need a (b, m, k) array; ``Σ y² - 2 Σ y W + Σ W²`` needs matrix products. What is left
+    of a small distance by rounding may be negative: under a root it counts as 0.
     """
 
     def leaf(n: Node) -> Node | None:
+        if isinstance(n, Pow) and isinstance(n.exponent, Lit) and not n.exponent.value.is_integer():
+            base = economical(n.base)
+            return None if base == n.base else power(Fn("relu", (base,)), n.exponent)
         if not isinstance(n, Sum):
             return None
         body = n.body

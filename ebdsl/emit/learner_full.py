@@ -10,6 +10,7 @@ import re
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.differences import one_sided
+from ebdsl.emit.program import certificates
 from ebdsl.emit.scores import NAME, constants
 from ebdsl.emit.seeding import start_lines
 from ebdsl.emit.states import state_parts
@@ -46,6 +47,7 @@ def full_learner(c: Context) -> list[str]:
         *_only_term(c),
     ]
     width = _tile_width(c, passing)
+    certified, residuals = certificates(body, "samples")
     observed = ", ".join(c.name(s) for s in c.observed)
     arguments = c.args(c.observed, typed=True)
     answers = _answers(c)
@@ -100,6 +102,7 @@ def full_learner(c: Context) -> list[str]:
                 value = float(energy)
                 self.converged = unmoved or abs(self.last - value) <= 1e-9 * max(1e-30, abs(value))
                 self.last = value
+                <residuals>
                 return metrics
 
             @torch.no_grad()
@@ -136,6 +139,7 @@ def full_learner(c: Context) -> list[str]:
             *(["self.energies: dict[str, Tensor] = {}"] if plan.inference else []),
             *(SEEN if fixed or common else []),
             *(["self.taken = torch.ones(1)"] if refit else []),
+            *certified,
         ],
         taken=[f'self.taken = self.sums["{k}"]' for k in refit],
         start=start_lines(c, width),
@@ -150,6 +154,7 @@ def full_learner(c: Context) -> list[str]:
         clear=["self.energies = {}"] if plan.inference else [],
         updates=updates,
         refit_unused=refit_full_lines(c, width),
+        residuals=residuals,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
 from ebdsl.emit.context import Context
+from ebdsl.emit.program import certificates
 from ebdsl.emit.seeding import start_lines
 from ebdsl.emit.text import template, words
 from ebdsl.emit.unused import refit_full_lines
@@ -21,6 +22,7 @@ def whole_learner(c: Context) -> list[str]:
     arguments = ", ".join([c.args(c.observed), *names])
     energy = "found.energy.mean()" if plan.inference else f"model.energy({c.args(c.observed)}).mean()"
     sized = [f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(body.lines)) else []
+    certified, residuals = certificates(body, f"len({c.like})")
     width = _width(c)
     refit = refit_full_lines(c, width)
     if refit:
@@ -41,6 +43,7 @@ def whole_learner(c: Context) -> list[str]:
                 self.last = math.inf
                 self.converged = False
                 self.generator = torch.Generator().manual_seed(seed)
+                <certified>
 
             <start>
 
@@ -59,6 +62,7 @@ def whole_learner(c: Context) -> list[str]:
                 self.converged = abs(self.last - value) <= 1e-9 * max(1e-30, abs(value))
                 self.last = value
                 <refit>
+                <residuals>
                 return metrics
 
             @torch.no_grad()
@@ -89,6 +93,8 @@ def whole_learner(c: Context) -> list[str]:
         observed=observed_lines(c, "batch"),
         found=found_lines(c),
         terms=_terms(c),
+        certified=certified,
+        residuals=residuals,
         sized=sized,
         updates=body.lines,
         refit=["self.taken = weights.sum(0)", "self.refit_unused(lambda: [batch])"] if refit else [],

@@ -38,10 +38,9 @@ class SplittingBody(ConvolutionalBody):
         self._split_slack(pieces, weights)
         kinks = self._split_kinks(z, pieces)
         self.context.runtime.add("primal_dual" if p.kind == "gradient" else "alternating_directions")
-        known = self.observed_args
         self.line(f"begin = {start}")
         self.line(f"cold = {self._cold('begin')}")
-        self._goal(f"self.energy({known}, {self._unpack((z,), 'cold')[0]})")
+        self._goal(self.energy_of({z: self._unpack((z,), "cold")[0]}))
         copy = self._split_copy(z, pieces)
         functions = "(forward, back, gradient)"
         if p.kind == "gradient":
@@ -194,6 +193,8 @@ class SplittingBody(ConvolutionalBody):
         node = derivative(first, z, twin) if z in first.symbols else ZERO
         value = self.scope.tensor(node, (*at, *twin))
         n = self._numel(z)
+        if not z.shape and not self.scope.is_tensor(node):
+            return f"torch.full((1, 1), {value.code}, dtype={self.like}.dtype, device={self.like}.device)"
         return value.code if len(z.shape) == 1 else f"{value.atom}.reshape({n}, {n})"
 
     def _split_diagonal(self, p: Splitting, at: tuple[Axis, ...]) -> None:

@@ -16,12 +16,14 @@ from ebdsl.model.algebra import contract
 from ebdsl.model.build import fresh, mul, neg
 from ebdsl.model.canonical import signature
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, ZERO, Get, Node, Symbol
+from ebdsl.model.ir import BATCH, ZERO, Axis, Get, Lit, Node, Symbol
 
 if TYPE_CHECKING:
+    from ebdsl.learn.rules.convex import Program
     from ebdsl.learn.rules.gradient import Gradient
     from ebdsl.learn.rules.level import Moment
     from ebdsl.learn.rules.logarithm import Barrier
+    from ebdsl.learn.rules.medians import Medians
     from ebdsl.learn.rules.spectral import Subspace
     from ebdsl.learn.sums import Held
 
@@ -169,6 +171,57 @@ class LearnBody:
         places = tuple_text([str(k - len(w.shape)) for k in m.bound])
         point = self.project(w, moment.code)
         self._copy(w, f"torch.where({moment.code}.abs().amax({places}, keepdim=True) > 0, {point}, model.{name})")
+
+    def median_block(self, m: Medians) -> None:
+        from ebdsl.emit.unused import state_dim
+
+        self.context.runtime.add("weighted_medians")
+        w, name = m.symbol, self.context.name(m.symbol)
+        scope = self.scope()
+        scope.count(*(n for k in m.kinks for n in (k.point, k.jump, k.slope)))
+        sizes = "".join(f", {self.context.dim(d, 'model')}" for d in w.shape)
+
+        def rows(node: Node, over: tuple[Axis, ...]) -> str:
+            value = scope.tensor(node, (*over, *m.at))
+            if not value.axes and not scope.is_tensor(node):
+                return f"{scope.constant(value)}[None]"
+            if len(over) == 1:
+                return value.code
+            return f"{value.atom}.reshape(-1{sizes})" if over else f"{value.atom}[None]"
+
+        kinks = []
+        for k in m.kinks:
+            below = "0.5"
+            if k.atom == "relu":
+                known = isinstance(k.slope, Lit)
+                below = f"{float(k.slope.value < 0)}" if isinstance(k.slope, Lit) else ""
+                below = below if known else f"({rows(k.slope, k.over)} < 0).to(model.{name}.dtype)"
+            kinks.append(f"({rows(k.point, k.over)}, {rows(k.jump, k.over)}, {below})")
+        rest = []
+        for node in (m.rest.linear, m.rest.matrix) if m.rest is not None else (ZERO, ZERO):
+            at = m.rest.at if m.rest is not None else m.at
+            value = scope.tensor(node, at)
+            rest.append(scope.constant(value) if not at and not scope.is_tensor(node) else value.code)
+        self.lines += scope.lines
+        dim = state_dim(self.context.plan)
+        place = w.shape.index(dim) if dim is not None and w.shape.count(dim) == 1 else None
+        arguments = f"[{', '.join(kinks)}], {', '.join(rest)}, model.{name}, {place}"
+        self._copy(w, self.project(w, f"weighted_medians({arguments})"))
+
+    def program_block(self, p: Program) -> None:
+        from ebdsl.emit.program import program_lines
+
+        name = self.context.name(p.symbol)
+        self.lines += program_lines(self, p)
+        answer = f'found.latents["{name}"][0]'
+        if self.fitted:
+            self._copy(p.symbol, answer)
+            return
+        self.lines += [
+            f'self.found["{name}"] = found',
+            f"if bool(found.energy < energy_of_{name}(row)):",
+            f"    model.{name}.copy_({answer})",
+        ]
 
     def barrier_block(self, b: Barrier) -> None:
         scope = self.scope()

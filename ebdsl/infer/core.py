@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """``kind`` (``min`` or ``softmin``) over ``latents`` of ``energy``, the sample's axis implicit."""
+    """``kind`` (``min`` or ``softmin``) over ``latents`` of ``energy``, the sample's axis implicit.
+
+    ``convex``: what is smooth in the latents is known to be convex, from a form in which that could be seen.
+    """
 
     model: Model
     kind: str
     latents: tuple[Symbol, ...]
     energy: Node
     beta: Node | None = None
+    convex: bool = False
+
+    def curvature(self, smooth: Node) -> str:
+        """That of a part without kinks in the latents."""
+        return "convex" if self.convex else curvature(smooth, frozenset(self.latents))
 
     @property
     def names(self) -> str:

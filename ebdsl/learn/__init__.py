@@ -15,12 +15,11 @@ def decide(block: Block, allow: Iterable[str] | None = None) -> Decision:
     names = set(RULES) if allow is None else set(allow)
     refused: list[Refusal] = []
     for rule in sorted(RULES.values(), key=lambda r: r.rank):
-        if rule.name not in names:
-            refused.append(Refusal(rule.name, "it wants all data at once, and other blocks need batches"))
-            continue
         answer = rule.consider(block)
         if isinstance(answer, Refusal):
             refused.append(answer)
+        elif rule.name not in names:
+            refused.append(Refusal(rule.name, "it wants all data at once, and other blocks need batches"))
         else:
             return replace(answer, refused=tuple(refused))
     raise LookupError("no learning rule applies")

@@ -45,6 +45,8 @@ def absolute_deviation(energy: Node, y: Symbol, x: Symbol) -> bool:
 
 
 def consider_latent(problem: Problem) -> Decision | Refusal:
+    if problem.model.role("observed") == ():
+        return Refusal(NAME, "nothing is observed: a block of parameters")
     (y,), (z,) = problem.model.role("observed"), problem.latents
     if not absolute_deviation(problem.energy, y, z):
         return Refusal(NAME, "the energy is no absolute deviation")

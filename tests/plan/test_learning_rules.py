@@ -14,6 +14,9 @@ CHOICES: dict[str, tuple[str, dict[str, str]]] = {
         "full", {"W": "exact slices"}),
     "latent z : onehot[K]\nparam W : R[M, K], >= 0\nF(y) = min_z ||y - W z||^2": ("full", {"W": "exact slices"}),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z Σ_m |y_m - Σ_k W[m, k] z_k|": (
+        "full", {"W": "weighted median"}),
+    "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z ||y - W z||": ("full", {"W": "convex program"}),
+    "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z Σ_m tanh((y_m - Σ_k W[m, k] z_k)^2)": (
         "batches", {"W": "stochastic gradient"}),
     "latent z : onehot[K]\nparam μ : R[K, M], π : simplex[K]\nF(y) = softmin_z[1] Σ_k z_k (||y - μ_k||^2 - log π_k)": (
         "full", {"μ": "normal equations", "π": "log barrier"}),
@@ -51,7 +54,7 @@ def test_choice(text: str) -> None:
 
 
 def test_one_block_by_gradient_puts_the_others_on_batches() -> None:
-    text = "observed x : R[P], y : R\nparam a : R[P], b : R\nF(x, y) = (y - a'x - b)^2 + log(1 + exp(a'x))\n"
+    text = "observed x : R[P], y : R\nparam a : R[P], b : R\nF(x, y) = (y - a'x - b)^2 + tanh(a'x)\n"
     p = plan(text)
     rules = {s.name: d for s, d in p.learning}
     assert (
@@ -64,7 +67,7 @@ def test_a_rule_for_all_data_at_once_says_why_it_steps_back() -> None:
         observed y : R[D]
         latent z : onehot[K]
         param μ : R[K, D], s : R[K, D], > 0, π : simplex[K]
-        F(y) = softmin_z[1] Σ_k z_k (Σ_d log cosh(y_d - μ[k, d]) + Σ_d s[k, d] y_d^2 - Σ_d log s[k, d] - log π_k)
+        F(y) = softmin_z[1] Σ_k z_k (Σ_d tanh((y_d - μ[k, d])^2) + Σ_d s[k, d] y_d^2 - Σ_d log s[k, d] - log π_k)
     """
     p = plan(text.replace("s : R[K, D], > 0, π", "π").replace("Σ_d s[k, d] y_d^2 - Σ_d log s[k, d]", "0"))
     share = {s.name: d for s, d in p.learning}["π"]

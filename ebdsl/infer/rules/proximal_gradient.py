@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ebdsl.facts.convexity import curvature, sign
+from ebdsl.facts.convexity import sign
 from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
 from ebdsl.facts.penalties import Penalty, combine, is_entropy, match
@@ -94,7 +94,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         )
     form = quadratic(smooth, problem.latents[0]) if len(problem.latents) == 1 else None
     whole_quadratic = form is not None or _degree_two(smooth, latents)
-    shape = curvature(smooth, latents)
+    shape = problem.curvature(smooth)
     if shape not in ("convex", "affine", "constant"):
         return Refusal(
             NAME, f"the energy is not known to be convex in {problem.names}: one start could end at a saddle"

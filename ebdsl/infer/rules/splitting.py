@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.composite import KINDS, Composite, composite, squares
-from ebdsl.facts.convexity import curvature, sign
+from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import through_module
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
@@ -59,7 +59,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     order = degree(found.smooth, held)
     if order is None or order > 2:
         return Refusal(NAME, f"the smooth part is not quadratic in {z.name}")
-    if curvature(found.smooth, held) not in ("convex", "affine", "constant"):
+    if problem.curvature(found.smooth) not in ("convex", "affine", "constant"):
         return Refusal(NAME, f"the smooth part is not known to be convex in {z.name}")
     smooth, maps = quadratic(found.smooth, z), quadratic(squares(found.pieces), z)
     kind = _kind(problem, smooth, maps)

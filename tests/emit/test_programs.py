@@ -1,0 +1,117 @@
+"""Convex blocks without a formula, minimised by the rules of inference: against scipy, scikit-learn and CVXPY."""
+
+from __future__ import annotations
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linprog
+from sklearn.linear_model import Lasso, LogisticRegression
+
+from tests.emit.compiled import Compiled, compile_spec
+
+HEAD = "observed x : R[P], y : R\nparam w : R[P]"
+N = 60
+
+
+def data(labels: bool) -> dict[str, torch.Tensor]:
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(N, 2, dtype=torch.float64, generator=g)
+    y = x @ torch.tensor([1.0, -2.0], dtype=torch.float64) + torch.randn(N, dtype=torch.float64, generator=g)
+    return {"x": x, "y": y.sign() if labels else y}
+
+
+def learned(c: Compiled, batch: dict[str, torch.Tensor], steps: int = 40) -> tuple[dict[str, np.ndarray], float]:
+    """The parameters where learning rests, and the mean energy there."""
+    net = c.randomise(c.build(), 1)
+    learner = c.module.Learner(net, seed=2)
+    learner.start(batch)
+    for _ in range(steps):
+        metrics = learner.step(batch)
+        if learner.converged:
+            break
+    assert learner.converged
+    assert all(float(v) < 1e-6 for k, v in metrics.items() if k.startswith("residual/"))
+    params = {s.name: getattr(net, c.python(s)).detach().numpy() for s in c.model.role("param")}
+    return params, float(metrics["energy"])
+
+
+def absolute(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Least absolute deviations as a linear program."""
+    n, p = x.shape
+    cost = np.concatenate([np.zeros(p), np.ones(2 * n)])
+    found = linprog(
+        cost, A_eq=np.hstack([x, np.eye(n), -np.eye(n)]), b_eq=y, bounds=[(None, None)] * p + [(0, None)] * 2 * n
+    )
+    return found.x[:p]
+
+
+def margins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    w = cp.Variable(2)
+    cp.Problem(cp.Minimize(cp.sum(cp.pos(1 - cp.multiply(y, x @ w))) / N + 0.1 * cp.sum_squares(w))).solve()
+    return w.value
+
+
+CASES = {
+    "|y - w' x|": (False, absolute),
+    "2 |3 y - 3 Σ_j w_j x_j|": (False, absolute),
+    "(y - w' x)^2 + 0.4|w|": (False, lambda x, y: Lasso(alpha=0.2, fit_intercept=False, tol=1e-12).fit(x, y).coef_),
+    "softplus(-y w' x) + 0.1||w||^2": (
+        True,
+        lambda x, y: LogisticRegression(C=5 / N, fit_intercept=False, tol=1e-10).fit(x, y).coef_[0],
+    ),
+    "relu(1 - y w' x) + 0.1||w||^2": (True, margins),
+}
+
+
+@pytest.mark.parametrize("energy", CASES)
+def test_regressions(energy: str) -> None:
+    labels, oracle = CASES[energy]
+    c = compile_spec(f"{HEAD}\nF(x, y) = {energy}\n")
+    ((_, decision),) = c.plan.learning
+    assert (decision.rule, decision.guarantee, c.plan.schedule) == ("convex program", "global", "full")
+    batch = data(labels)
+    params, _ = learned(c, batch)
+    np.testing.assert_allclose(params["w"], oracle(batch["x"].numpy(), batch["y"].numpy()), atol=2e-5)
+
+
+def test_data_of_a_lasso_may_come_in_pieces() -> None:
+    """What holds data adds up, so that no more than sums are kept."""
+    c = compile_spec(f"{HEAD}\nF(x, y) = (y - w' x)^2 + 0.4|w|\n")
+    assert c.plan.sums is not None
+    batch = data(False)
+    whole, parts = (c.randomise(c.build(), 1) for _ in range(2))
+    c.module.Learner(whole).step(batch)
+    learner = c.module.Learner(parts)
+    for k in range(0, N, 20):
+        learner.collect({name: value[k : k + 20] for name, value in batch.items()})
+    learner.finish()
+    torch.testing.assert_close(whole.w, parts.w, rtol=1e-9, atol=1e-9)
+
+
+def test_geometric_medians() -> None:
+    """Given who is whose member, each prototype is the point with the least sum of distances."""
+    c = compile_spec("observed y : R[M]\nlatent k : onehot[K]\nparam W : R[M, K]\nF(y) = min_k ||y - W k||\n")
+    assert [d.rule for _, d in c.plan.learning] == ["convex program"] and c.plan.schedule == "full"
+    net = c.randomise(c.build(), 1)
+    y = c.observed(N, 3)["y"]
+    state = net.state_energies(y).argmin(1).numpy()
+    before = net.W.detach().numpy().copy()
+    c.module.Learner(net).step({"y": y})
+    for k in range(before.shape[1]):
+        members, found = y.numpy()[state == k], net.W.detach().numpy()[:, k]
+        if not len(members):
+            np.testing.assert_allclose(found, before[:, k])
+            continue
+        m = cp.Variable(members.shape[1])
+        best = cp.Problem(cp.Minimize(cp.sum(cp.norm(members - m[None], axis=1)))).solve()
+        assert np.linalg.norm(members - found, axis=1).sum() <= best + 1e-6
+    learned(c, {"y": y})
+
+
+def test_what_is_not_convex_goes_by_gradient() -> None:
+    c = compile_spec("observed x : R[P], y : R\nparam w : R[P]\nF(x, y) = (y - tanh(w' x))^2 + ||w||^2\n")
+    ((_, decision),) = c.plan.learning
+    assert decision.rule == "stochastic gradient"
+    assert any(r.rule == "convex program" and "convex" in r.reason for r in decision.refused)
