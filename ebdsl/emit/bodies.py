@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ebdsl.emit.alternation import AlternationBody
 from ebdsl.emit.elimination import EliminationBody
+from ebdsl.emit.interior import InteriorBody
 from ebdsl.emit.noise import NoiseBody
 from ebdsl.emit.quadrature import QuadratureBody
 from ebdsl.emit.riccati import RiccatiBody
@@ -13,7 +14,9 @@ from ebdsl.infer.core import Decision
 from ebdsl.model.ir import Symbol
 
 
-class InferBody(SplittingBody, SearchBody, AlternationBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody):
+class InferBody(
+    SplittingBody, InteriorBody, SearchBody, AlternationBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody
+):
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:

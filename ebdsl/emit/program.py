@@ -10,7 +10,7 @@ from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
 from ebdsl.emit.tensors import Scope
 from ebdsl.infer.core import RULES
-from ebdsl.learn.program import SAMPLES, unknown
+from ebdsl.learn.program import SAMPLES
 from ebdsl.learn.rules.convex import Program
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Dim, Symbol
@@ -42,41 +42,44 @@ class BlockContext(Context):
 
 
 class BlockBody(InferBody):
-    """The body of a function that minimises one block."""
+    """The body of a function that minimises one block, or several together."""
 
     def energy_of(self, latents: dict[Symbol, str]) -> str:
-        (text,) = latents.values()
-        return f"energy_of_{self.name(*latents)}({text})"
+        names = "_".join(self.name(s) for s in self.context.latents)
+        return f"energy_of_{names}({', '.join(latents[s] for s in self.context.latents)})"
 
 
 def program_lines(body: LearnBody, p: Program) -> list[str]:
-    """Lines that set ``found``, the answer for the block."""
+    """Lines that set ``found``, the answer for the block and those beside it."""
     outer = body.context
-    z, name = unknown(p.symbol), outer.name(p.symbol)
+    names = [outer.name(s) for s in p.symbols]
+    whole = "_".join(names)
     plan = replace(outer.plan, model=p.problem.model, inference=(p.inner,), statistics=())
     taken = {s.name for s in p.problem.energy.symbols if s.role == "const" and s not in p.problem.model.symbols}
     local = {n: outer.names.get(n, n) for n in taken} | body.renamed
     c = BlockContext(plan, outer.names, outer.runtime, {n: local[n] for n in taken})
     single, double = settings.tolerances(outer.plan)
-    energy = c.scope(batch="1", renamed={z.name: name})
-    energy.like = name
+    energy = c.scope(batch="1", renamed=dict(zip((s.name for s in p.symbols), names, strict=True)))
+    energy.like = names[0]
     energy.count(with_batch(p.problem.energy))
     value = energy.tensor(with_batch(p.problem.energy), (BATCH,))
     inner = BlockBody(c)
     RULES[p.inner.rule].emit(p.inner.payload, inner)
+    start = ", ".join(f'"{n}": model.{n}.detach()[None]' for n in names)
     return [
-        f"row = model.{name}.detach()[None]",
+        f"begin_{whole} = {{{start}}}",
+        f'row = begin_{whole}["{names[0]}"]',
         "",
-        f"def energy_of_{name}({name}: Tensor) -> Tensor:",
+        f"def energy_of_{whole}({', '.join(f'{n}: Tensor' for n in names)}) -> Tensor:",
         *("    " + x for x in energy.lines),
         f"    return {value.code}",
         "",
-        f"def minimise_{name}() -> Inference:",
-        f'    start, max_steps = {{"{name}": row}}, {settings.max_steps(plan)}',
+        f"def minimise_{whole}() -> Inference:",
+        f"    start, max_steps = begin_{whole}, {settings.max_steps(plan)}",
         f"    tolerance = {single:g} if row.dtype == torch.float32 else {double:g}",
         *("    " + x if x else "" for x in inner.lines),
         "",
-        f"found = minimise_{name}()",
+        f"found = minimise_{whole}()",
     ]
 
 

@@ -62,6 +62,7 @@ class LearnBody:
         self.statistics: list[tuple[str, str]] = []  # name, text of its zero
         self.gradients: list[Symbol] = []
         self.fitted = False
+        self.together: set[tuple[Symbol, ...]] = set()  # what has been minimised with another block
         self.renamed: dict[str, str] = {}  # of sums over the samples, and of parameters before the update
         if full and context.plan.sums is not None:
             self.renamed = {h.symbol.name: f'sums["{k}"]' for k, h in keys(context).items()}
@@ -211,17 +212,19 @@ class LearnBody:
     def program_block(self, p: Program) -> None:
         from ebdsl.emit.program import program_lines
 
-        name = self.context.name(p.symbol)
-        self.lines += program_lines(self, p)
-        answer = f'found.latents["{name}"][0]'
         if self.fitted:
-            self._copy(p.symbol, answer)
-            return
-        self.lines += [
-            f'self.found["{name}"] = found',
-            f"if bool(found.energy < energy_of_{name}(row)):",
-            f"    model.{name}.copy_({answer})",
-        ]
+            self.lines += program_lines(self, p)
+            self._copy(p.symbol, f'found.latents["{self.context.name(p.symbol)}"][0]')
+        elif p.symbols not in self.together:
+            names = [self.context.name(s) for s in p.symbols]
+            whole = "_".join(names)
+            self.lines += program_lines(self, p)
+            self.lines += [
+                f'self.found["{", ".join(names)}"] = found',
+                f"if bool(found.energy < energy_of_{whole}(*begin_{whole}.values())):",
+                *(f'    model.{n}.copy_(found.latents["{n}"][0])' for n in names),
+            ]
+            self.together.add(p.symbols)
 
     def barrier_block(self, b: Barrier) -> None:
         scope = self.scope()

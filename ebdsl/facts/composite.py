@@ -50,24 +50,25 @@ class Composite:
     pieces: tuple[Piece, ...]
 
 
-def composite(energy: Node, symbol: Symbol) -> Composite | str:
-    """The energy as smooth part and pieces, or why it is not of this form."""
-    held = frozenset({symbol})
+def composite(energy: Node, *symbols: Symbol) -> Composite | str:
+    """The energy as smooth part and pieces in all of the symbols together, or why it is not of this form."""
+    held = frozenset(symbols)
+    names = ", ".join(s.name for s in symbols)
     smooth: list[Node] = []
     pieces: list[Piece] = []
     for a in parts(_one_sided(energy, held), held)[0]:
         if is_smooth(a, held):
             smooth.append(a)
             continue
-        piece = _piece(a, symbol)
+        piece = _piece(a, held)
         if isinstance(piece, str):
-            return f"a term that is not smooth in {symbol.name} cannot be split off: {piece}"
+            return f"a term that is not smooth in {names} cannot be split off: {piece}"
         if any(s.per_sample for s in piece.weight.symbols):
-            return f"the weight of a penalty on {symbol.name} differs from sample to sample"
+            return f"the weight of a penalty on {names} differs from sample to sample"
         if sign(piece.weight) not in ("nonnegative", "positive"):
-            return f"the weight of a penalty on {symbol.name} is not known to be nonnegative"
+            return f"the weight of a penalty on {names} is not known to be nonnegative"
         pieces.append(piece)
-    if symbol.domain.kind != "real":
+    for symbol in (s for s in symbols if s.domain.kind != "real"):
         at = tuple(fresh(d) for d in symbol.shape)
         pieces.append(Piece("domain", at, (Map(Get(symbol, at), ()),), Lit(1.0)))
     return Composite(add(*smooth), tuple(pieces))
@@ -90,21 +91,21 @@ def _one_sided(energy: Node, held: frozenset[Symbol]) -> Node:
     return transform(energy, leaf)
 
 
-def _piece(addend: Node, symbol: Symbol) -> Piece | str:
-    held = frozenset({symbol})
+def _piece(addend: Node, held: frozenset[Symbol]) -> Piece | str:
+    names = ", ".join(sorted(s.name for s in held))
     part = split(addend, held)
     core, axes, weight = part.core, part.axes, part.weight
     if isinstance(core, Fn) and core.atom in ("abs", "relu"):
         (inside,) = core.args
         if degree(inside, held) != 1:
-            return f"what stands in it is not linear in {symbol.name}"
+            return f"what stands in it is not linear in {names}"
         return Piece(core.atom, axes, (Map(inside, ()),), weight)
     if isinstance(core, Pow) and core.exponent == Lit(0.5):
         maps = []
         for square in core.base.terms if isinstance(core.base, Add) else (core.base,):
-            square_map = _square(square, symbol)
+            square_map = _square(square, held)
             if square_map is None:
-                return f"the root is not of a sum of squares of what is linear in {symbol.name}"
+                return f"the root is not of a sum of squares of what is linear in {names}"
             maps.append(square_map)
         if any(a in weight.free for m in maps for a in m.within):
             return "the weight differs inside a norm"
@@ -113,28 +114,28 @@ def _piece(addend: Node, symbol: Symbol) -> Piece | str:
     if found is not None:
         kind, inside, within = found
         if degree(inside, held) != 1:
-            return f"what stands in it is not linear in {symbol.name}"
+            return f"what stands in it is not linear in {names}"
         return Piece(kind, axes, (Map(inside, within),), weight)
     return "it is neither an absolute value, nor a positive part, nor a norm"
 
 
-def _square(node: Node, symbol: Symbol) -> Map | None:
+def _square(node: Node, held: frozenset[Symbol]) -> Map | None:
     """``Σ_within weight · (affine)²`` as the map ``√weight · affine``; a constant is the map itself."""
     body, within = (node.body, node.axes) if isinstance(node, Sum) else (node, ())
     factors = body.factors if isinstance(body, Mul) else (body,)
-    weight = mul(*(f for f in factors if symbol not in f.symbols))
-    inside = [f for f in factors if symbol in f.symbols]
+    weight = mul(*(f for f in factors if not f.symbols & held))
+    inside = [f for f in factors if f.symbols & held]
     if sign(weight) not in ("nonnegative", "positive"):
         return None
     if not inside:
         return Map(power(weight, 0.5), within)
     (first, *more) = inside
     if isinstance(first, Sum) and not more and not within:
-        found = _square(first, symbol)
+        found = _square(first, held)
         return None if found is None else Map(mul(power(weight, 0.5), found.node), found.within)
     if more or not (isinstance(first, Pow) and first.exponent == Lit(2.0)):
         return None
-    if degree(first.base, frozenset({symbol})) != 1:
+    if degree(first.base, held) != 1:
         return None
     return Map(mul(power(weight, 0.5) if weight != Lit(1.0) else weight, first.base), within)
 

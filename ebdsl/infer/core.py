@@ -25,6 +25,7 @@ class Problem:
     """``kind`` (``min`` or ``softmin``) over ``latents`` of ``energy``, the sample's axis implicit.
 
     ``convex``: what is smooth in the latents is known to be convex, from a form in which that could be seen.
+    ``single``: there is one sample, and it is large.
     """
 
     model: Model
@@ -33,6 +34,7 @@ class Problem:
     energy: Node
     beta: Node | None = None
     convex: bool = False
+    single: bool = False
 
     def curvature(self, smooth: Node) -> str:
         """That of a part without kinks in the latents."""
@@ -97,7 +99,8 @@ class Decision:
 class Rule:
     """A row of the planner. Rules are asked in order of ``rank``; the first that applies is taken.
 
-    ``emit(payload, body)`` writes the body of ``infer``. Of problems of other ``kinds`` it is not asked.
+    ``emit(payload, body)`` writes the body of ``infer``. It is not asked of problems of other ``kinds``, nor of those
+    of many samples where it is for a ``single`` one.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Rule:
     consider: Callable[[Problem], Decision | Refusal]
     emit: Callable[[object, InferBody], None]
     kinds: tuple[str, ...] = ("min", "softmin")
+    single: bool = False
 
 
 RULES: dict[str, Rule] = {}
@@ -121,7 +125,8 @@ def register(rule: Rule) -> Rule:
 
 def candidates(problem: Problem) -> list[Rule]:
     """The rules for problems of this kind, in the order in which they are asked."""
-    return sorted((r for r in RULES.values() if problem.kind in r.kinds), key=lambda r: r.rank)
+    asked = [r for r in RULES.values() if problem.kind in r.kinds and problem.single >= r.single]
+    return sorted(asked, key=lambda r: r.rank)
 
 
 def total_energy(model: Model) -> Node:

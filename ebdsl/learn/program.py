@@ -27,18 +27,32 @@ def unknown(w: Symbol) -> Symbol:
     return replace(w, role="latent")
 
 
-def as_problem(block: Block) -> Problem:
-    """``min`` over the block of the energy of all samples, their answers given."""
-    z = unknown(block.symbol)
-    energy = replace_symbol(given(block.total), block.symbol, lambda index: Get(z, index))
-    symbols = (*(s for s in block.model.symbols if s.role in ("param", "const") and s != block.symbol), z)
-    model = replace(block.model, symbols=symbols, eliminations=(Elimination("min", (z,)),), amortised={}, algorithms={})
-    return Problem(model, "min", (z,), energy, convex=_convex(block))
+def as_problem(block: Block, symbols: tuple[Symbol, ...]) -> Problem:
+    """``min`` over the block, and over others beside it, of the energy of all samples, their answers given."""
+    energy = given(block.total)
+    for w in symbols:
+        energy = replace_symbol(energy, w, lambda index, w=w: Get(unknown(w), index))  # type: ignore[misc]
+    latents = tuple(map(unknown, symbols))
+    fixed = tuple(s for s in block.model.symbols if s.role in ("param", "const") and s not in symbols)
+    model = replace(
+        block.model, symbols=fixed + latents, eliminations=(Elimination("min", latents),), amortised={}, algorithms={}
+    )
+    return Problem(model, "min", latents, energy, convex=_convex(block, frozenset(symbols)), single=True)
 
 
-def _convex(block: Block) -> bool:
-    """Whether what is smooth in the block is convex, sample by sample: sums over the samples do not show it."""
-    held = frozenset({block.symbol})
+def linked(block: Block) -> tuple[Symbol, ...]:
+    """The parameters that addends tie to the block, itself among them, in the order of the spec."""
+    params = frozenset(block.model.role("param"))
+    found, before = frozenset({block.symbol}), frozenset[Symbol]()
+    addends = parts(block.total, params)[0]
+    while found != before:
+        before = found
+        found |= frozenset(s for a in addends if a.symbols & found for s in a.symbols & params)
+    return tuple(s for s in block.model.role("param") if s in found)
+
+
+def _convex(block: Block, held: frozenset[Symbol]) -> bool:
+    """Whether what is smooth in the symbols is convex, sample by sample: sums over the samples do not show it."""
     smooth = add(*(a for a in parts(block.energy, held)[0] if is_smooth(a, held)))
     return curvature(smooth, held) in ("convex", "affine", "constant")
 

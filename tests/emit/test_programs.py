@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import linprog
 from sklearn.linear_model import Lasso, LogisticRegression
 
+from ebdsl.runtime.interior import interior_point
 from tests.emit.compiled import Compiled, compile_spec
 
 HEAD = "observed x : R[P], y : R\nparam w : R[P]"
@@ -74,6 +75,69 @@ def test_regressions(energy: str) -> None:
     batch = data(labels)
     params, _ = learned(c, batch)
     np.testing.assert_allclose(params["w"], oracle(batch["x"].numpy(), batch["y"].numpy()), atol=2e-5)
+
+
+def kinked(x: np.ndarray, y: np.ndarray) -> float:
+    w, b = cp.Variable(2), cp.Variable()
+    loss = cp.sum(cp.pos(1 - cp.multiply(y, x @ w + b))) / N
+    return float(cp.Problem(cp.Minimize(loss + 0.1 * cp.sum_squares(w) + 0.2 * cp.abs(b - 0.3))).solve())
+
+
+def quantile(x: np.ndarray, y: np.ndarray) -> float:
+    w, b = cp.Variable(2), cp.Variable()
+    r = y - x @ w - b
+    return float(cp.Problem(cp.Minimize(cp.sum(0.7 * cp.pos(r) + 0.3 * cp.pos(-r)) / N)).solve())
+
+
+def softplus(x: np.ndarray, y: np.ndarray) -> float:
+    w, b = cp.Variable(2), cp.Variable()
+    loss = cp.sum(cp.logistic(-cp.multiply(y, x @ w + b))) / N
+    return float(cp.Problem(cp.Minimize(loss + 0.1 * cp.sum_squares(w))).solve())
+
+
+TOGETHER = {
+    "relu(1 - y (w' x + b)) + 0.1||w||^2 + 0.2|b - 0.3|": (True, kinked),
+    "0.7 relu(y - w' x - b) + 0.3 relu(b + w' x - y)": (False, quantile),
+    "softplus(-y (w' x + b)) + 0.1||w||^2": (True, softplus),
+}
+
+
+@pytest.mark.parametrize("energy", TOGETHER)
+def test_parameters_that_kinks_tie_are_minimised_together(energy: str) -> None:
+    """In turn they would rest where neither alone can lower the energy."""
+    labels, oracle = TOGETHER[energy]
+    c = compile_spec(f"{HEAD}, b : R\nF(x, y) = {energy}\n")
+    assert [d.rule for _, d in c.plan.learning] == ["convex program"] * 2
+    assert all("together" in d.algorithm for _, d in c.plan.learning)
+    batch = data(labels)
+    _, found = learned(c, batch, steps=3)
+    assert found == pytest.approx(oracle(batch["x"].numpy(), batch["y"].numpy()), abs=1e-6)
+
+
+def test_an_interior_point_certifies_itself() -> None:
+    """The gap holds at points on the way too, zero weights and flat directions do no harm."""
+    g = torch.Generator().manual_seed(1)
+    maps, c = torch.randn(3, 40, dtype=torch.float64, generator=g), torch.randn(40, dtype=torch.float64, generator=g)
+    high = torch.rand(40, dtype=torch.float64, generator=g) * (torch.arange(40) % 4 != 0)
+    low, start = -0.5 * high, torch.zeros(1, 4, dtype=torch.float64)
+
+    def energy(x: np.ndarray) -> float:
+        r = torch.as_tensor(x[:3]) @ maps + c
+        return float(torch.maximum(low * r, high * r).sum())
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x[:, :3] @ maps + c
+
+    x = cp.Variable(3)
+    r = maps.numpy().T @ x + c.numpy()
+    best = cp.Problem(
+        cp.Minimize(cp.sum(cp.maximum(cp.multiply(low.numpy(), r), cp.multiply(high.numpy(), r))))
+    ).solve()
+    for steps in (2, 5, 40):
+        goal = torch.tensor([1e-9], dtype=torch.float64)
+        x_, gap, taken = interior_point(forward, torch.zeros_like, low, high, start, goal, steps)
+        assert energy(x_[0].numpy()) - best <= float(gap) + 1e-7 and int(taken) <= steps
+    assert float(gap) <= 1e-9
 
 
 def test_data_of_a_lasso_may_come_in_pieces() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ebdsl.facts.convexity import sign
+from ebdsl.facts.convexity import curvature, sign
 from ebdsl.facts.normal import parts, split
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Refusal
@@ -78,6 +78,10 @@ def consider(block: Block) -> Decision | Refusal:
         return Refusal(NAME, f"the energy couples entries of {w.name}")
     if rest is not None and sign(rest.matrix) not in ("nonnegative", "positive"):
         return Refusal(NAME, f"the energy is not known to be convex in {w.name}")
+    tied = frozenset(s for k in kinks for s in k.point.symbols if s.role == "param")
+    if tied and curvature(block.energy, held | tied) == "convex":
+        names = " and ".join(sorted(s.name for s in tied))
+        return Refusal(NAME, f"a kink ties {w.name} to {names}: in turn they may rest above the minimum over both")
     facts = [
         f"each entry of {w.name} stands alone, in a sum of kinks"
         + (" and a quadratic" if rest is not None else "")
@@ -85,8 +89,6 @@ def consider(block: Block) -> Decision | Refusal:
     ]
     if w.domain.kind != "real":
         facts.append(f"{w.domain} bounds each entry: the nearest point that is allowed is best")
-    tied = sorted({s.name for k in kinks for s in k.point.symbols if s.role == "param"})
-    facts += [f"a kink ties {w.name} to {n}: in turn they may rest above the minimum over both" for n in tied]
     one_sided = any(k.atom == "relu" for k in kinks)
     how = "weighted quantile" if one_sided else "weighted median"
     return Decision(
