@@ -202,9 +202,7 @@ def _schedule(plan: Plan) -> str:
     if plan.schedule == "none":
         return "there is nothing to learn"
     if plan.schedule == "full" and plan.sums is None:
-        return (
-            "every block has an exact minimum, block after block; it takes all samples at once, in memory"
-        )
+        return "every block has an exact minimum, block after block; it takes all samples at once, in memory"
     if plan.schedule == "full":
         return "every block has an exact minimum: a step sees all data, block after block, until the energy stands"
     return "batches of the data, in an order drawn anew for each epoch"
