@@ -29,6 +29,11 @@ def seed(plan: Plan) -> int:
     return int(setting(plan, "seed", 0))
 
 
+def starts(plan: Plan) -> int:
+    """Starts of learning, of which the lowest goes on."""
+    return int(setting(plan, "starts", 1))
+
+
 def tolerances(plan: Plan) -> tuple[float, float]:
     """Residual at which inference stops, relative to the largest entry of the gradient: float32, float64."""
     one = setting(plan, "tolerance", 0.0)
@@ -84,6 +89,8 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.schedule == "batches":
         rows.append(("batch", batch(plan)))
     rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
+    if starts(plan) > 1:
+        rows.append(("starts", starts(plan)))
     if inference_rule(plan) in (*ITERATIVE, *LOCAL):
         single, double = tolerances(plan)
         rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]

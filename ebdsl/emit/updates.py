@@ -9,7 +9,7 @@ from ebdsl.emit.context import Context, called
 from ebdsl.emit.systems import solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text, uses
-from ebdsl.emit.values import Value, is_product, number
+from ebdsl.emit.values import Value, bracket, is_product, number
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.learn.sums import before
 from ebdsl.model.algebra import contract
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ebdsl.learn.rules.logarithm import Barrier
     from ebdsl.learn.rules.medians import Medians
     from ebdsl.learn.rules.spectral import Subspace
+    from ebdsl.learn.rules.sphere import Spheres
     from ebdsl.learn.sums import Held
 
 
@@ -172,6 +173,35 @@ class LearnBody:
         places = tuple_text([str(k - len(w.shape)) for k in m.bound])
         point = self.project(w, moment.code)
         self._copy(w, f"torch.where({moment.code}.abs().amax({places}, keepdim=True) > 0, {point}, model.{name})")
+
+    def sphere_block(self, s: Spheres) -> None:
+        w, name = s.form.symbol, self.context.name(s.form.symbol)
+        form, scope = s.form, self.scope()
+        scope.count(form.matrix, form.linear)
+        if not self.full:
+            form = self._streamed(form, scope)
+            self.lines += scope.lines
+            scope = self._stat_scope(name)
+        pair = (form.at[s.place], form.twin[s.place])
+        if s.count is not None:
+            self.context.runtime.add("leading_subspace")
+            code = (
+                f"leading_subspace(-{bracket(symmetric_code(scope, form.matrix, pair))}, model.{name}.shape[{s.count}])"
+            )
+            self.lines += scope.lines
+            self._copy(w, code if s.place == 1 else f"{code}.T")
+            return
+        self.context.runtime.add("lowest_on_spheres")
+        rest = tuple(a for a in form.at if a != form.at[s.place])
+        varying = tuple(form.at[k] for k in form.varies)
+        curvature = scope.tensor(form.matrix, (*varying, *pair))
+        linear = scope.tensor(form.linear, (*rest, form.at[s.place]))
+        self.lines += scope.lines
+        lead = "".join(", :" if a in varying else ", None" for a in rest).removeprefix(", ")
+        matrix = curvature.code if len(varying) == len(rest) else f"{curvature.atom}[{lead}]"
+        old = f"model.{name}.movedim({s.place}, -1)" if rest else f"model.{name}"
+        code = f"lowest_on_spheres({matrix}, {linear.code}, {old})"
+        self._copy(w, f"{code}.movedim(-1, {s.place})" if rest else code)
 
     def median_block(self, m: Medians) -> None:
         from ebdsl.emit.unused import state_dim

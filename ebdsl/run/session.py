@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import ebdsl
+from ebdsl import settings
 from ebdsl.diagnostics import Diagnostic
 from ebdsl.run import batches as samples
 from ebdsl.run.alternatives import Probe, probe
@@ -26,6 +27,7 @@ from ebdsl.run.load import digest
 from ebdsl.run.loop import Learner, Position
 from ebdsl.run.options import Options
 from ebdsl.run.program import Program, renamed
+from ebdsl.run.starts import try_starts
 
 START_ROWS = 65_536
 """Samples a learner is started on where the data does not fit in memory."""
@@ -120,11 +122,14 @@ def session(
 
 
 def begin(s: Session) -> None:
-    """The data-driven start of a fresh run."""
+    """The data-driven start of a fresh run, the best of several where the spec asks for them. Raises as there."""
     small = s.data.tensors is not None or len(s.data) <= START_ROWS
-    s.learner.start(
-        s.data.all() if small else s.data.take(samples.permutation(len(s.data), s.options.seed, -2)[:START_ROWS])
-    )
+    rows = s.data.all() if small else s.data.take(samples.permutation(len(s.data), s.options.seed, -2)[:START_ROWS])
+    count = settings.starts(s.program.plan)
+    if count > 1:
+        try_starts(s, rows, count)
+    else:
+        s.learner.start(rows)
     spread = s.contrast().contrast.spread
     s.gauge.scale = spread if np.isfinite(spread) else 0.0
 

@@ -249,8 +249,8 @@ register(
     "a setting that does not exist",
     """
 A setting stands on a line of its own: `epochs 20`. There are `data`, `epochs`, `batch`, `lr`, `optimizer`,
-`seed`, `dtype`, `device`, `holdout`, `steps`, `tolerance`, `restarts`, `checkpoint_steps` and
-`checkpoint_seconds`.
+`seed`, `dtype`, `device`, `holdout`, `starts`, `steps`, `tolerance`, `restarts`,
+`checkpoint_steps` and `checkpoint_seconds`.
 """,
 )
 register(

@@ -260,6 +260,15 @@ compiler (`g++` or `clang++`) on a CPU, and a plan that iterates. The answers ar
 """,
 )
 register(
+    "EB0727",
+    "error",
+    "several starts cannot be told apart",
+    """
+`starts 5` tries five starts for a few steps and goes on with the one of lowest energy. A strategy raises the energy
+off the data by changing it everywhere, so that the energies of two starts do not compare.
+""",
+)
+register(
     "EB0799",
     "error",
     "internal fault",

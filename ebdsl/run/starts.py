@@ -1,0 +1,68 @@
+"""Several starts of a learning that can end in a local minimum: each is tried for a few steps, the lowest goes on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ebdsl.run.batches import permutation
+from ebdsl.run.files import refuse
+
+if TYPE_CHECKING:
+    from ebdsl.run.session import Session
+
+STEPS, BATCHES = 10, 100
+"""Steps of a try: on all samples at once, or from batches."""
+
+
+def try_starts(s: Session, rows: dict[str, Tensor], count: int) -> None:
+    """Start ``count`` times on ``rows`` ``(n, *shape)``, from as many seeds, and leave the best in the session.
+
+    Measured is the mean free energy after the steps. What happens is decided by the seed, before the first step that
+    counts, so that a resumed run has nothing of it to know. Raises :class:`SpecError` (EB0727) with a strategy.
+    """
+    if s.program.plan.strategy is not None:
+        word = s.program.plan.strategy.method.name
+        raise refuse("EB0727", f"starts are told apart by their energy, which {word} also raises", "leave out starts")
+    best, kept = math.inf, None
+    for k in range(count):
+        seed = s.options.seed + k
+        if k:
+            s.network.load_state_dict(s.program.namespace.build(seed=seed).state_dict())
+        learner = s.program.namespace.Learner(s.network, lr=s.options.lr, seed=seed)
+        learner.start(rows)
+        for batch in _batches(s, rows, seed) if not learner.full_batch else [rows] * STEPS:
+            learner.step(batch)
+        energy = _mean_energy(s, rows)
+        if energy < best or kept is None:
+            state = {name: value.clone() for name, value in s.network.state_dict().items()}
+            best, kept = energy, (state, learner.state_dict(), seed)
+    assert kept is not None
+    s.network.load_state_dict(kept[0])
+    s.learner = s.program.namespace.Learner(s.network, lr=s.options.lr, seed=s.options.seed)
+    s.learner.load_state_dict(kept[1])
+
+
+def _batches(s: Session, rows: dict[str, Tensor], seed: int) -> Iterator[dict[str, Tensor]]:
+    n = len(next(iter(rows.values())))
+    done = 0
+    for epoch in range(BATCHES):
+        for index in permutation(n, seed, -3 - epoch).split(s.options.batch):
+            yield {name: value[index.to(value.device)] for name, value in rows.items()}
+            done += 1
+            if done == BATCHES:
+                return
+
+
+def _mean_energy(s: Session, rows: dict[str, Tensor]) -> float:
+    n = len(next(iter(rows.values())))
+    network: Any = s.network
+    total = 0.0
+    with torch.no_grad():
+        for part in zip(*(value.split(8192) for value in rows.values()), strict=True):
+            total += float(network.free_energy(**dict(zip(rows, part, strict=True))).double().sum())
+    return total / n
