@@ -57,7 +57,7 @@ def program_lines(body: LearnBody, p: Program) -> list[str]:
     plan = replace(outer.plan, model=p.problem.model, inference=(p.inner,), statistics=())
     taken = {s.name for s in p.problem.energy.symbols if s.role == "const" and s not in p.problem.model.symbols}
     local = {n: outer.names.get(n, n) for n in taken} | body.renamed
-    c = BlockContext(plan, outer.names, outer.runtime, {n: local[n] for n in taken})
+    c = BlockContext(plan, outer.names, outer.runtime, local={n: local[n] for n in taken})
     single, double = settings.tolerances(outer.plan)
     energy = c.scope(batch="1", renamed=dict(zip((s.name for s in p.symbols), names, strict=True)))
     energy.like = names[0]
