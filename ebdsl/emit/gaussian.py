@@ -111,11 +111,11 @@ def _coupled(c: Context, scope: Scope, g: Gaussian) -> tuple[list[Value], Value]
     mean, inverse, log_det = scope.name("mean"), scope.name("inverse"), scope.name("log_det")
     scope.lines.append(f"{mean}, {inverse}, {log_det} = solve_gaussian({flat_left}, {flat_right})")
     sizes = ", ".join(scope.dim(a.dim) for a in (*lead, *coupled, *rest))
-    solved = Value(f"{mean}.reshape({sizes})", (*lead, *coupled, *rest))
+    solved = Value(f"{mean}.reshape({sizes or '()'})", (*lead, *coupled, *rest))
     scope.lines.append(f"{c.name(g.means[0])} = {aligned(solved, whole, explicit=True)}")
     if len(coupled) > 1:
         sizes = ", ".join(scope.dim(a.dim) for a in (*lead, *coupled, *twins))
-        covariance = Value(f"{inverse}.reshape({sizes})", (*lead, *coupled, *twins))
+        covariance = Value(f"{inverse}.reshape({sizes or '()'})", (*lead, *coupled, *twins))
     else:
         covariance = Value(inverse, (*lead, *coupled, *twins))
     outside = tuple(a for a in lead if a not in varies)
@@ -150,7 +150,8 @@ def _joint(c: Context, scope: Scope, g: Gaussian) -> tuple[list[Value], Value]:
         row = []
         for j, b in enumerate(g.latents):
             block = scope.tensor(blocks[i, j], (*lead, *at[a], *twin[b]))
-            row.append(f"{block.atom}.reshape({head}{size[i]}, {size[j]})")
+            code = block.atom if block.axes or scope.is_tensor(blocks[i, j]) else scope.constant(block)
+            row.append(f"{code}.reshape({head}{size[i]}, {size[j]})")
         rows.append(scope.assign("row", Value(f"torch.cat(({', '.join(row)}), -1)")).code)
     matrix = f"torch.cat(({', '.join(rows)}), -2)"
     rest = tuple(a for a in (BATCH, *g.axes) if a not in lead)
@@ -166,14 +167,14 @@ def _joint(c: Context, scope: Scope, g: Gaussian) -> tuple[list[Value], Value]:
         begins.append(begin)
         end = f"{begin} + {size[i]}" if begin != "0" else size[i]
         sizes = ", ".join(scope.dim(a.dim) for a in (*lead, *at[z], *rest))
-        part = Value(f"{mean}[..., {begin}:{end}, :].reshape({sizes})", (*lead, *at[z], *rest))
+        part = Value(f"{mean}[..., {begin}:{end}, :].reshape({sizes or '()'})", (*lead, *at[z], *rest))
         scope.lines.append(f"{c.name(g.means[i])} = {aligned(part, (BATCH, *g.axes, *at[z]), explicit=True)}")
         begin = end
     ends = [*begins[1:], begin]
     for a, b in g.pairs:
         i, j = g.latents.index(a), g.latents.index(b)
         sizes = ", ".join(scope.dim(x.dim) for x in (*lead, *at[a], *twin[b]))
-        block_code = f"{inverse}[..., {begins[i]}:{ends[i]}, {begins[j]}:{ends[j]}].reshape({sizes})"
+        block_code = f"{inverse}[..., {begins[i]}:{ends[i]}, {begins[j]}:{ends[j]}].reshape({sizes or '()'})"
         covariances.append(Value(block_code, (*lead, *at[a], *twin[b])))
     return covariances, Value(log_det, lead)
 

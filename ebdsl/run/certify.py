@@ -19,11 +19,12 @@ from ebdsl.emit.context import make_context
 from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.penalties import ENTRYWISE, Penalty
 from ebdsl.infer.core import Problem, Refusal
-from ebdsl.infer.rules import enumeration
+from ebdsl.infer.rules import enumeration, gaussian
+from ebdsl.infer.rules.enumeration import States
 from ebdsl.infer.rules.proximal_gradient import analyse
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
-from ebdsl.model.derivative import NoDerivative, fresh_index
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import BATCH, Axis, Node, Symbol
 from ebdsl.model.reference import table
 from ebdsl.plan import Plan
@@ -97,7 +98,7 @@ class Certifier:
         elif steps == {"min"}:
             self.found = self._prepare_slopes()
         else:
-            self.found = Certificates("", reason="averages over continuous latents have no certificate")
+            self.found = self._prepare_means()
 
     def add(self, observed: dict[str, Array], latents: dict[str, Array]) -> None:
         """Certify one batch; nothing where there is no certificate."""
@@ -130,12 +131,7 @@ class Certifier:
         payload = decision.payload
         assert isinstance(payload, enumeration.Enumeration)
         axes = tuple(s.axis for s in payload.states)
-        for s in payload.states:
-            if s.table is not None:
-                from ebdsl.model.reference import points
-
-                known = {k: v for k, v in self.model.dims.items() if v is not None}
-                self.values[s.table] = np.stack(list(points(s.symbol, known)))
+        self._tabulate(payload.states)
 
         def lowest(given: dict[Symbol, Array]) -> tuple[Array, Array]:
             states = self._table(payload.energy, given, axes)
@@ -151,15 +147,27 @@ class Certifier:
             weights = (weights / weights.sum(1, keepdims=True)).reshape(states.shape)
             worst = np.zeros(len(states))
             for k, s in enumerate(payload.states):
-                own = weights.sum(tuple(j + 1 for j in range(len(axes)) if j != k))
-                expected = own if s.table is None else np.tensordot(own, self.values[s.table], 1)
-                apart = np.abs(expected - given[s.symbol]).reshape(len(states), -1)
+                apart = np.abs(self._marginal(weights, k, s) - given[s.symbol]).reshape(len(states), -1)
                 worst = np.maximum(worst, apart.max(1))
             return worst, np.ones(len(states)) + self.rounding * np.abs(flat).max(1)
 
         self._one = lowest if payload.kind == "min" else averaged
         what = "energy above the lowest state" if payload.kind == "min" else "distance from the softmax of -β E"
         return Certificates(what)
+
+    def _tabulate(self, states: tuple[States, ...]) -> None:
+        """Make the values of finite latents known."""
+        for s in states:
+            if s.table is not None:
+                from ebdsl.model.reference import points
+
+                known = {k: v for k, v in self.model.dims.items() if v is not None}
+                self.values[s.table] = np.stack(list(points(s.symbol, known)))
+
+    def _marginal(self, weights: Array, k: int, s: States) -> Array:
+        """The mean of finite latent number ``k`` under shares ``(B, states)``, an axis for each latent."""
+        own = weights.sum(tuple(j + 1 for j in range(weights.ndim - 1) if j != k))
+        return own if s.table is None else np.tensordot(own, self.values[s.table], 1)
 
     def _prepare_changes(self, reason: str) -> Certificates:
         """Of too many states to try, those that differ from an answer in one variable."""
@@ -186,6 +194,57 @@ class Certifier:
 
         self._one = lowest
         return Certificates("energy above the lowest that one changed variable gives")
+
+    # ------------------------------------------------------------- Gaussian integrals
+
+    def _prepare_means(self) -> Certificates:
+        """Means of a posterior that is normal, given the finite latents: from the second derivative, by numpy."""
+        decision = gaussian.consider(self.problem)
+        if isinstance(decision, Refusal):
+            return Certificates(
+                "", reason=f"averages have a certificate where they are finite sums or {decision.reason}"
+            )
+        payload = decision.payload
+        assert isinstance(payload, gaussian.Gaussian)
+        self._tabulate(payload.states)
+        latents, energy, axes = payload.latents, payload.energy, payload.axes
+        ats, twins = [[fresh_index(z) for z in latents] for _ in range(2)]
+        slopes = [derivative(energy, z, at) for z, at in zip(latents, ats, strict=True)]
+        bends = [[derivative(g, z, twin) for z, twin in zip(latents, twins, strict=True)] for g in slopes]
+
+        def means(given: dict[Symbol, Array]) -> tuple[Array, Array]:
+            at_zero = given | {z: np.zeros_like(given[z]) for z in latents}
+            least = self._table(energy, at_zero, axes)
+            lead = least.shape
+            b = [self._table(g, at_zero, (*axes, *at)).reshape(*lead, -1) for g, at in zip(slopes, ats, strict=True)]
+            sizes = [x.shape[-1] for x in b]
+            q = [
+                [
+                    self._table(bend, at_zero, (*axes, *at, *twin)).reshape(*lead, n, m)
+                    for bend, twin, m in zip(row, twins, sizes, strict=True)
+                ]
+                for row, at, n in zip(bends, ats, sizes, strict=True)
+            ]
+            slope, square = np.concatenate(b, -1), np.block(q)
+            beta = 1.0 if payload.beta is None else self._table(payload.beta, given).reshape(-1, *[1] * len(axes))
+            mean = -np.linalg.solve(square, slope[..., None])[..., 0]
+            free = least + (slope * mean).sum(-1) / 2 + np.linalg.slogdet(square)[1] / (2 * beta)
+            flat = (-beta * free).reshape(len(free), -1)
+            weights = np.exp(flat - flat.max(1, keepdims=True))
+            weights = (weights / weights.sum(1, keepdims=True)).reshape(lead)
+            worst = np.zeros(len(free))
+            for k, s in enumerate(payload.states):
+                apart = np.abs(self._marginal(weights, k, s) - given[s.symbol]).reshape(len(free), -1)
+                worst = np.maximum(worst, apart.max(1))
+            expected = (weights[..., None] * mean).sum(tuple(range(1, weights.ndim)))
+            found = np.concatenate([given[z].reshape(len(free), -1) for z in latents], -1)
+            size = np.abs(mean).reshape(len(free), -1).max(1)
+            worst = np.maximum(worst, np.abs(expected - found).max(1) / np.where(size > 0, size, 1))
+            condition = np.linalg.cond(square).reshape(len(free), -1).max(1)
+            return worst, np.ones(len(free)) + self.rounding * (np.abs(flat).max(1) + condition)
+
+        self._one = means
+        return Certificates("distance from the posterior's mean, in units of its largest entry")
 
     # ------------------------------------------------------------- continuous latents
 

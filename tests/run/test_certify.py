@@ -125,3 +125,20 @@ def test_what_no_one_tries_is_certified_against_single_changes() -> None:
     assert plan is not None
     network = load(driver.emit(plan)).build(seed=1, dtype=torch.float64)
     assert "one changed variable" in Certifier(plan, network).found.measure
+
+
+GAUSSIAN = {
+    "one latent": HEAD + "latent z : R[N]\nparam W : R[M, N]\nF(y) = softmin_z[3] ||y - W z||^2 + 0.5||z||^2\n",
+    "two latents": HEAD
+    + "latent u : R[N], v : R\nparam W : R[M, N]\nF(y) = softmin_{u, v}[1] ||y - W u - v||^2 + 0.5||u||^2 + v^2\n",
+    "a mixture": HEAD
+    + "latent k : onehot[3], z : R[N]\nparam W : R[M, N], μ : R[M, 3], s : R[3], > 0\n"
+    + "F(y) = softmin_{k, z}[2] Σ_c k[c] s[c] ||y - μ[:, c] - W z||^2 + ||z||^2\n",
+}
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_means_of_gaussian_integrals(name) -> None:
+    good = certified(GAUSSIAN[name])
+    assert good.reason is None and good.good.all() and len(good.residual) == 50
+    assert not certified(GAUSSIAN[name], lambda _, z: 0.999 * z + 0.002).good.any()
