@@ -236,10 +236,10 @@ def _given(c: Context) -> str:
 
 def _tile_width(c: Context, passing: dict[str, Held]) -> str:
     states = enumeration(c)
-    return _width(c, [h.node for h in passing.values()] + ([state_parts(states).scores] if states is not None else []))
+    return tile_width(c, [h.node for h in passing.values()] + ([state_parts(states).scores] if states is not None else []))
 
 
-def _width(c: Context, nodes: list[Node]) -> str:
+def tile_width(c: Context, nodes: list[Node]) -> str:
     """The numbers that a sample takes: its data, and the largest intermediate of these nodes."""
     scope = c.scope("self.model")
     best: tuple[Axis, ...] = ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
 from ebdsl.emit.context import Context
+from ebdsl.emit.learner_full import tile_width
 from ebdsl.emit.program import certificates
 from ebdsl.emit.seeding import start_lines
+from ebdsl.emit.states import state_parts
 from ebdsl.emit.text import template, words
 from ebdsl.emit.unused import refit_full_lines
 from ebdsl.emit.updates import LearnBody
@@ -20,7 +22,9 @@ def whole_learner(c: Context) -> list[str]:
         RULES[decision.rule].emit(decision.payload, body)
     names = answer_names(c)
     arguments = ", ".join([c.args(c.observed), *names])
+    tiled = _tiled(c)
     energy = "found.energy.mean()" if plan.inference else f"model.energy({c.args(c.observed)}).mean()"
+    energy = "torch.cat(energies).mean()" if tiled else energy
     sized = [f"samples = {c.like}.shape[0]"] if "samples" in words("\n".join(body.lines)) else []
     certified, residuals = certificates(body, f"len({c.like})")
     width = _width(c)
@@ -51,6 +55,7 @@ def whole_learner(c: Context) -> list[str]:
             def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
                 """One update on all data; gives the mean energy before it, and that of every term."""
                 model = self.model
+                <tiled>
                 <observed>
                 <found>
                 energy = {energy}
@@ -91,7 +96,8 @@ def whole_learner(c: Context) -> list[str]:
         decisions=[f"{d.task}: {d.algorithm}." for _, d in plan.learning],
         start=start_lines(c, width),
         observed=observed_lines(c, "batch"),
-        found=found_lines(c),
+        tiled=tiled,
+        found=[] if tiled else found_lines(c),
         terms=_terms(c),
         certified=certified,
         residuals=residuals,
@@ -100,6 +106,23 @@ def whole_learner(c: Context) -> list[str]:
         refit=["self.taken = weights.sum(0)", "self.refit_unused(lambda: [batch])"] if refit else [],
         refit_unused=refit,
     )
+
+
+def _tiled(c: Context) -> list[str]:
+    """Inference a tile at a time, where the energies of all states at all samples would take the memory."""
+    states = enumeration(c)
+    if states is None:
+        return []
+    names = ["weights", *(c.name(s) for s in c.latents)]
+    values = ", ".join(["weights", *(f'found.latents["{n}"]' for n in names[1:])])
+    return [
+        "energies, answers = [], []",
+        c.each_tile(tile_width(c, [state_parts(states).scores]), "batch"),
+        *("    " + x for x in found_lines(c)),
+        "    energies.append(found.energy)",
+        f"    answers.append(({values}))",
+        f"{', '.join(names)} = (torch.cat(part) for part in zip(*answers, strict=True))",
+    ]
 
 
 def _width(c: Context) -> str:
@@ -113,7 +136,7 @@ def _terms(c: Context) -> list[str]:
     states = enumeration(c)
     if c.plan.statistics or (states is not None and states.kind == "softmin"):
         return []  # the free energy is no sum of terms
-    latents = [f'found.latents["{c.name(s)}"]' for s in c.latents]
+    latents = [c.name(s) if states is not None else f'found.latents["{c.name(s)}"]' for s in c.latents]
     arguments = ", ".join([c.args(c.observed), *latents])
     return [
         f"for name, term in model.terms({arguments}).items():",

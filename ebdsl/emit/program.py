@@ -55,9 +55,9 @@ def program_lines(body: LearnBody, p: Program) -> list[str]:
     names = [outer.name(s) for s in p.symbols]
     whole = "_".join(names)
     plan = replace(outer.plan, model=p.problem.model, inference=(p.inner,), statistics=())
-    taken = {s.name for s in p.problem.energy.symbols if s.role == "const" and s not in p.problem.model.symbols}
-    local = {n: outer.names.get(n, n) for n in taken} | body.renamed
-    c = BlockContext(plan, outer.names, outer.runtime, local={n: local[n] for n in taken})
+    found = frozenset(s.symbol.name for s in outer.plan.statistics)
+    local = {s.name: outer.name(s) for s in p.problem.energy.symbols if SAMPLES in s.shape or s.name in found}
+    c = BlockContext(plan, outer.names, outer.runtime, local=local | body.renamed)
     single, double = settings.tolerances(outer.plan)
     energy = c.scope(batch="1", renamed=dict(zip((s.name for s in p.symbols), names, strict=True)))
     energy.like = names[0]

@@ -174,6 +174,35 @@ def test_geometric_medians() -> None:
     learned(c, {"y": y})
 
 
+def test_columns_and_offsets_together() -> None:
+    """A matrix whose size is known goes by the interior point with what its kinks tie it to."""
+    head = "dim P = 2, M = 3\nobserved x : R[P], y : R[M]\nparam W : R[P, M], b : R[M]\n"
+    c = compile_spec(f"{head}F(x, y) = |y - W' x - b|\n")
+    assert all("interior" in d.algorithm and "together" in d.algorithm for _, d in c.plan.learning)
+    batch = c.observed(N, 3)
+    _, found = learned(c, batch, steps=3)
+    x = np.hstack([batch["x"].numpy(), np.ones((N, 1))])
+    best = sum(np.abs(y - x @ absolute(x, y)).sum() for y in batch["y"].numpy().T) / N
+    assert found == pytest.approx(best, abs=1e-7)
+
+
+def test_answers_from_a_table_of_values() -> None:
+    """Codes of several bits are enumerated, and learning reads their values where the model keeps them."""
+    spec = (
+        "dim M = 3\nobserved y : R[M]\nlatent z : binary[2]\nparam W : R[M, 2]\nF(y) = min_z |y - W z| + 0.1||W||^2\n"
+    )
+    c = compile_spec(spec)
+    assert [d.rule for _, d in c.plan.learning] == ["convex program"] and c.plan.schedule == "full"
+    net = c.randomise(c.build(), 1)
+    y = c.observed(N, 3)["y"]
+    z = net.infer(y).latents["z"].numpy()
+    c.module.Learner(net).step({"y": y})
+    w = cp.Variable((3, 2))
+    best = cp.Problem(cp.Minimize(cp.sum(cp.abs(y.numpy() - z @ w.T)) / N + 0.1 * cp.sum_squares(w))).solve()
+    reached = np.abs(y.numpy() - z @ net.W.detach().numpy().T).sum() / N + 0.1 * (net.W.detach().numpy() ** 2).sum()
+    assert reached == pytest.approx(best, abs=1e-6)
+
+
 def test_what_is_not_convex_goes_by_gradient() -> None:
     c = compile_spec("observed x : R[P], y : R\nparam w : R[P]\nF(x, y) = (y - tanh(w' x))^2 + ||w||^2\n")
     ((_, decision),) = c.plan.learning

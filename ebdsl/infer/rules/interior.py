@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
 
 NAME = "interior point"
+LIMIT = 512
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ def consider(problem: Problem) -> Decision | Refusal:
     for z in problem.latents:
         if z.domain.kind != "real":
             return Refusal(NAME, f"{z.name} is constrained to {z.domain}")
-        if len(z.shape) > 1:
-            return Refusal(NAME, f"{z.name} has as many entries as a matrix: a factor of all of them would be large")
+    size = problem.elements()
+    if (size or 0) > LIMIT or (size is None and any(len(z.shape) > 1 for z in problem.latents)):
+        return Refusal(NAME, f"{problem.names} may have more than {LIMIT} entries: their factor would be large")
     found = composite(problem.energy, *problem.latents)
     if isinstance(found, str):
         return Refusal(NAME, found)
