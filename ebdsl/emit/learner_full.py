@@ -205,7 +205,7 @@ def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> l
     values = {k: re.sub(r"^(\w+)\.T @ \1$", r"gram(\1)", scope.tensor(h.node, h.axes).code) for k, h in fixed.items()}
     c.runtime |= called(" ".join(values.values())) & {"gram"}
     if common:
-        tiled = c.each_tile(_width(c, []), "batch").removesuffix(":")
+        tiled = c.each_tile(tile_width(c, []), "batch").removesuffix(":")
         values["common"] = f"torch.stack([precise_sum(self.model.common_energy({c.args(c.observed)})) {tiled}]).sum()"
     tensors = f"({observed},)"
     return [
@@ -236,7 +236,9 @@ def _given(c: Context) -> str:
 
 def _tile_width(c: Context, passing: dict[str, Held]) -> str:
     states = enumeration(c)
-    return tile_width(c, [h.node for h in passing.values()] + ([state_parts(states).scores] if states is not None else []))
+    return tile_width(
+        c, [h.node for h in passing.values()] + ([state_parts(states).scores] if states is not None else [])
+    )
 
 
 def tile_width(c: Context, nodes: list[Node]) -> str:
