@@ -126,7 +126,7 @@ MUTANTS = [
         INFERENCE,
     ),
     Mutant("a step too long", "matrix_lasso", "step = 1 / float(largest", "step = 3 / float(largest", INFERENCE),
-    Mutant("a dropped 2", "two_codes", "(0.2 * u - 2 *", "(0.1 * u - 2 *", INFERENCE),
+    Mutant("a dropped 2", "two_codes", "torch.cat((-2 * (y", "torch.cat((-1 * (y", INFERENCE),
     Mutant(
         "latents in each other's place",
         "two_codes",
