@@ -14,6 +14,7 @@ ITEMS = {
     "sparse_codes": "codes of 20,000 patches to a relative gap against SPAMS, scikit-learn and by hand",
     "kmeans": "25 iterations of K-means from the same start against scikit-learn, faiss and by hand",
     "pca": "32 components to the same residual against all solvers of scikit-learn and torch",
+    "dictionary": "256 atoms from 100,000 patches to a peer's held-out energy: SPAMS, scikit-learn, by hand",
     "mixture": "50 steps of expectation maximisation against scikit-learn and by hand",
     "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
     "conv_codes": "convolutional codes of a 256 x 256 photograph against sporco and by hand",
