@@ -31,7 +31,7 @@ def solve_active(matrix: Tensor, right: Tensor, free: Tensor) -> Tensor:
     last = bisect_right(sizes, 0)
     while last < len(sizes):
         first, least = last, sizes[last]
-        last = bisect_right(sizes, least + least // 8 + 1)
+        last = min(len(sizes), max(bisect_right(sizes, least + least // 8 + 1), first + 32))  # a few are no group
         last = min(last, first + max(1, room // sizes[last - 1] ** 2))
         rows, part, most = order[first:last], slice(cuts[first], cuts[last]), sizes[last - 1]
         at = torch.full((last - first, most), n, dtype=torch.int32, device=row.device)
