@@ -22,7 +22,7 @@ from bench.items import sparse_codes
 from bench.items.training_step import ROOT
 from bench.peers import sparse_coding
 from bench.rounds import Row, clock, interleave
-from ebdsl import driver
+from ebdsl import driver, settings
 from ebdsl.run.data import load as load_data
 from ebdsl.run.load import load
 
@@ -45,7 +45,8 @@ def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
 def compare(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
     m, n = (16, 24) if quick else (144, 256)
     text = (ROOT / "specs" / "sparse_coding.ebm").read_text(encoding="utf-8")
-    file = load(driver.emit(sparse_codes.plan(text.replace("144", str(m)).replace("256", str(n)))))
+    plan = sparse_codes.plan(text.replace("144", str(m)).replace("256", str(n)))
+    file = load(driver.emit(plan))
     y, held = patches(text, quick, m)
     start = torch.nn.functional.normalize(y[:n].T, dim=0)
     judge = file.build(lam=LAMBDA, dtype=torch.float64)
@@ -76,7 +77,7 @@ def compare(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
     more |= {
         f"ours after {k + 1} epochs": round(energy(kept[(k + 1) * len(kept) // EPOCHS - 1]), 5) for k in range(EPOCHS)
     }
-    for name, work, rounds in peers(y, start, threads):
+    for name, work, rounds in peers(y, start, threads, (settings.training_accuracy(plan) or (1e-3,))[0]):
         target = energy(work())
         more[f"{name} ends with"] = round(target, 5)
         if energy(kept[-1]) > target:
@@ -107,11 +108,11 @@ def patches(text: str, quick: bool, m: int) -> tuple[Tensor, Tensor]:
     return y[:100_000].contiguous(), y[100_000:102_000].double()
 
 
-def peers(y: Tensor, start: Tensor, threads: int) -> list[tuple[str, Work, int]]:
+def peers(y: Tensor, start: Tensor, threads: int, tolerance: float) -> list[tuple[str, Work, int]]:
     """Name, one epoch, rounds."""
 
     def by_hand() -> Tensor:
-        learner = sparse_coding.Learner(start.clone(), LAMBDA, 1e-3)
+        learner = sparse_coding.Learner(start.clone(), LAMBDA, tolerance)
         for part in y.split(BATCH):
             learner.step(part)
         return learner.W

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ebdsl import settings
 from ebdsl.model.ir import Symbol
 from ebdsl.runtime import projections
 from tests.emit.compiled import Compiled, case
@@ -103,7 +104,8 @@ def test_the_first_exact_step_is_all_but_a_minimum(name: str) -> None:
     if c.plan.schedule != "batches" or inexact or c.plan.weights is not None or c.plan.statistics:
         return
     args = [data[c.python(s)] for s in c.model.role("observed")]
-    found = net.infer(*args, tolerance=0.001).latents
+    loose = settings.training_accuracy(c.plan)
+    found = net.infer(*args, tolerance=0.001 if loose is None else loose[0]).latents
     args += [found[c.python(s)] for s in c.model.role("latent")]
     params = [s for s in c.model.role("param") if any(s is w for w, _ in c.plan.learning)]
 
