@@ -158,6 +158,13 @@ PROXIMAL: dict[str, str] = {
         E(y, z) = ½||y - W z||^2 + λ|z|
         F(y) = min_z E(y, z)
     """,
+    "wide_lasso": """
+        observed y : R[2]
+        latent   z : R[60]
+        param    W : R[2, 60], unit columns
+        E(y, z) = ||y - W z||^2 + 0.3|z|
+        F(y) = min_z E(y, z)
+    """,
     "lasso_by_indices": """
         observed v : R[M]
         latent   n : R[N]

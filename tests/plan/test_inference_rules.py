@@ -56,6 +56,17 @@ def test_choice(text: str) -> None:
     assert rule not in asked and all(r.reason for r in decision.refused)
 
 
+@pytest.mark.parametrize(
+    "energy", ["||y - W z||^2 + |z|", "3 Σ_i (Σ_k W[i, k] z[k] - y[i])^2 + Σ_k 2|z[k]|", "½||2y - W z||^2 + |z|"]
+)
+@pytest.mark.parametrize(("n", "word"), [(40, "one inverse for all samples"), (400, "factors applied in turn")])
+def test_a_matrix_much_larger_than_its_factors_is_not_formed(energy: str, n: int, word: str) -> None:
+    text = f"observed y : R[12]\nlatent z : R[{n}]\nparam W : R[12, {n}], unit columns\nF(y) = min_z {energy}\n"
+    (decision,) = plan(text).inference
+    assert word in decision.algorithm
+    assert any("operations of its factors" in f for f in decision.facts) == (n == 400)
+
+
 def test_refusals_say_which_fact_refused() -> None:
     (decision,) = plan(
         "observed y : R[M]\nlatent z : sphere[N]\nparam W : R[M, N]\nF(y) = min_z ||y - W z||^2\n"

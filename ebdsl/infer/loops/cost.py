@@ -31,17 +31,17 @@ def cost(loop: Loop, extent: Extent, samples: int, width: int = 4) -> Cost:
     def size(axes: Iterable[Axis]) -> int:
         return math.prod(samples if a == BATCH else extent(a.dim) for a in axes)
 
-    operations = products = 0
+    total = products = 0
     for s in loop.step:
         for node, axes in _written(s):
-            all_, of_products = _operations(with_batch(node), size)
+            all_, of_products = operations(with_batch(node), size)
             lead = (BATCH,) if s.symbol.per_sample else ()
-            operations += all_ + size((*lead, *axes)) * (isinstance(s, Choose | Prox) * 3)
+            total += all_ + size((*lead, *axes)) * (isinstance(s, Choose | Prox) * 3)
             products += of_products
     carried = sum(samples * math.prod(map(extent, c.symbol.shape)) for c in loop.carried)
     read = inputs(loop.step, frozenset(c.symbol for c in loop.carried))
     given = sum(math.prod(map(extent, s.shape)) * (samples if s.per_sample else 1) for s in read)
-    return Cost(operations, products, width * (2 * carried + given))
+    return Cost(total, products, width * (2 * carried + given))
 
 
 def _written(s: Statement) -> tuple[tuple[Node, tuple[Axis, ...]], ...]:
@@ -56,7 +56,7 @@ def _written(s: Statement) -> tuple[tuple[Node, tuple[Axis, ...]], ...]:
             return ()
 
 
-def _operations(node: Node, size: Callable[[Iterable[Axis]], int]) -> tuple[int, int]:
+def operations(node: Node, size: Callable[[Iterable[Axis]], int]) -> tuple[int, int]:
     """Operations of a node, products pairwise as the emitter takes them: all, and those of contractions."""
     memo: set[Node] = set()
 
@@ -102,4 +102,4 @@ def _pairwise(factors: list[frozenset[Axis]], gone: frozenset[Axis], size: Calla
     return total
 
 
-__all__ = ["Cost", "cost"]
+__all__ = ["Cost", "cost", "operations"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from ebdsl.facts.penalties import Penalty, combine, is_entropy, match
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.facts.second import Joint, joint
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.model.algebra import addends
 from ebdsl.model.build import add
-from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.ir import BATCH, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 NAME = "proximal gradient"
 GRAM_LIMIT = 4096
 INVERSE_LIMIT = 2048
+SPLITTING_SAVES = 8  # of the steps of accelerated gradient to the same accuracy, on correlated atoms
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,9 @@ def consider(problem: Problem) -> Decision | Refusal:
     flat = form is None or (len(form.coupled) > 1 and not form.separable)
     together = joint(smooth, problem.latents) if flat else None
     gram = (gram or (together is not None and together.shared)) and (problem.elements() or 0) <= GRAM_LIMIT
+    times = _gram_over_factors(problem, smooth, form.coupled) if gram and form is not None else 0.0
+    factors = not one_step and times > (1.5 if unsplit(problem, penalties, gram, form) else SPLITTING_SAVES)
+    gram = gram and not factors
     kinds = sorted({p.kind for found in penalties.values() for p in found})
     words = {"l1": "soft threshold", "entropy": "proximal step of the entropy"}
     prox = [words.get(k) or GAUGES[k].words for k in kinds] + [
@@ -122,10 +128,13 @@ def consider(problem: Problem) -> Decision | Refusal:
         for s, found in penalties.items()
         if found
     ]
-    whole, finish, rows = "", False, False
+    whole = "" if one_step else unsplit(problem, penalties, gram, form)
+    if factors:
+        whole = f"a Gram matrix would take {times:.0f} times the operations of its factors in a step"
+    finish = rows = False
     if one_step:
         kind, algorithm, cost = "once", f"nothing couples the entries: one step of {prox_text} is exact", "one pass"
-    elif not (whole := unsplit(problem, penalties, gram, form)):
+    elif not whole:
         kind, rows = "iterate", form is not None and bool(form.separable)
         algorithm = f"Douglas-Rachford splitting, that is ADMM ({prox_text}; one inverse for all samples)"
         cost = "n² a step, n³ once"
@@ -189,6 +198,27 @@ def _round(penalties: dict[Symbol, list[Penalty]]) -> str:
         if any(p.kind != "l1" for p in found):
             return "a penalty on groups does not fall apart by entry"
     return ""
+
+
+def _gram_over_factors(problem: Problem, smooth: Node, coupled: tuple[int, ...]) -> float:
+    """Operations of a step with one matrix for all samples, over those of the gradient factor by factor; else 0."""
+    from ebdsl.infer.loops.cost import operations
+    from ebdsl.model.adjoint import gradient
+    from ebdsl.model.derivative import NoDerivative, fresh_index
+
+    extents = {d: e for s in problem.model.symbols for d, e in zip(s.shape, problem.model.shape(s), strict=True)}
+    if len(problem.latents) > 1 or None in extents.values():
+        return 0.0
+    (z,) = problem.latents
+    at = fresh_index(z)
+    try:
+        slope = gradient(smooth, z, at)
+    except NoDerivative:
+        return 0.0
+    moving = add(*(a for a in addends(slope) if z in a.symbols))
+    count, _ = operations(moving, lambda axes: math.prod(extents[a.dim] or 1 for a in axes if a != BATCH))
+    one = 2 * math.prod(extents[a.dim] or 1 for a in (*at, *(at[k] for k in coupled)))
+    return one / count if count else 0.0
 
 
 def _degree_two(node: Node, latents: frozenset[Symbol]) -> bool:
