@@ -17,7 +17,7 @@ def _(payload: Proximal) -> Loop | None:
         return None
     if payload.form is not None and payload.gram and payload.together is None:
         ((_, penalties),) = payload.penalties
-        if payload.split:
+        if payload.split and not payload.rows:  # rows are samples to the eager kernel alone
             found = splitting(payload.form, penalties)
             return found if payload.finish else replace(found, first=0)
         return proximal_steps(payload.form, penalties, "quadratic_proximal_gradient", "restart")
