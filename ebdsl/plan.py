@@ -18,7 +18,8 @@ from ebdsl.learn.core import Block
 from ebdsl.learn.sums import Sums, sums
 from ebdsl.learn.volume import Volume, volume_of_low_energy
 from ebdsl.model.algebra import contract, modules_in, multiply, with_batch
-from ebdsl.model.ir import BATCH, Dim, Get, Module, Node, Symbol
+from ebdsl.model.canonical import canonical
+from ebdsl.model.ir import BATCH, ONE, Dim, Get, Module, Node, Symbol
 from ebdsl.model.model import Elimination, Model
 from ebdsl.strategies.core import Chosen, No
 
@@ -78,14 +79,16 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     inference: list[Decision] = []
     found: list[Diagnostic] = []
     if len(groups) > 1:
-        found.append(_nested(model, groups))
-        return Checked(None, tuple(found))
-    for group in groups:
-        answer = infer.decide(Problem(model, group.kind, group.latents, energy, group.beta))
-        if isinstance(answer, Decision):
-            inference.append(answer)
+        answer = _nested(model, groups, energy)
+        if isinstance(answer, Diagnostic):
+            return Checked(None, (answer,))
+        inference.append(answer)
+    for group in groups[: len(groups) == 1]:
+        decided = infer.decide(Problem(model, group.kind, group.latents, energy, group.beta))
+        if isinstance(decided, Decision):
+            inference.append(decided)
         else:
-            found.append(_undecided(model, group, answer))
+            found.append(_undecided(model, group, decided))
     if found:
         return Checked(None, tuple(found))
     learned, weights, statistics = _at_answers(energy, inference)
@@ -115,14 +118,18 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
 
 
 def _merged(eliminations: tuple[Elimination, ...]) -> list[Elimination]:
-    """Neighbouring minimisations are one minimisation over all their latents."""
+    """Neighbours of one kind, softmins of one β, are one elimination of all their latents."""
     groups: list[Elimination] = []
     for e in eliminations:
-        if groups and groups[-1].kind == e.kind == "min":
+        if groups and groups[-1].kind == e.kind != "mean" and _same(groups[-1].beta, e.beta):
             groups[-1] = replace(groups[-1], latents=groups[-1].latents + e.latents)
         else:
             groups.append(e)
     return groups
+
+
+def _same(a: Node | None, b: Node | None) -> bool:
+    return canonical(ONE if a is None else a) == canonical(ONE if b is None else b)
 
 
 def _modules(energy: Node) -> tuple[Module, ...]:
@@ -243,12 +250,22 @@ def _undecided(model: Model, group: Elimination, refused: tuple[Refusal, ...]) -
     )  # fmt: skip
 
 
-def _nested(model: Model, groups: list[Elimination]) -> Diagnostic:
+def _nested(model: Model, groups: list[Elimination], energy: Node) -> Decision | Diagnostic:
+    """Two eliminations, one inside of the other, by a rule for both; more are not planned for."""
     order = " of ".join(f"{g.kind} over {', '.join(s.name for s in g.latents)}" for g in groups)
+    refused: tuple[Refusal, ...] = ()
+    if len(groups) == 2:
+        outer, inner = groups
+        beta = inner.beta if outer.beta is None else outer.beta
+        kind = f"{outer.kind} of {inner.kind}"
+        answer = infer.decide(Problem(model, kind, outer.latents, energy, beta, inner=inner.latents))
+        if isinstance(answer, Decision):
+            return answer
+        refused = answer
     span = groups[0].latents[0].span
     return Diagnostic(
-        "EB0502", f"nested eliminations are not planned for yet: {order}", (Label(span, "here"),) if span else (),
-        ("use one min over all latents, or one softmin",),
+        "EB0502", f"no rule of inference finds the {order}", (Label(span, "here"),) if span else (),
+        (*(f"{r.rule}: {r.reason}" for r in refused), "use one min over all latents, or one softmin"),
     )  # fmt: skip
 
 

@@ -20,7 +20,17 @@ class InferBody(
     """All that a rule can ask for."""
 
     def each_state(self, finite: tuple[Symbol, ...], free: tuple[Symbol, ...], inner: Decision) -> None:
-        """All samples with all values of ``finite`` as one batch, solved by the rule for ``free``."""
+        """The lowest of what the rule for ``free`` finds at all values of ``finite``."""
+        self.solve_each(finite, inner)
+        answers = ", ".join(f'"{self.name(s)}": {self.name(s)}' for s in finite)
+        self.line("energy, best = each.energy.reshape(samples, count).min(1)")
+        self.line(f"best = best + count * torch.arange(samples, device={self.like}.device)")
+        self.line(f"latents = {{{answers}}} | each.latents")
+        self.line("latents = {name: value[best] for name, value in latents.items()}")
+        self.line("return Inference(latents, energy, each.residual[best], each.iterations[best], each.converged[best])")
+
+    def solve_each(self, finite: tuple[Symbol, ...], inner: Decision) -> None:
+        """``each``: the answers of a rule for all ``samples`` with all ``count`` values of ``finite`` as one batch."""
         from ebdsl.infer.core import RULES
 
         observed = self.context.observed
@@ -42,15 +52,9 @@ class InferBody(
         given = InferBody(self.context)
         given.fixed = finite
         RULES[inner.rule].emit(inner.payload, given)
-        answers = ", ".join(f'"{self.name(s)}": {self.name(s)}' for s in finite)
         arguments = ", ".join(f"{self.name(s)}: Tensor" for s in (*observed, *finite))
         self.line("")
         self.line(f"def given_state({arguments}) -> Inference:")
         self.lines.extend("    " + x if x else "" for x in given.lines)
         self.line("")
         self.line(f"each = given_state({self.context.args((*observed, *finite))})")
-        self.line("energy, best = each.energy.reshape(samples, count).min(1)")
-        self.line(f"best = best + count * torch.arange(samples, device={self.like}.device)")
-        self.line(f"latents = {{{answers}}} | each.latents")
-        self.line("latents = {name: value[best] for name, value in latents.items()}")
-        self.line("return Inference(latents, energy, each.residual[best], each.iterations[best], each.converged[best])")

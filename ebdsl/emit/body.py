@@ -19,6 +19,7 @@ class Body:
         self.iterations = "iterations"  # the text of how many steps there were
         self.once: dict[str, str] = {}  # variables that hold what the plan's loop computes once
         self.fixed: tuple[Symbol, ...] = ()  # latents that are given: finite ones, a value a row
+        self.averaged: tuple[Symbol, ...] = ()  # latents that the energy to be minimised is an average over
 
     @property
     def lines(self) -> list[str]:
@@ -61,7 +62,17 @@ class Body:
     def energy_of(self, latents: dict[Symbol, str]) -> str:
         """The text of the energy where the latents that are not given have these values."""
         known = latents | {s: self.name(s) for s in self.fixed}
-        return f"self.energy({', '.join([self.observed_args, *(known[s] for s in self.context.latents)])})"
+        return f"self.{self.energy_name}({', '.join([self.observed_args, *(known[s] for s in self.minimised)])})"
+
+    @property
+    def energy_name(self) -> str:
+        """The method that is minimised."""
+        return "averaged_energy" if self.averaged else "energy"
+
+    @property
+    def minimised(self) -> list[Symbol]:
+        """The latents that it takes."""
+        return [s for s in self.context.latents if s not in self.averaged]
 
     def finish_at_answer(self) -> None:
         """A stationary point: the residual is the gradient that is left."""
@@ -77,4 +88,4 @@ class Body:
         """Arguments of ``energy``: what is given, repeated for each start, then the latents in order."""
         count = len(self.context.observed)
         known = found | dict(zip(self.fixed, repeated[count:], strict=True))
-        return ", ".join([*repeated[:count], *(known[s] for s in self.context.latents)])
+        return ", ".join([*repeated[:count], *(known[s] for s in self.minimised)])

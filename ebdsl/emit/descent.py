@@ -39,7 +39,9 @@ class DescentBody(NewtonBody):
                 self.line("    begin = prox(begin, torch.zeros_like(begin[:, :1]))")
             for n, r in zip(observed, repeated, strict=True):
                 self.line(f"    {r} = {n}.repeat_interleave({d.starts}, 0)")
-            self.line(f"    begin = lowest_rows(begin, self.energy({everyone}).reshape(-1, {d.starts}), count)")
+            self.line(
+                f"    begin = lowest_rows(begin, self.{self.energy_name}({everyone}).reshape(-1, {d.starts}), count)"
+            )
         for n, r in zip(observed, repeated, strict=True):
             self.line(f"{r} = {n}.repeat_interleave(count, 0)")
         if improve is not None:
@@ -53,7 +55,7 @@ class DescentBody(NewtonBody):
         for s, text in zip(latents, self._unpack(latents, "point"), strict=True):
             self.line(f"{self.name(s)} = {text}")
         everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
-        self.line(f"energy = self.energy({everyone}).reshape(-1, count)")
+        self.line(f"energy = self.{self.energy_name}({everyone}).reshape(-1, count)")
         self.line("energy, best = torch.where(energy.isnan(), torch.inf, energy).min(1)")
         self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
         for s in latents:

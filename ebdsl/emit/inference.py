@@ -8,6 +8,7 @@ from ebdsl.emit.context import Context
 from ebdsl.emit.elimination import free_elimination_lines
 from ebdsl.emit.fused import fused_loop
 from ebdsl.emit.named import measured_lines, named_lines
+from ebdsl.emit.nested import free_energy_of_minima
 from ebdsl.emit.quadrature import free_energy_of_nodes
 from ebdsl.emit.text import uses
 from ebdsl.infer.core import RULES, Problem
@@ -16,6 +17,7 @@ from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
 from ebdsl.infer.rules.monte_carlo import MonteCarlo
+from ebdsl.infer.rules.nested import OfMinima, OfSoftmin
 from ebdsl.infer.rules.quadrature import Quadrature
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.algorithms import ALGORITHMS, Chosen
@@ -138,6 +140,11 @@ def free_energy_lines(c: Context) -> list[str]:
         return [*head, f"        return -torch.logsumexp(-{beta} * {energies}, 1) / {beta}"]
     if isinstance(payload, Elimination) and payload.kind == "softmin":
         return [*head, *free_elimination_lines(c, payload)]
+    if isinstance(payload, OfMinima):
+        return [*head, *free_energy_of_minima(c, payload)]
     exact = ", exact=True" if plan.model.answers_otherwise else ""
+    if isinstance(payload, OfSoftmin):
+        answers = ", ".join(f'found.latents["{c.name(s)}"]' for s in payload.latents)
+        return [*head, f"        found = self.infer({args})", f"        return self.averaged_energy({args}, {answers})"]
     answers = ", ".join(f'found.latents["{c.name(s)}"]' for s in c.latents)
     return [*head, f"        found = self.infer({args}{exact})", f"        return self.energy({args}, {answers})"]

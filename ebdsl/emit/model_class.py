@@ -10,6 +10,7 @@ from ebdsl.emit.generator import generate_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.named import encode_lines, encoder_init_lines
+from ebdsl.emit.nested import averaged_lines
 from ebdsl.emit.noise import code_lines, draws_init_lines, draws_lines
 from ebdsl.emit.quadrature import node_lines
 from ebdsl.emit.recurrences import recurrence_lines
@@ -22,6 +23,7 @@ from ebdsl.infer.rules.each_state import EachState
 from ebdsl.infer.rules.elimination import Elimination
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.infer.rules.gaussian import Gaussian
+from ebdsl.infer.rules.nested import OfMinima, OfSoftmin
 from ebdsl.infer.rules.quadrature import Quadrature
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Dim, Symbol
@@ -59,6 +61,8 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
             lines += [*posterior_lines(c, d.payload), ""]
         if isinstance(d.payload, Quadrature):
             lines += [*node_lines(c, d.payload), ""]
+        if isinstance(d.payload, OfSoftmin):
+            lines += [*averaged_lines(c, d.payload), ""]
         if isinstance(d.payload, Elimination):
             lines += [*part_lines(c, d.payload), ""]
     for more in (encode_lines(c), draws_lines(c), fused_lines(c)):
@@ -150,9 +154,9 @@ def _tabulated(c: Context) -> list[Symbol]:
     """The finite latents whose values inference reads from a table."""
     found: list[Symbol] = []
     for decision in c.plan.inference:
-        if isinstance(decision.payload, Enumeration | Gaussian):
+        if isinstance(decision.payload, Enumeration | Gaussian | OfSoftmin):
             found += [s.symbol for s in decision.payload.states if s.table is not None]
-        if isinstance(decision.payload, EachState):
+        if isinstance(decision.payload, EachState | OfMinima):
             found += decision.payload.finite
     return found
 

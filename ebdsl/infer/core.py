@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """``kind`` (``min`` or ``softmin``) over ``latents`` of ``energy``, the sample's axis implicit.
+    """``kind`` over ``latents`` of ``energy``, the sample's axis implicit: ``min``, ``softmin``, or one of the other.
 
+    Those, such as ``min of softmin``, have ``inner`` latents; ``beta`` is that of the softmin.
     ``convex``: what is smooth in the latents is known to be convex, from a form in which that could be seen.
     ``single``: there is one sample, and it is large.
     """
@@ -35,6 +36,7 @@ class Problem:
     beta: Node | None = None
     convex: bool = False
     single: bool = False
+    inner: tuple[Symbol, ...] = ()
 
     def curvature(self, smooth: Node) -> str:
         """That of a part without kinks in the latents."""

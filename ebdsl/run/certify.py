@@ -21,12 +21,13 @@ from ebdsl.facts.penalties import ENTRYWISE, Penalty
 from ebdsl.infer.core import Problem, Refusal
 from ebdsl.infer.rules import enumeration, gaussian
 from ebdsl.infer.rules.enumeration import States
+from ebdsl.infer.rules.nested import OfSoftmin
 from ebdsl.infer.rules.proximal_gradient import analyse
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import BATCH, Axis, Node, Symbol
-from ebdsl.model.reference import table
+from ebdsl.model.reference import points, table
 from ebdsl.plan import Plan
 from ebdsl.run.subgradients import smallest_subgradient
 
@@ -91,8 +92,13 @@ class Certifier:
         beta = self.model.eliminations[0].beta if self.model.eliminations else None
         self.problem = Problem(self.model, "min" if steps <= {"min"} else "softmin", latents, plan.energy, beta)
         self._one: Callable[[dict[Symbol, Array]], tuple[Array, Array]]
-        if len(steps) > 1:
-            self.found = Certificates("", reason="a min and a softmin are nested")
+        nested = plan.inference[0].payload if plan.inference else None
+        if isinstance(nested, OfSoftmin):
+            self.problem = Problem(self.model, "min", nested.latents, nested.averaged)
+            self._tabulate(nested.states)
+            self.found = self._prepare_slopes()
+        elif len(steps) > 1:
+            self.found = Certificates("", reason="a softmin of minima has no certificate")
         elif kinds == {True}:
             self.found = self._prepare_states()
         elif steps == {"min"}:
@@ -157,11 +163,9 @@ class Certifier:
 
     def _tabulate(self, states: tuple[States, ...]) -> None:
         """Make the values of finite latents known."""
+        known = {k: v for k, v in self.model.dims.items() if v is not None}
         for s in states:
             if s.table is not None:
-                from ebdsl.model.reference import points
-
-                known = {k: v for k, v in self.model.dims.items() if v is not None}
                 self.values[s.table] = np.stack(list(points(s.symbol, known)))
 
     def _marginal(self, weights: Array, k: int, s: States) -> Array:
@@ -251,7 +255,7 @@ class Certifier:
     def _prepare_slopes(self) -> Certificates:
         free = tuple(s for s in self.problem.latents if not s.domain.row.finite)
         given_finite = "" if len(free) == len(self.problem.latents) else ", the finite latents as they are"
-        analysed = analyse(Problem(self.model, "min", free, self.plan.energy))
+        analysed = analyse(Problem(self.model, "min", free, self.problem.energy))
         if isinstance(analysed, str):
             return self._prepare_gap(analysed)
         smooth, penalties = analysed
@@ -276,12 +280,13 @@ class Certifier:
         def residual(given: dict[Symbol, Array]) -> tuple[Array, Array]:
             rows = len(next(iter(given.values())))
             worst, scale = np.zeros(rows), np.zeros(rows)
-            at_zero = given | {s: np.zeros_like(given[s]) for s in free}
+            cold = [given | {s: np.full_like(given[s], at) for s in free} for at in (0.0, 1.0)]
             for s, at, node in slopes:
                 found = slope(s, at, node, given)
                 own = [(p.kind, self._weights(p), p.within) for p in penalties[s]]
                 worst = np.maximum(worst, smallest_subgradient(given[s], found, own, s))
-                scale = np.maximum(scale, np.abs(slope(s, at, node, at_zero).reshape(rows, -1)).max(1))
+                at_zero, at_one = (np.abs(slope(s, at, node, c).reshape(rows, -1)).max(1) for c in cold)
+                scale = np.maximum(scale, np.where(np.isfinite(at_zero), at_zero, at_one))  # log z has none at 0
             return worst, np.nan_to_num(scale, posinf=0)
 
         self._one = residual

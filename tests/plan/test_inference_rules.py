@@ -38,6 +38,10 @@ CHOICES: dict[str, tuple[str, str, str]] = {
     "latent z : R[2]\nmodule Dec : R[2] -> R[M] = mlp(4, tanh)\nF(y) = min_z ||y - Dec(z)||^2 + |z|": (
         "descent with restarts", "local", "grid"),
     "latent z : R[M], > 0\nF(y) = min_z ||y - z||^2 - Σ_i log z_i": ("Newton", "global", "division"),
+    "latent z : R[N], k : onehot[K]\nparam W : R[M, N], unit columns\nparam V : R[M, K]\n"
+    "F(y) = min_z softmin_k[2] ||y - W z - V k||^2 + |z|": ("minimum of a softmin", "local", "proximal gradient"),
+    "latent z : R[N], k : onehot[3]\nparam W : R[M, N], unit columns\nparam V : R[M, 3]\n"
+    "F(y) = softmin_k[2] min_z ||y - W z - V k||^2 + |z|": ("softmin of minima", "exact", "logsumexp"),
     "latent z : R[N], >= 0\nparam W : R[M, N]\nF(y) = min_z Σ_i softplus(-y[i] (W z)[i]) + ||z||^2 + ||W||^2": (
         "Newton", "global", "two-metric projection"),
     "latent z : R[50]\nparam W : R[M, 50]\nF(y) = min_z Σ_i softplus(-y[i] (W z)[i]) + ||z||^2 + ||W||^2": (
@@ -83,7 +87,7 @@ IMPOSSIBLE: dict[str, tuple[str, str]] = {
     "latent z : R[M], >= 0\nF(y) = min_z ||y||^2 - Σ_i z_i": ("EB0501", "no minimum"),
     "latent z : R[M]\nF(y) = min_z ||y||^2 - ||z||^2": ("EB0501", "no minimum"),
     "latent z : R[N], k : onehot[K]\nparam W : R[M, N], unit columns\nparam V : R[M, K]\n"
-    "F(y) = min_z softmin_k[2] ||y - W z - V k||^2 + |z|": ("EB0502", "softmin over k"),
+    "F(y) = softmin_z[2] min_k ||y - W z - V k||^2 + ||z||^2": ("EB0502", "softmin over z of min over k"),
 }  # fmt: skip
 
 

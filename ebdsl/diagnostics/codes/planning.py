@@ -19,8 +19,9 @@ register(
     "error",
     "nested eliminations",
     """
-A minimum inside a softmin (or the other way round) is not planned for yet. One min over all latents, or one
-softmin over finite ones, is.
+Some eliminations inside of others have rules: softmins of one β are one softmin, a softmin over finite latents may
+hold a minimum over others, and a minimum over others a softmin over finite ones. For this one there is no rule. One
+min over all latents, or one softmin, has one more often.
 """,
 )
 register(
