@@ -24,7 +24,7 @@ class DescentBody(NewtonBody):
         self.context.runtime |= {"starting_points", "lowest_rows"}
         like = self.like
         start = self._start(latents)
-        low, high = _span(latents)
+        low, high = span(latents)
         observed = [self.name(s) for s in (*self.context.observed, *self.fixed)]
         repeated = [f"{n}_each" for n in observed]
         everyone = self._energy_args(repeated, dict(zip(latents, self._unpack(latents, "begin"), strict=True)))
@@ -83,7 +83,7 @@ class DescentBody(NewtonBody):
         names, bend = self._smooth_functions(p.energy, p.latents, p.second)
         self._goal_at_probes("gradient(probes", names)
         given = tuple_text([f"{n}.repeat_interleave(count, 0)" for n in names])
-        self.line(f"point, residual, iterations = {self._smooth_call(p.latents, bend, given, 'goal')}")
+        self.line(f"point, residual, iterations = {self._smooth_call(p, bend, given)}")
 
     def _goal_at_probes(self, call: str, names: list[str]) -> None:
         """A residual is measured by the slope at a few points, since the one at the centre may vanish."""
@@ -97,7 +97,7 @@ def _projects(s: Symbol) -> bool:
     return s.domain.kind == "real" or s.domain.row.project is not None
 
 
-def _span(latents: tuple[Symbol, ...]) -> tuple[float, float]:
+def span(latents: tuple[Symbol, ...]) -> tuple[float, float]:
     """Where starts are looked for: the latents' bounds where they have them, else three units about zero."""
     bounds = [s.domain.row.bounds(s.domain.args) for s in latents]
     if all(math.isfinite(low) and math.isfinite(high) for low, high in bounds):

@@ -9,12 +9,13 @@ from ebdsl.emit.stacked import stacked_matrix
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import bracket, number
+from ebdsl.facts.penalties import merged
 from ebdsl.facts.second import Second
 from ebdsl.infer.rules.newton import SMALL, Smooth
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.derivative import NoDerivative, fresh_index
-from ebdsl.model.ir import BATCH, Node, Symbol
+from ebdsl.model.ir import BATCH, ZERO, Node, Symbol
 
 STARTS = 8
 
@@ -32,7 +33,7 @@ class NewtonBody(ProximalBody):
             self._search(names)
         cold = "torch.ones_like(begin)" if p.search else self._cold("begin")
         self._goal(f"gradient({', '.join([cold, *names])})")
-        self.line(f"point, residual, iterations = {self._smooth_call(latents, bend, tuple_text(names), 'goal')}")
+        self.line(f"point, residual, iterations = {self._smooth_call(p, bend, tuple_text(names))}")
         self._found(latents)
 
     def _search(self, names: list[str]) -> None:
@@ -43,9 +44,22 @@ class NewtonBody(ProximalBody):
         each = [f"{n}.repeat_interleave({STARTS}, 0)" for n in names]
         self.line(f"    begin = lowest_rows(begin, smooth({', '.join(['begin', *each])}).reshape(-1, {STARTS}), 1)")
 
-    def _smooth_call(self, latents: tuple[Symbol, ...], bend: str, given: str, goal: str) -> str:
-        low, high = self._ends(latents)
-        return f"smooth_minimum(smooth, gradient, {bend}, begin, {given}, {low}, {high}, {goal}, max_steps)"
+    def _smooth_call(self, p: Smooth, bend: str, given: str) -> str:
+        low, high = self._ends(p.latents)
+        weight = self._l1_weight(p)
+        return f"smooth_minimum(smooth, gradient, {bend}, begin, {given}, {low}, {high}, goal, max_steps{weight})"
+
+    def _l1_weight(self, p: Smooth) -> str:
+        """The last argument where absolute values of entries are penalised: a weight for each entry."""
+        if not any(found for _, found in p.penalties):
+            return ""
+        texts = []
+        for s, found in p.penalties:
+            at = fresh_index(s)
+            code = self.scope.tensor(merged(list(found), at) or ZERO, at)
+            text = code.code if code.axes else self.scope.constant(code)
+            texts.append(text if len(at) == 1 else f"{bracket(text)}.reshape(-1)")
+        return f", {texts[0] if len(texts) == 1 else 'torch.cat((' + ', '.join(texts) + '))'}"
 
     def _ends(self, latents: tuple[Symbol, ...]) -> tuple[str, str]:
         """Texts of the bounds: a number each where all entries have the same, else a row of them."""

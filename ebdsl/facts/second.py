@@ -24,6 +24,11 @@ class Second:
     blocks: tuple[tuple[Node, ...], ...]
     diagonal: bool
 
+    @property
+    def shared(self) -> bool:
+        """One matrix for all samples."""
+        return not any(s.per_sample for row in self.blocks for b in row for s in b.symbols)
+
 
 def second(energy: Node, latents: tuple[Symbol, ...]) -> Second | None:
     """The second derivative, None where it cannot be written down (a learned function, a convolution)."""
@@ -55,7 +60,7 @@ class Joint:
     @property
     def shared(self) -> bool:
         """One matrix for all samples."""
-        return not any(s.per_sample for row in self.second.blocks for b in row for s in b.symbols)
+        return self.second.shared
 
 
 def joint(energy: Node, latents: tuple[Symbol, ...]) -> Joint | None:

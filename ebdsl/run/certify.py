@@ -16,6 +16,7 @@ import torch
 
 from ebdsl import settings
 from ebdsl.emit.context import make_context
+from ebdsl.emit.descent import PROBES, span
 from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.penalties import ENTRYWISE, Penalty
 from ebdsl.infer.core import Problem, Refusal
@@ -30,6 +31,7 @@ from ebdsl.model.ir import BATCH, Axis, Node, Symbol
 from ebdsl.model.reference import points, table
 from ebdsl.plan import Plan
 from ebdsl.run.subgradients import smallest_subgradient
+from ebdsl.runtime.inference import starting_points
 
 Array = np.ndarray
 ROWS = 32
@@ -83,9 +85,9 @@ class Certifier:
         self.tolerance = tolerance or settings.tolerances(plan)[0 if single else 1]
         self.rounding = 64 * torch.finfo(dtype).eps
         coupled = any(s.domain.kind not in ("real", "nonnegative", "box") for s in self.model.role("latent"))
-        self.slack = (
-            2.0 if coupled else 1.01
-        )  # the least element of a subdifferential may have a larger entry than others
+        self.probed = settings.inference_rule(plan) in settings.LOCAL
+        # the least element of a subdifferential may have a larger entry than others
+        self.slack = 2.0 if coupled or self.probed else 1.01
         kinds = {s.domain.row.finite for s in self.model.role("latent")}
         steps = {e.kind for e in self.model.eliminations}
         latents = tuple(s for e in self.model.eliminations for s in e.latents)
@@ -279,14 +281,18 @@ class Certifier:
 
         def residual(given: dict[Symbol, Array]) -> tuple[Array, Array]:
             rows = len(next(iter(given.values())))
-            worst, scale = np.zeros(rows), np.zeros(rows)
-            cold = [given | {s: np.full_like(given[s], at) for s in free} for at in (0.0, 1.0)]
+            worst = np.zeros(rows)
+            cold = [given | at for at in self._cold(given, free)]
+            size = np.zeros((len(cold), rows))
             for s, at, node in slopes:
                 found = slope(s, at, node, given)
                 own = [(p.kind, self._weights(p), p.within) for p in penalties[s]]
                 worst = np.maximum(worst, smallest_subgradient(given[s], found, own, s))
-                at_zero, at_one = (np.abs(slope(s, at, node, c).reshape(rows, -1)).max(1) for c in cold)
-                scale = np.maximum(scale, np.where(np.isfinite(at_zero), at_zero, at_one))  # log z has none at 0
+                own_size = np.stack([np.abs(slope(s, at, node, c).reshape(rows, -1)).max(1) for c in cold])
+                size = np.maximum(size, own_size)
+            if self.probed:
+                return worst, np.nan_to_num(np.median(size, 0), posinf=0)
+            scale = np.where(np.isfinite(size[0]), size[0], size[1])  # log z has no slope at 0
             return worst, np.nan_to_num(scale, posinf=0)
 
         self._one = residual
@@ -308,6 +314,17 @@ class Certifier:
 
         self._one = above
         return Certificates("energy above the bound of duality")
+
+    def _cold(self, given: dict[Symbol, Array], free: tuple[Symbol, ...]) -> list[dict[Symbol, Array]]:
+        """Where accuracy is measured from: 0 and 1, or a few points where the slope at 0 may vanish."""
+        if not self.probed:
+            return [{s: np.full_like(given[s], at) for s in free} for at in (0.0, 1.0)]
+        rows = len(given[free[0]])
+        ends = np.cumsum([given[s].size // rows for s in free])
+        like = torch.zeros(rows, int(ends[-1]), dtype=torch.float64)
+        points = starting_points(like, PROBES, *span(free), grid=False).numpy().reshape(rows, PROBES, -1)
+        cut = [np.split(points[:, k], ends[:-1], axis=1) for k in range(PROBES)]
+        return [{s: x.reshape(given[s].shape) for s, x in zip(free, parts, strict=True)} for parts in cut]
 
     def _weights(self, p: Penalty) -> Array:
         """The weight of a penalty over the symbol's axes, ones where it does not vary."""

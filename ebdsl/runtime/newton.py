@@ -21,28 +21,35 @@ def smooth_minimum(
     most: float | Tensor,
     goal: Tensor,
     max_steps: int,
+    weight: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Minimise ``energy(x, *given)`` ``(B,)`` over ``least <= x <= most`` from each row of ``start`` ``(B, n)``.
+    """Minimise ``energy(x, *given) + Σ weight |x|`` over ``least <= x <= most`` from each row of ``start`` ``(B, n)``.
 
-    Gives the minimiser, the residual (the largest entry of the gradient, without those that push against a bound)
-    and steps. ``bend`` is the second derivative, ``(B, n, n)`` or its diagonal ``(B, n)``, for Newton's method; without
-    it the last ten moves stand for it (L-BFGS: Liu & Nocedal 1989). Entries at a bound that the gradient pushes
-    against keep out of the curvature, so that clipping goes downhill (two-metric projection: Bertsekas 1982). Each
-    sample halves its step until the energy falls enough (Armijo 1966); near the end, where differences of energies
-    drown in rounding, until the residual falls. Samples that have reached their ``goal`` ``(B,)`` leave the batch.
+    Gives the minimiser, the residual (the largest entry of the smallest subgradient, without those that push against
+    a bound) and steps. ``bend`` is the second derivative, ``(B, n, n)`` or its diagonal ``(B, n)``, for Newton's
+    method; without it the last ten moves stand for it (L-BFGS: Liu & Nocedal 1989). Entries at a bound that the slope
+    pushes against keep out of the curvature, so that clipping goes downhill (two-metric projection: Bertsekas 1982).
+    With a ``weight`` ``(n,)`` a step stays on the side of 0 that it begins on or goes to (Andrew & Gao 2007): one more
+    bound. Each sample halves its step until the energy falls enough (Armijo 1966); near the end, where differences of
+    energies drown in rounding, until the residual falls. Samples that have reached their ``goal`` ``(B,)`` leave.
     """
     low, high = (torch.as_tensor(end, dtype=start.dtype, device=start.device) for end in (least, most))
     tile = max(1, 2**22 // max(1, start.shape[1]) ** 2)
     if bend is not None and start.shape[0] > tile:  # their second derivatives would not fit in memory
         parts = [
             smooth_minimum(energy, slope, bend, x, tuple(a[k * tile : k * tile + tile] for a in given), low, high,
-                           wanted, max_steps)
+                           wanted, max_steps, weight)
             for k, (x, wanted) in enumerate(zip(start.split(tile), goal.split(tile), strict=True))
         ]  # fmt: skip
         return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]), torch.cat([p[2] for p in parts])
     rows = torch.arange(start.shape[0], device=start.device)
     x = start.clamp(low, high)
-    value, g = energy(x, *given), slope(x, *given)
+
+    def priced(x: Tensor) -> Tensor:
+        value = energy(x, *given)
+        return value if weight is None else value + (weight * x.abs()).sum(1)
+
+    value, g = priced(x), slope(x, *given)
     answer, length = x.clone(), torch.ones_like(x[:, :1])
     residuals = torch.full_like(value, torch.inf)
     steps = torch.full((start.shape[0],), max_steps, device=start.device)
@@ -50,8 +57,8 @@ def smooth_minimum(
     turns: list[Tensor] = []
     floor = torch.finfo(x.dtype).eps ** 0.75
     for count in range(max_steps + 1):
-        pinned = ((x <= low) & (g > 0)) | ((x >= high) & (g < 0))
-        residual = g.masked_fill(pinned, 0).abs().amax(-1)
+        full, lo, hi = one_sided(x, g, low, high, weight)
+        residual = full.masked_fill(pushed(x, full, lo, hi), 0).abs().amax(-1)
         if bend is not None or count % 5 == 0 or count == max_steps:
             done = ~(residual > goal) | (length[:, 0] < floor) | (count == max_steps)
             finished = int(done.sum())
@@ -61,25 +68,58 @@ def smooth_minimum(
                 if finished == len(done):
                     break
                 keep = ~done
-                rows, x, value, g, length, pinned, goal = (a[keep] for a in (rows, x, value, g, length, pinned, goal))
+                rows, x, value, g, length, full, goal = (a[keep] for a in (rows, x, value, g, length, full, goal))
                 residual, given = residual[keep], tuple(a[keep] for a in given)
+                lo, hi = (lo, hi) if weight is None else (lo[keep], hi[keep])
                 moves, turns = [a[keep] for a in moves], [a[keep] for a in turns]
-        near = (x - (x - g).clamp(low, high)).abs().amax(-1, keepdim=True).clamp_max(1e-3)
-        free = ~(((x <= low + near) & (g > 0)) | ((x >= high - near) & (g < 0)))
-        down = newton_step(bend(x, *given), g, free) if bend is not None else quasi_newton_step(g, moves, turns, free)
-        new = torch.addcmul(x, length, down).clamp(low, high)
-        new_value, new_g = energy(new, *given), slope(new, *given)
+        near = (x - (x - full).clamp(lo, hi)).abs().amax(-1, keepdim=True).clamp_max(1e-3)
+        free = ~pushed(x, full, lo + near, hi - near) & (lo < hi)
+        if bend is not None:
+            step = newton_step(bend(x, *given), full, free)
+        else:
+            step = quasi_newton_step(full, moves, turns, free)
+        size, reach = (a.abs().amax(1, keepdim=True) for a in (step, x))  # where nothing bends, steps have no end
+        step = step * (100 * reach.clamp_min(1) / size.clamp_min(torch.finfo(x.dtype).tiny)).clamp_max(1)
+        new = torch.addcmul(x, length, step).clamp(lo, hi)
+        new_value, new_g = priced(new), slope(new, *given)
         move = new - x
-        pinned = ((new <= low) & (new_g > 0)) | ((new >= high) & (new_g < 0))
+        new_full, *ends = one_sided(new, new_g, low, high, weight)
+        left = new_full.masked_fill(pushed(new, new_full, *ends), 0).abs().amax(-1)
         blurred = value + 64 * torch.finfo(x.dtype).eps * value.abs()
-        good = (new_value <= value + 1e-4 * (g * move).sum(-1).clamp_max(0)) & (new_value < value)
-        good |= (new_value <= blurred) & (new_g.masked_fill(pinned, 0).abs().amax(-1) < residual)
+        good = (new_value <= value + 1e-4 * (full * move).sum(-1).clamp_max(0)) & (new_value < value)
+        good |= (new_value <= blurred) & (left < residual)
         held = good[:, None]
         if bend is None:
             moves, turns = [*moves[-9:], torch.where(held, move, 0)], [*turns[-9:], torch.where(held, new_g - g, 0)]
         x, g, value = torch.where(held, new, x), torch.where(held, new_g, g), torch.where(good, new_value, value)
         length = torch.where(held, 1.0, 0.5 * length)
     return answer, residuals, steps
+
+
+def pushed(x: Tensor, slope: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Which entries the slope pushes against a bound that they are at."""
+    return ((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0))
+
+
+def one_sided(
+    x: Tensor, slope: Tensor, low: Tensor, high: Tensor, weight: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The smallest subgradient of a smooth part with ``slope``, plus ``Σ weight |x|``, and bounds that keep to a side.
+
+    An entry at 0 may go where that points, and stays where it is 0.
+    """
+    if weight is None:
+        return slope, low, high
+    side = x.sign()
+    full = torch.where(side == 0, slope - slope.clamp(-weight, weight), slope + weight * side)
+    side = torch.where(side == 0, -full.sign(), side)
+    low, high = low.expand_as(x), high.expand_as(x)
+    bent = weight > 0
+    return (
+        full,
+        torch.where(bent & (side >= 0), low.clamp_min(0), low),
+        torch.where(bent & (side <= 0), high.clamp_max(0), high),
+    )
 
 
 def newton_step(matrix: Tensor, slope: Tensor, free: Tensor) -> Tensor:

@@ -60,6 +60,18 @@ CONVEX = {
         CODE.replace("[4]", "[60]").replace("5, 4", "5, 60") + "Σ_i softplus((W z)[i] - y[i]) + 0.01 Σ_k cosh(z[k])",
         "Newton",
     ),
+    "sparse logistic": (CODE + "Σ_i softplus(-y[i] (W z)[i]) + 0.2|z| + 0.1 Σ_k k |z[k]|", "Newton"),
+    "many sparse": (
+        CODE.replace("[4]", "[60]").replace("5, 4", "5, 60") + "Σ_i log cosh((W z)[i] - y[i]) + 0.1|z|", "Newton",
+    ),
+    "lasso, weighted": (
+        "observed y : R[5], m : R[5]\nlatent z : R[4]\nparam W : R[5, 4], unit columns\n"
+        "F(y, m) = min_z ||m ⊙ (y - W z)||^2 + 0.3|z|", "Newton",
+    ),
+    "box, weighted": (
+        "observed y : R[5], m : R[5]\nlatent z : box(-0.3, 0.4)[4]\nparam W : R[5, 4], unit columns\n"
+        "F(y, m) = min_z ||m ⊙ (y - W z)||^2 + 0.1|z| + 0.1||z||^2", "Newton",
+    ),
     "fused lasso": (SEQUENCE + "½||y - z||^2 + 0.3 Σ_i |z[i+1] - z[i]| + 0.1|z|", "splitting"),
     "trend filter": (SEQUENCE + "½||y - z||^2 + 0.5 Σ_i |z[i+1] - 2 z[i] + z[i-1]|", "splitting"),
     "analysis": (

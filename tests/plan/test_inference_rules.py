@@ -26,6 +26,8 @@ CHOICES: dict[str, tuple[str, str, str]] = {
         "proximal gradient", "global", "group soft threshold"),
     "latent z : R[M]\nF(y) = min_z ||y - z||^2 + |z|": ("proximal gradient", "global", "one step"),
     "latent z : R[N]\nparam W : R[M, N], unit columns\nF(y) = min_z Σ_i log cosh(y_i - Σ_k W[i, k] z_k) + |z|": (
+        "Newton", "global", "orthants"),
+    "latent z : R[N]\nparam W : R[M, N], unit columns\nF(y) = min_z Σ_i log cosh(y_i - Σ_k W[i, k] z_k) + ||z||": (
         "proximal gradient", "global", "backtracking"),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z ||y - W z||^2": ("enumeration", "global", "try all"),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = softmin_z[2] ||y - W z||^2": (
@@ -39,7 +41,7 @@ CHOICES: dict[str, tuple[str, str, str]] = {
         "descent with restarts", "local", "grid"),
     "latent z : R[M], > 0\nF(y) = min_z ||y - z||^2 - Σ_i log z_i": ("Newton", "global", "division"),
     "latent z : R[N], k : onehot[K]\nparam W : R[M, N], unit columns\nparam V : R[M, K]\n"
-    "F(y) = min_z softmin_k[2] ||y - W z - V k||^2 + |z|": ("minimum of a softmin", "local", "proximal gradient"),
+    "F(y) = min_z softmin_k[2] ||y - W z - V k||^2 + |z|": ("minimum of a softmin", "local", "starts"),
     "latent z : R[N], k : onehot[3]\nparam W : R[M, N], unit columns\nparam V : R[M, 3]\n"
     "F(y) = softmin_k[2] min_z ||y - W z - V k||^2 + |z|": ("softmin of minima", "exact", "logsumexp"),
     "latent z : R[N], >= 0\nparam W : R[M, N]\nF(y) = min_z Σ_i softplus(-y[i] (W z)[i]) + ||z||^2 + ||W||^2": (

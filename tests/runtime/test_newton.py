@@ -57,6 +57,31 @@ def test_as_low_as_scipy(second: bool, low: float, correlated: float) -> None:
         assert float(energy(x[i : i + 1], given)) <= wanted.fun + 1e-10
 
 
+@pytest.mark.parametrize("second", [True, False])
+@pytest.mark.parametrize("low", [-INF, -0.1])
+def test_absolute_values_against_their_two_parts(second: bool, low: float) -> None:
+    """``|x|`` is ``p + m`` with ``x = p - m``, both nonnegative: scipy sees bounds alone."""
+    energy, slope, bend, y, start = problem(12, 7, 6, 1.0)
+    weight = torch.linspace(0, 3, 7, dtype=torch.float64)
+    goal = torch.full((6,), 1e-9, dtype=torch.float64)
+    x, residual, _ = smooth_minimum(energy, slope, bend if second else None, start, (y,), low, INF, goal, 2000, weight)
+    assert float(residual.max()) <= 1e-9 and bool((x == 0).any()) and bool((x != 0).any())
+    for i in range(6):
+        given = y[i : i + 1]
+
+        def f(parts: Array, given: torch.Tensor = given) -> tuple[float, Array]:
+            at = torch.tensor(parts[:7] - parts[7:])[None]
+            g = slope(at, given)[0].numpy()
+            w = weight.numpy()
+            return float(energy(at, given)) + w @ (parts[:7] + parts[7:]), np.concatenate([g + w, w - g])
+
+        most = [None] * 7 + [None if low == -INF else -low] * 7
+        bounds = [(0, m) for m in most]
+        wanted = minimize(f, np.zeros(14), jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-15})
+        mine = float(energy(x[i : i + 1], given)) + float((weight * x[i].abs()).sum())
+        assert mine <= wanted.fun + 1e-9
+
+
 def test_bounds_may_differ_from_entry_to_entry_and_samples_from_tile_to_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     energy, slope, bend, y, start = problem(12, 7, 6, 0.0)
     low = torch.tensor([-INF, 0, -INF, 0, 0, -1, -INF], dtype=torch.float64)

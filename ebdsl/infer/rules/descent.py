@@ -59,9 +59,10 @@ def consider(problem: Problem) -> Decision | Refusal:
     newton = None
     how = "proximal gradient descent"
     if not isinstance(whole, str):
-        newton = Smooth(problem.latents, whole, curved(problem, whole))
+        newton = Smooth(problem.latents, whole[0], curved(problem, whole[0]), False, whole[1])
         how, _ = method(problem, newton.second)
-        facts.append(f"the energy is smooth in {problem.names}")
+        but = " but for absolute values of single entries" * any(p for _, p in whole[1])
+        facts.append(f"the energy is smooth in {problem.names}{but}")
     size = problem.elements()
     grid = size is not None and size <= 2
     starts = {1: 32, 2: 64}.get(size or 0, 8)

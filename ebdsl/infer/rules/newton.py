@@ -1,17 +1,17 @@
-"""A smooth convex energy that is no quadratic: Newton's method where a sample is small, L-BFGS where it is large."""
+"""A convex energy that is smooth but for absolute values: Newton's method for small samples, L-BFGS for large ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature, sign
-from ebdsl.facts.normal import defined_everywhere, is_smooth, parts, through_module
-from ebdsl.facts.penalties import is_entropy
+from ebdsl.facts.normal import defined_everywhere, through_module
+from ebdsl.facts.penalties import Penalty, is_entropy
 from ebdsl.facts.second import Second, second
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.model.algebra import degree, transform
-from ebdsl.model.build import add
+from ebdsl.infer.rules.proximal_gradient import analyse
+from ebdsl.model.algebra import addends, degree, transform
 from ebdsl.model.ir import Fn, Node, Symbol
 
 if TYPE_CHECKING:
@@ -23,35 +23,42 @@ SMALL = 32
 BOUNDS = ("real", "nonnegative", "positive", "box")
 
 
+Penalties = tuple[tuple[Symbol, tuple[Penalty, ...]], ...]
+
+
 @dataclass(frozen=True)
 class Smooth:
     """``energy``: the addends that hold the latents. ``second``: their second derivative, where it is used.
 
-    ``search``: the energy is not defined everywhere, so a start is looked for at which it is.
+    ``search``: the energy is not defined everywhere, so a start is looked for at which it is. ``penalties``: weighted
+    absolute values of entries besides.
     """
 
     latents: tuple[Symbol, ...]
     energy: Node
     second: Second | None
     search: bool = False
+    penalties: Penalties = ()
 
 
-def smooth_part(problem: Problem) -> Node | str:
-    """The addends that hold the latents, or why bounds and derivatives are not all that there is to them."""
-    latents = frozenset(problem.latents)
+def smooth_part(problem: Problem) -> tuple[Node, Penalties] | str:
+    """The smooth addends that hold the latents and absolute values of entries, or why there is more to the energy."""
     for s in problem.latents:
         if s.domain.row.finite:
             return f"{s.name} is discrete"
         if s.domain.kind not in BOUNDS:
             return f"{s.domain} is more than bounds on each entry of {s.name}"
-    inside, _ = parts(without_kinks(problem.energy), latents)
-    for a in inside:
-        if not is_smooth(a, latents):
-            held = ", ".join(sorted(s.name for s in a.symbols & latents))
-            return f"a term in {held} has kinks"
-        if is_entropy(a, latents):
-            return "the slope of an entropy has no end at 0: a proximal step stays inside"
-    return add(*inside)
+    analysed = analyse(replace(problem, energy=without_kinks(problem.energy)))
+    if isinstance(analysed, str):
+        return analysed
+    smooth, penalties = analysed
+    for found in penalties.values():
+        for p in found:
+            if p.kind != "l1":
+                return f"a {p.kind} penalty is met by its proximal operator"
+    if any(is_entropy(a, frozenset(problem.latents)) for a in addends(smooth)):
+        return "the slope of an entropy has no end at 0: a proximal step stays inside"
+    return smooth, tuple((s, tuple(found)) for s, found in penalties.items())
 
 
 def without_kinks(node: Node) -> Node:
@@ -85,13 +92,19 @@ def method(problem: Problem, found: Second | None) -> tuple[str, str]:
 
 
 def consider(problem: Problem) -> Decision | Refusal:
-    energy = smooth_part(problem)
-    if isinstance(energy, str):
-        return Refusal(NAME, energy)
+    analysed = smooth_part(problem)
+    if isinstance(analysed, str):
+        return Refusal(NAME, analysed)
+    energy, penalties = analysed
     latents = frozenset(problem.latents)
+    found = curved(problem, energy)
     d = degree(energy, latents)
+    kinks = any(p for _, p in penalties)
     if d is not None and d <= 2:
-        return Refusal(NAME, f"the energy is quadratic in {problem.names}: it takes no iteration of this kind")
+        if found is None or found.diagonal or found.shared:
+            return Refusal(NAME, f"the energy is quadratic in {problem.names}: it takes no iteration of this kind")
+        if not kinks and all(s.domain.kind == "real" for s in problem.latents):
+            return Refusal(NAME, f"the energy is quadratic in {problem.names}: one solve is enough")
     if curvature(energy, latents) != "convex":
         return Refusal(NAME, f"the energy is not known to be convex in {problem.names}")
     if through_module(energy, latents):
@@ -99,16 +112,19 @@ def consider(problem: Problem) -> Decision | Refusal:
     endless = problem.falls_forever()
     if endless:
         return Refusal(NAME, endless)
-    found = curved(problem, energy)
     algorithm, cost = method(problem, found)
-    facts = [f"the energy is smooth and convex in {problem.names}, and no quadratic"]
+    what = "no quadratic" if d is None or d > 2 else "its curvature differs from sample to sample"
+    facts = [f"the energy is {'smooth and ' * (not kinks)}convex in {problem.names}, and {what}"]
+    if kinks:
+        facts.append("but for absolute values of single entries it is smooth")
+        algorithm += ", steps that keep each entry's sign (orthants)"
     if found is not None and not found.diagonal and problem.elements() is not None:
         facts.append(f"{problem.elements()} numbers a sample: a factor for each is cheap")
     if any(s.domain.kind != "real" for s in problem.latents):
         algorithm += ", entries held at a bound kept out of the curvature (two-metric projection)"
     return Decision(
         NAME, f"min over {problem.names}", algorithm, "global", cost, tuple(facts), (),
-        Smooth(problem.latents, energy, found, not defined_everywhere(energy, latents)),
+        Smooth(problem.latents, energy, found, not defined_everywhere(energy, latents), penalties),
     )  # fmt: skip
 
 
@@ -117,4 +133,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.newton(payload)
 
 
-register(Rule(NAME, 28, "a smooth convex energy, by its second derivative or a model of it", consider, emit, ("min",)))
+register(Rule(NAME, 28, "smooth convex energies by their second derivative", consider, emit, ("min",)))
