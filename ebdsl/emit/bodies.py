@@ -11,6 +11,7 @@ from ebdsl.emit.riccati import RiccatiBody
 from ebdsl.emit.search import SearchBody
 from ebdsl.emit.splitting import SplittingBody
 from ebdsl.infer.core import Decision
+from ebdsl.infer.rules.nested import OfMinima, OfSoftmin
 from ebdsl.model.ir import Symbol
 
 
@@ -58,3 +59,15 @@ class InferBody(
         self.lines.extend("    " + x if x else "" for x in given.lines)
         self.line("")
         self.line(f"each = given_state({self.context.args((*observed, *finite))})")
+
+    def of_minima(self, p: OfMinima) -> None:
+        """Every state's minimum, averaged."""
+        from ebdsl.emit.nested import write_minima
+
+        write_minima(self, p)
+
+    def of_softmin(self, p: OfSoftmin) -> None:
+        """The minimum of an average over states."""
+        from ebdsl.emit.nested import write_softmin
+
+        write_softmin(self, p)

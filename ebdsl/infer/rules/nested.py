@@ -163,16 +163,12 @@ def of_softmin(problem: Problem) -> Decision | Refusal:
 
 def emit_minima(payload: object, body: InferBody) -> None:
     assert isinstance(payload, OfMinima)
-    from ebdsl.emit.nested import write_minima
-
-    write_minima(body, payload)
+    body.of_minima(payload)
 
 
 def emit_softmin(payload: object, body: InferBody) -> None:
     assert isinstance(payload, OfSoftmin)
-    from ebdsl.emit.nested import write_softmin
-
-    write_softmin(body, payload)
+    body.of_softmin(payload)
 
 
 register(
