@@ -82,14 +82,14 @@ def _used(node: ast.AST) -> set[str]:
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
-    """Import line by the name that it binds."""
+    """Import line by the name that it binds; what comes from another runtime file is copied in, not imported."""
     lines = {}
     for node in tree.body:
         if isinstance(node, ast.Import):
             for a in node.names:
                 bound = a.asname or a.name.split(".")[0]
                 lines[bound] = f"import {a.name}" + (f" as {a.asname}" if a.asname else "")
-        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+        elif isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] not in ("__future__", "ebdsl"):
             for a in node.names:
                 lines[a.asname or a.name] = f"from {node.module} import {a.name}" + (
                     f" as {a.asname}" if a.asname else ""
