@@ -47,10 +47,12 @@ def minimise_slices(
 
 
 def add_product(rest: Tensor, x: Tensor, w: Tensor, alpha: float = 1.0) -> Tensor:
-    """``rest + alpha x w`` for ``x`` ``(n, d)`` and ``w`` ``(d, k)`` or ``(d, k, ...)``.
+    """``rest + alpha x w`` for ``x`` ``(n, d)`` and ``w`` ``(d, k)`` or ``(d, k, ...)``, or for ``x`` with more axes.
 
     A product with few columns is up to three times as fast by oneDNN as by BLAS, and else with zeros beside them.
     """
+    if x.ndim > 2:
+        return rest + alpha * (x @ w)
     k, shape = w.shape[1], w.shape[1:]
     if w.ndim > 2:
         lead = (len(x),) if rest.ndim == w.ndim else ()
