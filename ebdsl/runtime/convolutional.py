@@ -52,7 +52,7 @@ def convolutional_splitting(
     that what is cut off it costs nothing (Heide, Heidrich & Wetzstein 2015). Two maps make one complex signal, since
     complex transforms are quicker than twice the real ones. Over-relaxed by 1.7; ρ of each row is balanced between both
     residuals (Boyd et al. 2011, section 3.4.1), at most forty times. Where R is made of ``straight`` pieces, what is
-    left after 120 steps (60 with ends) is solved on the entries that are not 0, and kept where it lowers the residual.
+    left after 400 steps (60 with ends) is solved on the entries that are not 0, and kept where it lowers the residual.
     Rows that have reached ``goal`` ``(B,)`` leave; the others go on by accelerated proximal gradient.
     """
     ndim, maps = len(size), kernel.shape[0]
@@ -132,7 +132,7 @@ def convolutional_splitting(
     tie = weight if circular else 0.1 * weight
     rho = (weight * bend.mean() / 8).clamp_min(1e-12).expand(len(start), 1)
     linear_of_all, wanted = linear, goal
-    first = min(max_steps, 120 if circular else 60)
+    first = min(max_steps, 400 if circular else 60)
     for step in range(1, first + 1):
         each = rho.reshape(-1, *[1] * (ndim + 1))
         spectra = paired(v - w / each)
@@ -153,7 +153,7 @@ def convolutional_splitting(
         if step % 10 == 0 or step == first:
             residual = rows_of(squared(v) + w).abs().amax(1)
             if straight and step == first:
-                at, slope, less = finished_on_support(v, w, linear, goal, step)
+                at, slope, less = finished_on_support(v, w, linear, goal, 100)
                 lower = (less < residual).reshape(-1, *[1] * (ndim + 1))
                 v, w = torch.where(lower, at, v), torch.where(lower, slope, w)
                 residual = torch.minimum(less, residual)
