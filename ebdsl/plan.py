@@ -175,7 +175,8 @@ def _learning(
     passes = cheap and not modules and not encoder and all(LEARN_RULES[d.rule].exact for _, d in first)
     if passes:
         terms = [] if inference else [contract(with_batch(normal(t.node)), (BATCH,)) for t in model.terms]
-        found = sums(total, params, terms, [s.symbol for s in statistics])
+        moments = [m for _, d in first for m in getattr(d.payload, "moments", ())]
+        found = sums(total, params, terms, [s.symbol for s in statistics], moments)
         if found is not None:
             again = [(b.symbol, learn.decide(replace(b, total=found.block(b.symbol)))) for b in blocks]
             if all(LEARN_RULES[d.rule].exact for _, d in again):

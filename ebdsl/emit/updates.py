@@ -12,11 +12,10 @@ from ebdsl.emit.text import tuple_text, uses
 from ebdsl.emit.values import Value, bracket, is_product, number
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.learn.sums import before
-from ebdsl.model.algebra import contract
-from ebdsl.model.build import fresh, mul, neg
+from ebdsl.model.build import neg
 from ebdsl.model.canonical import signature
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, ZERO, Axis, Get, Lit, Node, Symbol
+from ebdsl.model.ir import ZERO, Axis, Get, Lit, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.learn.rules.convex import Program
@@ -288,15 +287,14 @@ class LearnBody:
     def subspace_block(self, s: Subspace) -> None:
         self.context.runtime.add("leading_subspace")
         k = self.context.dim(s.symbol.shape[s.code], "model")
-        rows = f"leading_subspace({self.moment(s.observed)} / samples, {k})"
+        rows = f"leading_subspace({self.moment(s)} / samples, {k})"
         self._copy(s.symbol, rows if s.code == 0 else f"{rows}.T")
 
-    def moment(self, y: Symbol) -> str:
+    def moment(self, s: Subspace) -> str:
         """The text of ``Σ_b y_b y_b'``."""
         if self.context.plan.sums is None:
-            return "({0}.T @ {0})".format(self.context.name(y))
-        i, j = fresh(y.shape[0]), fresh(y.shape[0])
-        wanted = signature(contract(mul(Get(y, (BATCH, i)), Get(y, (BATCH, j))), (BATCH,)))[0]
+            return "({0}.T @ {0})".format(self.context.name(s.observed))
+        wanted = signature(s.moments[0])[0]
         return next(f'sums["{k}"]' for k, h in keys(self.context).items() if signature(h.node)[0] == wanted)
 
     # ------------------------------------------------------------- gradient blocks

@@ -57,11 +57,16 @@ def before(param: Symbol) -> Symbol:
 
 
 def sums(
-    total: Node, params: Iterable[Symbol], terms: Iterable[Node] = (), given: Iterable[Symbol] = ()
+    total: Node,
+    params: Iterable[Symbol],
+    terms: Iterable[Node] = (),
+    given: Iterable[Symbol] = (),
+    moments: Iterable[Node] = (),
 ) -> Sums | None:
     """The parts of ``total`` (an energy summed over the batch axis), or None where data and parameters do not part.
 
     ``terms`` are written in the same sums. ``given``: symbols that inference answers with, once for all samples.
+    ``moments``: further sums of data alone, which a rule asks for.
     """
     learned = frozenset(params)
     around = _Around(learned, frozenset(given))
@@ -76,6 +81,8 @@ def sums(
             parts.append(part)
         written.append(_collected(parts))
     written = _traced(written, held)
+    for node in moments:
+        _hold(node, [node], around, held)
     return Sums(written[0], tuple(written[1:]), tuple(held.values()), dict(around.steps))
 
 
@@ -107,13 +114,17 @@ def _part(piece: Node, learned: frozenset[Symbol], around: _Around, held: dict[N
     node = around.filled(sum_over(mul(*data), bound) if data else contract(Lit(1.0), (BATCH,)))
     if not data:
         return contract(multiply(node, *rest), tuple(a for a in axes if a != BATCH))
+    return contract(multiply(_hold(node, data, around, held), *rest), tuple(a for a in axes if a in outside))
+
+
+def _hold(node: Node, data: list[Node], around: _Around, held: dict[Node, Held]) -> Node:
+    """The symbol of a sum over ``data``, entered where it is new."""
     key, order = signature(node)
     if key not in held:
         name = "_".join(["sum", *dict.fromkeys(_names(data)), *([str(len(held))] if len(held) else [])])
         domain = Domain("nonnegative") if sign(node) in ("nonnegative", "positive") else REAL
         held[key] = Held(Symbol(name, "const", tuple(a.dim for a in order), domain), node, order, around.fixed(node))
-    found = Get(held[key].symbol, order)
-    return contract(multiply(found, *rest), tuple(a for a in axes if a in outside))
+    return Get(held[key].symbol, order)
 
 
 def _collected(parts: list[Node]) -> Node:

@@ -35,9 +35,9 @@ def minimise_slices(
     still = 8 * torch.finfo(x.dtype).eps * x.abs().max()
     for _ in range(passes):
         for slices, shifts, earlier, rest in groups:
-            start = torch.addmm(shifts, rest, x.flatten(1))
+            start = torch.addmm(shifts, rest, x.reshape(len(x), -1))
             for k in range(len(slices)):
-                free = torch.addmm(start, earlier, slices.flatten(1)).view(slices.shape)
+                free = torch.addmm(start, earlier, slices.reshape(len(slices), -1)).view(slices.shape)
                 new = project(free.movedim(0, dim)).movedim(dim, 0)
                 settled = k % 3 == 2 and bool((new - slices).abs_().max() <= still)
                 slices.copy_(new)

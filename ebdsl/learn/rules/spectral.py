@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ebdsl.facts.identity import proportional
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
+from ebdsl.model.algebra import contract
 from ebdsl.model.build import fresh, mul, power, sub, sum_over
-from ebdsl.model.ir import Axis, Get, Node, Symbol
+from ebdsl.model.ir import BATCH, Axis, Get, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
@@ -28,6 +29,12 @@ class Subspace:
     symbol: Symbol
     observed: Symbol
     code: int
+
+    @property
+    def moments(self) -> tuple[Node, ...]:
+        """The second moment of the data, ``Σ_b y_b y_b'``."""
+        i, j = fresh(self.observed.shape[0]), fresh(self.observed.shape[0])
+        return (contract(mul(Get(self.observed, (BATCH, i)), Get(self.observed, (BATCH, j))), (BATCH,)),)
 
 
 def _entry(w: Symbol, code: int, k: Axis, d: Axis) -> Node:
