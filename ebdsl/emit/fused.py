@@ -48,7 +48,7 @@ class FusedLoop:
         outer = scope.symbol
         scope.symbol = lambda s: self.names.get(s) or outer(s)
         scope.taken |= set(self.names.values())
-        scope.fuse = True
+        scope.fuse = all(len(s.shape) < 2 for s in self.loop.latents)
         body.scope = scope
         return body
 
