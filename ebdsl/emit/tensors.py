@@ -134,9 +134,8 @@ class Scope:
 
     def constant(self, value: Value) -> str:
         """A number's text as a tensor's."""
-        if is_number(value.code):
-            return f"torch.full((), {value.code}, dtype={self.like}.dtype, device={self.like}.device)"
-        return f"torch.as_tensor({value.code}, dtype={self.like}.dtype, device={self.like}.device)"
+        made = f"full((), {value.code}" if is_number(value.code) else f"as_tensor({value.code}"
+        return f"torch.{made}, dtype={self.like}.dtype, device={self.like}.device)"
 
     def _emit(self, node: Node) -> Value:
         if isinstance(node, Lit):

@@ -207,8 +207,8 @@ def _gram_over_factors(problem: Problem, smooth: Node, coupled: tuple[int, ...])
     from ebdsl.model.derivative import NoDerivative, fresh_index
 
     extents = {d: e for s in problem.model.symbols for d, e in zip(s.shape, problem.model.shape(s), strict=True)}
-    if len(problem.latents) > 1 or None in extents.values():
-        return 0.0
+    if problem.single or len(problem.latents) > 1 or None in extents.values():
+        return 0.0  # a sum over all data is better taken once
     (z,) = problem.latents
     at = fresh_index(z)
     try:
