@@ -1,10 +1,10 @@
 """Convolutional sparse codes of a photograph to a relative gap: the generated inference against sporco and by hand.
 
 ``½‖y - Σ_k D_k * z_k‖² + λ|z|`` with a picture that goes on at its other end, as sporco has it. An oracle stops every
-method: it does the first number of steps, in tens, whose codes lie above the energy of a much longer run in float64 by no
-more than the target. By how much that may be off at most is certified by a feasible dual point. All methods are in
-float32; one function computes all energies, in float64. The filters are learned from patches of the picture, which has its slow changes of
-brightness taken off.
+method: it does the first number of steps, in tens, whose codes lie above the energy of a much longer run in float64 by
+no more than the target. By how much that may be off at most is certified by a feasible dual point. All methods are in
+float32; one function computes all energies, in float64. The filters are learned from patches of the picture, which has
+its slow changes of brightness taken off.
 """
 
 from __future__ import annotations

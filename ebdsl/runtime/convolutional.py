@@ -152,7 +152,7 @@ def convolutional_splitting(
             q = q + tie * (ahead - t)
         if step % 10 == 0 or step == first:
             residual = rows_of(squared(v) + w).abs().amax(1)
-            if straight and step == first:
+            if straight and step == first < max_steps:
                 at, slope, less = finished_on_support(v, w, linear, goal, 100)
                 lower = (less < residual).reshape(-1, *[1] * (ndim + 1))
                 v, w = torch.where(lower, at, v), torch.where(lower, slope, w)
