@@ -20,7 +20,7 @@ from ebdsl.infer.core import Decision
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.learn.core import RULES
 from ebdsl.learn.sums import Held
-from ebdsl.model.algebra import contract, with_batch, zeroed
+from ebdsl.model.algebra import contract, transform, with_batch, zeroed
 from ebdsl.model.build import add, neg
 from ebdsl.model.canonical import signature
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
@@ -69,14 +69,33 @@ def state_dim(plan: Plan) -> Dim | None:
     return payload.states[0].axis.dim
 
 
+def state_place(plan: Plan, w: Symbol) -> int | None:
+    """The axis of ``w`` that numbers the states: the one that the energy of a state reads by the state's number.
+
+    A size tells nothing, since prototypes of four numbers may be four.
+    """
+    if state_dim(plan) is None:
+        return None
+    payload = plan.inference[0].payload
+    assert isinstance(payload, Enumeration)
+    found: set[tuple[int, ...]] = set()
+
+    def read(n: Node) -> None:
+        if isinstance(n, Get) and n.symbol == w:
+            found.add(tuple(k for k, a in enumerate(n.index) if a == payload.states[0].axis))
+
+    transform(payload.energy, read)
+    places = found.pop() if len(found) == 1 else ()
+    return places[0] if len(places) == 1 else None
+
+
 def state_blocks(plan: Plan) -> tuple[StateBlock, ...]:
     """All blocks that have a part for each state; none where no part can be set apart from the others."""
-    dim = state_dim(plan)
     found = []
     for w, decision in plan.learning:
-        if dim is None or w.shape.count(dim) != 1:
+        place = state_place(plan, w)
+        if place is None:
             continue
-        place = w.shape.index(dim)
         found.append(StateBlock(w, place, decision, place in getattr(decision.payload, "apart", ())))
     return tuple(found) if any(b.alone for b in found) else ()
 

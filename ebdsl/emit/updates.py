@@ -203,7 +203,7 @@ class LearnBody:
         self._copy(w, f"{code}.movedim(-1, {s.place})" if rest else code)
 
     def median_block(self, m: Medians) -> None:
-        from ebdsl.emit.unused import state_dim
+        from ebdsl.emit.unused import state_place
 
         self.context.runtime.add("weighted_medians")
         w, name = m.symbol, self.context.name(m.symbol)
@@ -233,9 +233,7 @@ class LearnBody:
             value = scope.tensor(node, at)
             rest.append(scope.constant(value) if not at and not scope.is_tensor(node) else value.code)
         self.lines += scope.lines
-        dim = state_dim(self.context.plan)
-        place = w.shape.index(dim) if dim is not None and w.shape.count(dim) == 1 else None
-        arguments = f"[{', '.join(kinks)}], {', '.join(rest)}, model.{name}, {place}"
+        arguments = f"[{', '.join(kinks)}], {', '.join(rest)}, model.{name}, {state_place(self.context.plan, w)}"
         self._copy(w, self.project(w, f"weighted_medians({arguments})"))
 
     def program_block(self, p: Program) -> None:
