@@ -13,7 +13,7 @@ from ebdsl.model.algebra import transform
 from ebdsl.model.build import add, mul
 from ebdsl.model.canonical import signature
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, Add, Axis, Get, Lit, Mul, Node, Size, Sum, Symbol
+from ebdsl.model.ir import BATCH, Add, Axis, Get, Lit, Mul, Node, Size, Sum, Symbol, Tensor
 
 NAME = "state_constants"
 
@@ -90,6 +90,8 @@ class _Held:
         return summed(transform(p, self._leaf) for p in parts)
 
     def _leaf(self, n: Node) -> Node | None:
+        if isinstance(n, Tensor):  # what a module is given stays with its call
+            return None if BATCH in n.body.free else n
         if BATCH not in n.free:
             return n if self._plain(n) else self._symbol(n)
         if isinstance(n, Sum) and len(n.axes) == 1 and isinstance(n.body, Mul):

@@ -9,12 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {
-    "convolve": ("correlate_padded",),
-    "correlate": ("correlate_padded",),
-    "kernel_gradient": ("correlate_padded",),
-}
-
 
 def convolve(kernel: Tensor, x: Tensor, ndim: int) -> Tensor:
     """``(..., *k)`` and ``(..., *n)``, with ``ndim`` axes in k and n, give ``(..., *n)``; leading axes broadcast."""

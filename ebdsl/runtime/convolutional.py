@@ -55,6 +55,8 @@ def convolutional_splitting(
     left after 400 steps (60 with ends) is solved on the entries that are not 0, and kept where it lowers the residual.
     Rows that have reached ``goal`` ``(B,)`` leave; the others go on by accelerated proximal gradient.
     """
+    if not start.numel():
+        return start.clone(), start.new_zeros(len(start)), torch.zeros(len(start), dtype=torch.int64)
     ndim, maps = len(size), kernel.shape[0]
     half = (maps + 1) // 2
     axes = tuple(range(-ndim, 0))

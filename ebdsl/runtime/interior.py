@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {"interior_point": ("longest_step",)}
-
 
 def interior_point(
     forward: Callable[[Tensor], Tensor],

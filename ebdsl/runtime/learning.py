@@ -56,7 +56,8 @@ def add_product(rest: Tensor, x: Tensor, w: Tensor, alpha: float = 1.0) -> Tenso
     k, shape = w.shape[1], w.shape[1:]
     if w.ndim > 2:
         lead = (len(x),) if rest.ndim == w.ndim else ()
-        rest, w = rest.expand(*lead, *shape).reshape(*lead, -1), w.flatten(1)
+        w = w.flatten(1)
+        rest = rest.expand(*lead, *shape).reshape(*lead, w.shape[1])
     elif k <= 128 and not w.is_cuda and not torch.is_grad_enabled():
         plain = x.dtype == w.dtype == rest.dtype == torch.float32 and rest.ndim == 1 and x.is_contiguous()
         if plain and torch.backends.mkldnn.is_available():

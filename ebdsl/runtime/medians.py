@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {"weighted_medians": ("lowest_of_kinks",)}
-
 
 def weighted_medians(
     kinks: list[tuple[Tensor, Tensor, Tensor | float]], linear: Tensor, curvature: Tensor, old: Tensor, dim: int | None

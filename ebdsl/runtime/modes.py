@@ -71,6 +71,8 @@ def solve_by_modes(
     signal with all modes at 1 shows all eigenvalues at once, one for each channel. Without ``given`` Q is the same for
     all samples. Modes of no curvature stay 0; a second solve takes off the rounding of the first.
     """
+    if not linear.numel():
+        return linear.clone(), linear.new_zeros(len(linear))
     size = tuple(shape[a - 1] for a in fourier)
     rows = linear.shape[0] if given else 1
     count = math.prod(shape[a - 1] for a in channels)

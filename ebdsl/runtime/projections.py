@@ -8,8 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {"nonnegative_filters": ("nonnegative_unit",)}
-
 
 def project_nonnegative(x: Tensor) -> Tensor:
     """Every entry at least 0."""

@@ -8,15 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {
-    "prox_entropy": ("wright_omega",),
-    "prox_entropy_simplex": ("wright_omega",),
-    "prox_maximum": ("axes_last", "water_level"),
-    "prox_norm_inf": ("prox_maximum",),
-    "prox_nuclear": ("axes_last",),
-    "prox_spectral": ("axes_last", "prox_norm_inf"),
-}
-
 
 def soft_threshold(v: Tensor, t: Tensor | float) -> Tensor:
     """Prox of ``Σ|x|``: each entry moved towards 0 by ``t`` (``t >= 0``, broadcast), and 0 where it is smaller."""

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from ebdsl.runtime.vertices import try_kinks
 
-NEEDS: dict[str, tuple[str, ...]] = {}
-
 
 def joint_factor(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """A basis in which two positive semidefinite ``(n, n)`` matrices are diagonal: ``T, a, b``.

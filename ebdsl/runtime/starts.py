@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-NEEDS: dict[str, tuple[str, ...]] = {}
-
 
 def first_onehot(shape: tuple[int, ...], **options: Any) -> Tensor:
     """The first of the one-hot vectors along the last axis."""

@@ -54,8 +54,8 @@ SPECS = {
 }
 
 
-ON_DEMAND = {"samples"}
-"""Takes chains: drawn by name alone."""
+ON_DEMAND = {"samples", "convergence"}
+"""Takes chains, or trains encoders: drawn by name alone."""
 
 
 def trained(folder: Path, name: str, epochs: int) -> Path:

