@@ -115,7 +115,7 @@ def test_conv_sparse_coding_explains_photos_by_few_entries_of_its_maps() -> None
     spec = fit("conv_sparse_coding", "patches(natural, size = 32, count = 64)", epochs=1, batch=8)
     values = energies(spec)
     assert np.mean(values[-3:]) < np.mean(values[:3])
-    Y = samples(spec, "patches(natural, size = 32, count = 6)")["y"]
+    Y = samples(spec, "patches(natural, size = 32, count = 3)")["y"]
     codes = spec.infer(Y)
     assert 0.001 < (codes["z"] != 0).mean() < 0.2
     W = spec.module().W.detach().numpy()
