@@ -41,22 +41,18 @@ def start_lines(c: Context, width: str) -> list[str]:
         f'''
         @torch.no_grad()
         def start(self, data: dict[str, Tensor]) -> None:
-            """Fit each state to one sample, of a few drawn far from those already fitted (greedy k-means++)."""
+            """Fit each state to one sample, drawn far from those already fitted (k-means++)."""
             model = self.model
             <observed>
             few = torch.randperm({like}.shape[0], generator=self.generator)[: max(2048, 30 * {count})].to({like}.device)
             <few>
-            distance, nearest = {like}.new_ones({like}.shape[0]), {like}.new_full(({like}.shape[0],), torch.inf)
+            distance = {like}.new_ones({like}.shape[0])
             for number in range({count}):
-                drawn: dict[int, Tensor] = {{}}
-                for _ in range(min(1 + ({count}).bit_length(), max(1, 256 // {count}))):
-                    sample = int(draw_far_points(distance, self.generator))
-                    self.fit_state(number, {one})
-                    drawn[sample] = torch.minimum(nearest, model.state_energies({arguments})[:, number])
-                sample = min(drawn, key=lambda place: float(drawn[place].sum()))
+                sample = int(draw_far_points(distance, self.generator))
                 self.fit_state(number, {one})
-                nearest = drawn[sample]
-                distance = nearest - nearest.min()
+                energy = model.state_energies({arguments})[:, number]
+                energy = energy - energy.min()
+                distance = energy if number == 0 else torch.minimum(distance, energy)
             <rest>
 
         <fit_state>

@@ -85,8 +85,8 @@ def state_place(plan: Plan, w: Symbol) -> int | None:
             found.add(tuple(k for k, a in enumerate(n.index) if a == payload.states[0].axis))
 
     transform(payload.energy, read)
-    places = found.pop() if len(found) == 1 else ()
-    return places[0] if len(places) == 1 else None
+    places = {k for read_at in found for k in read_at}
+    return places.pop() if len(places) == 1 else None
 
 
 def state_blocks(plan: Plan) -> tuple[StateBlock, ...]:

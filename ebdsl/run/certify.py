@@ -85,6 +85,7 @@ class Certifier:
         self.tolerance = tolerance or settings.tolerances(plan)[0 if single else 1]
         self.rounding = 64 * torch.finfo(dtype).eps
         coupled = any(s.domain.kind not in ("real", "nonnegative", "box") for s in self.model.role("latent"))
+        self.share = max(1e-5, torch.finfo(dtype).eps ** 0.4) if coupled else 1e-5  # a projection rounds all entries
         self.probed = settings.inference_rule(plan) in settings.LOCAL
         # the least element of a subdifferential may have a larger entry than others
         self.slack = 2.0 if coupled or self.probed else 1.01
@@ -287,7 +288,7 @@ class Certifier:
             for s, at, node in slopes:
                 found = slope(s, at, node, given)
                 own = [(p.kind, self._weights(p), p.within) for p in penalties[s]]
-                worst = np.maximum(worst, smallest_subgradient(given[s], found, own, s))
+                worst = np.maximum(worst, smallest_subgradient(given[s], found, own, s, self.share))
                 own_size = np.stack([np.abs(slope(s, at, node, c).reshape(rows, -1)).max(1) for c in cold])
                 size = np.maximum(size, own_size)
             if self.probed:

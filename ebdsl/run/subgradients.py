@@ -17,18 +17,19 @@ Array = np.ndarray
 
 
 def smallest_subgradient(
-    z: Array, slope: Array, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol
+    z: Array, slope: Array, penalties: list[tuple[str, Array, tuple[int, ...]]], s: Symbol, share: float = 1e-5
 ) -> Array:
     """For each row the largest entry of the element of least norm of ``slope + ∂R(z) + N(z)``, ``inf`` outside.
 
     It is the limit of ``(z - prox_tR(z - t slope)) / t`` for small steps ``t`` (Parikh & Boyd 2014, section 3.2).
+    A step moves by ``share`` of the point's size, which has to be more than the digits that the point is known to.
     """
     rows = len(z)
     inside = _prox(z, 0.0, penalties, s)
     outside = np.abs(inside - z).reshape(rows, -1).max(1) > 1e-5 * np.maximum(1, np.abs(z).reshape(rows, -1).max(1))
     size = np.abs(inside).reshape(rows, -1).max(1)
     steep = np.abs(slope).reshape(rows, -1).max(1)
-    t = np.where(size > 0, 1e-5 * size, 1.0) / np.where(steep > 0, steep, 1.0)
+    t = np.where(size > 0, share * size, 1.0) / np.where(steep > 0, steep, 1.0)
     t = t.reshape(-1, *[1] * (z.ndim - 1))
     moved = _prox(inside - t * slope, t, penalties, s)
     found = (np.abs(inside - moved) / t).reshape(rows, -1).max(1)
