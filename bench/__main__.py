@@ -7,7 +7,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from bench import device, report
+from bench import device, report, rounds
 
 ITEMS = {
     "training_step": "the steady step of generated files against PyTorch by hand; cold and warm start",
@@ -45,7 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     peak = device.peak(on) if on else None
     for item in given.items or ITEMS:
         module = importlib.import_module(f"bench.items.{item}")
-        rows, more = module.run(given.quick, given.threads)
+        rounds.MISSING.clear()
+        with rounds.torch_threads(given.threads):
+            rows, more = module.run(given.quick, given.threads)
+        if rounds.MISSING:
+            more = {**more, "peers missing": ", ".join(rounds.MISSING)}
         print(report.table(f"{item}: {ITEMS[item]}", rows))
         if on and peak and hasattr(module, "on_device"):
             found = device.measure(module, given.quick, on, peak)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+MISSING: dict[str, None] = {}
+"""Packages of peers that are not installed, in the order in which they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,28 @@ def interleave(
             call(number)
             seconds[mine].append(clock() - begin)
     return tuple(seconds[True]), tuple(seconds[False])
+
+
+def library(module: str) -> Any:
+    """A peer's module; None where it is not installed, which the item's table then says."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        MISSING[module.partition(".")[0]] = None
+        return None
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """PyTorch on ``count`` threads, and afterwards on as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def clock(threads: int) -> Callable[[], float]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bench.items.training_step import ROOT
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.run.data import pictures
@@ -80,15 +80,6 @@ class Problem:
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        return compare(quick, threads)
-    finally:
-        torch.set_num_threads(before)
-
-
-def compare(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
     problem = problem_of(quick)
     model = ours(problem)
     exact = type(model)(K=model.K, S=model.S, lam=problem.lam).double()
@@ -181,13 +172,10 @@ def by_hand(problem: Problem) -> Method:
 
 
 def by_sporco(problem: Problem, threads: int) -> list[Method]:
-    try:
-        import sporco.fft
-        from sporco.admm import cbpdn
-        from sporco.pgm import cbpdn as pgm
-    except ImportError:
+    fft, cbpdn, pgm = (library(f"sporco.{name}") for name in ("fft", "admm.cbpdn", "pgm.cbpdn"))
+    if not fft:
         return []
-    sporco.fft.pyfftw_threads = threads
+    fft.pyfftw_threads = threads
     filters = problem.filters.permute(1, 2, 0).float().contiguous().numpy()
     picture = problem.y.float().numpy()
     largest = float(problem.spectra().abs().square().sum(0).max())

@@ -21,7 +21,7 @@ from torch import Tensor
 from bench.items import sparse_codes
 from bench.items.training_step import ROOT
 from bench.peers import sparse_coding
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver, settings
 from ebdsl.run.data import load as load_data
 from ebdsl.run.load import load
@@ -34,15 +34,6 @@ Work = Callable[[], Tensor]
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        return compare(quick, threads)
-    finally:
-        torch.set_num_threads(before)
-
-
-def compare(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
     m, n = (16, 24) if quick else (144, 256)
     text = (ROOT / "specs" / "sparse_coding.ebm").read_text(encoding="utf-8")
     plan = sparse_codes.plan(text.replace("144", str(m)).replace("256", str(n)))
@@ -130,11 +121,8 @@ def peers(y: Tensor, start: Tensor, threads: int, tolerance: float) -> list[tupl
             return torch.from_numpy(np.array(model.fit(y.double().numpy()).components_.T))
 
     found: list[tuple[str, Work, int]] = [("by hand", by_hand, 3)]
-    try:
-        import spams
-    except ImportError:
-        spams = None
-    if spams is not None:
+    spams = library("spams")
+    if spams:
 
         def online() -> Tensor:
             x, d = (np.asfortranarray(a.double().numpy()) for a in (y.T, start))
@@ -145,5 +133,6 @@ def peers(y: Tensor, start: Tensor, threads: int, tolerance: float) -> list[tupl
             return torch.from_numpy(np.array(D))
 
         found.append(("SPAMS trainDL", online, 3))
-    found.append(("scikit-learn MiniBatchDictionaryLearning", scikit, 1))
+    if library("sklearn"):
+        found.append(("scikit-learn MiniBatchDictionaryLearning", scikit, 1))
     return found

@@ -49,7 +49,6 @@ def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
     import torch
     from scipy.linalg import solveh_banded
 
-    torch.set_num_threads(threads)
     module, rng, rounds = ours(), np.random.default_rng(0), 1 if quick else 3
     rows, points = [], []
     for steps in (10, 1000, 3000) if quick else (10, 100, 1000, 3000, 10_000):

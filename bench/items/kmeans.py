@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bench.device import Work
 from bench.items.training_step import ROOT
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.run.load import load
@@ -28,21 +28,14 @@ ITERATIONS = 25
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     rows: list[Row] = []
-    try:
-        for name, size in (QUICK if quick else CASES).items():
-            rows += compare(name, *size, 1 if quick else 3, threads)
-        return rows, {}
-    finally:
-        torch.set_num_threads(before)
+    for name, size in (QUICK if quick else CASES).items():
+        rows += compare(name, *size, 1 if quick else 3, threads)
+    return rows, {}
 
 
 def compare(name: str, n: int, d: int, k: int, rounds: int, threads: int) -> list[Row]:
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
+    cluster, faiss = library("sklearn.cluster"), library("faiss")
     rng = np.random.default_rng(0)
     y = (rng.standard_normal((n, d)) * (1 + np.arange(d)) ** -0.5).astype(
         np.float32
@@ -66,28 +59,26 @@ def compare(name: str, n: int, d: int, k: int, rounds: int, threads: int) -> lis
         return model.W.detach().T
 
     def scikit(algorithm: str) -> Any:
+        from threadpoolctl import threadpool_limits
+
         def work(_: int) -> Tensor:
             with warnings.catch_warnings(), threadpool_limits(threads):
                 warnings.simplefilter("ignore")
-                model = KMeans(k, init=start, n_init=1, max_iter=ITERATIONS, tol=0, algorithm=algorithm)
+                model = cluster.KMeans(k, init=start, n_init=1, max_iter=ITERATIONS, tol=0, algorithm=algorithm)
                 return torch.from_numpy(model.fit(y).cluster_centers_)
 
         return work
 
     def faiss_kmeans(_: int) -> Tensor:
-        import faiss
-
         faiss.omp_set_num_threads(threads)
         model = faiss.Kmeans(d, k, niter=ITERATIONS, min_points_per_centroid=1, max_points_per_centroid=n)
         model.train(y, init_centroids=start)
         return torch.from_numpy(model.centroids.copy())
 
-    peers = {
-        "scikit-learn lloyd": scikit("lloyd"),
-        "scikit-learn elkan": scikit("elkan"),
-        "faiss": faiss_kmeans,
-        "by hand": lambda _: by_hand(data, start),
-    }
+    peers = {f"scikit-learn {name}": scikit(name) for name in ("lloyd", "elkan") if cluster}
+    if faiss:
+        peers["faiss"] = faiss_kmeans
+    peers["by hand"] = lambda _: by_hand(data, start)
     wanted = inertia(data, ours(0))
     rows = []
     for peer, work in peers.items():

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.run.load import load
@@ -33,15 +33,10 @@ STEPS = 200
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     rows: list[Row] = []
-    try:
-        for name, (d, width, chains) in SIZES.items():
-            rows += compare(name, d, width, chains, quick, threads)
-        return rows, {"variance over its closed form": round(variance(), 4)}
-    finally:
-        torch.set_num_threads(before)
+    for name, (d, width, chains) in SIZES.items():
+        rows += compare(name, d, width, chains, quick, threads)
+    return rows, {"variance over its closed form": round(variance(), 4)}
 
 
 def compare(name: str, d: int, width: int, chains: int, quick: bool, threads: int) -> list[Row]:
@@ -83,13 +78,11 @@ def compare(name: str, d: int, width: int, chains: int, quick: bool, threads: in
 
 def torchebm(model: Any, start: Tensor, steps: int, step_size: float) -> Any:
     """Theirs on the same network; None where it is not installed."""
-    try:
-        from torchebm.core import BaseModel
-        from torchebm.samplers import LangevinDynamics
-    except ImportError:
+    core, samplers = library("torchebm.core"), library("torchebm.samplers")
+    if not core:
         return None
 
-    class Energy(BaseModel):
+    class Energy(core.BaseModel):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.f = model.f
@@ -97,7 +90,7 @@ def torchebm(model: Any, start: Tensor, steps: int, step_size: float) -> Any:
         def forward(self, x: Tensor) -> Tensor:
             return self.f(x).squeeze(-1)
 
-    sampler = LangevinDynamics(Energy(), step_size=step_size)
+    sampler = samplers.LangevinDynamics(Energy(), step_size=step_size)
     return lambda _: sampler.sample(x=start, n_steps=steps)
 
 

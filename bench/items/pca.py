@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.items.training_step import ROOT
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.run.load import load
@@ -25,22 +25,15 @@ SHARE = 1e-4
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     rows: list[Row] = []
     more: dict[str, Any] = {}
-    try:
-        for name, size in (QUICK if quick else CASES).items():
-            rows += compare(name, *size, 1 if quick else 5, threads, more)
-        return rows, more
-    finally:
-        torch.set_num_threads(before)
+    for name, size in (QUICK if quick else CASES).items():
+        rows += compare(name, *size, 1 if quick else 5, threads, more)
+    return rows, more
 
 
 def compare(name: str, n: int, d: int, rounds: int, threads: int, more: dict[str, Any]) -> list[Row]:
-    from sklearn.decomposition import PCA
-    from threadpoolctl import threadpool_limits
-
+    decomposition = library("sklearn.decomposition")
     rng = np.random.default_rng(0)
     y = (
         rng.standard_normal((n, d)) * (1 + np.arange(d)) ** -0.7 @ np.linalg.qr(rng.standard_normal((d, d)))[0]
@@ -58,10 +51,12 @@ def compare(name: str, n: int, d: int, rounds: int, threads: int, more: dict[str
         return model.W.detach()
 
     def scikit(solver: str, power: int = 0) -> Any:
+        from threadpoolctl import threadpool_limits
+
         def work(_: int) -> Tensor:
             options = {"iterated_power": power} if power else {}
             with threadpool_limits(threads):
-                fitted = PCA(COMPONENTS, svd_solver=solver, random_state=0, **options).fit(y)
+                fitted = decomposition.PCA(COMPONENTS, svd_solver=solver, random_state=0, **options).fit(y)
             return torch.from_numpy(fitted.components_.copy())
 
         return work
@@ -78,8 +73,9 @@ def compare(name: str, n: int, d: int, rounds: int, threads: int, more: dict[str
         more[f"{name}: power iterations of {name_}"] = power
         return powered(power)
 
-    peers = {f"scikit-learn {s}": scikit(s) for s in ("full", "covariance_eigh", "arpack")}
-    peers["scikit-learn randomized"] = enough("scikit-learn randomized", lambda p: scikit("randomized", p))
+    peers = {f"scikit-learn {s}": scikit(s) for s in ("full", "covariance_eigh", "arpack") if decomposition}
+    if decomposition:
+        peers["scikit-learn randomized"] = enough("scikit-learn randomized", lambda p: scikit("randomized", p))
     peers["torch pca_lowrank"] = enough("torch pca_lowrank", lowrank)
     rows = []
     for peer, work in peers.items():

@@ -19,7 +19,7 @@ from torch.nn.functional import softshrink
 
 from bench.items.sparse_codes import TOLERANCES, Method, reach
 from bench.peers import regressions as by_hand
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.run.load import load
@@ -44,15 +44,10 @@ class Problem:
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     rows: list[Row] = []
     more: dict[str, Any] = {}
-    try:
-        for make in (elastic_net, group_lasso, nonnegative, total_variation, pictures):
-            rows += compare(make(quick), quick, threads, more)
-    finally:
-        torch.set_num_threads(before)
+    for make in (elastic_net, group_lasso, nonnegative, total_variation, pictures):
+        rows += compare(make(quick), quick, threads, more)
     return rows, more
 
 
@@ -105,11 +100,14 @@ def tiled(solve: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Ten
     return lambda t, y: torch.cat([solve(t, part) for part in y.split(TILE)])
 
 
+def scikit_learn(settings: list[Any], solve: Callable[[Any, Tensor], Any], count: int) -> list[Method]:
+    return [("scikit-learn", settings, solve, count)] if library("sklearn") else []
+
+
 def one_by_one(problem: Callable[[Any, Any], tuple[Any, Any, list[Any]]], y: Tensor, count: int) -> list[Method]:
     """CVXPY, where it is installed: ``problem(cp, seen)`` gives variable, objective and constraints."""
-    try:
-        import cvxpy as cp
-    except ImportError:
+    cp = library("cvxpy")
+    if not cp:
         return []
     seen = cp.Parameter(y.shape[1:])
     z, objective, limits = problem(cp, seen)
@@ -170,7 +168,7 @@ def elastic_net(quick: bool) -> Problem:
         return z, fit + 0.1 * cp.norm1(z) + 0.05 * cp.sum_squares(z), []
 
     few, fewest = min(FEW, len(y)), min(FEWEST, len(y))
-    peers: list[Method] = [("FISTA by hand", TOLERANCES, tiled(hand), len(y)), ("scikit-learn", FINE, scikit, few)]
+    peers: list[Method] = [("FISTA by hand", TOLERANCES, tiled(hand), len(y)), *scikit_learn(FINE, scikit, few)]
     text = spec(m, f"R[{n}]", f"R[{m}, {n}]", "½||y - W z||^2 + 0.1|z| + 0.05||z||^2")
     return Problem("elastic net", text, y, energy, peers + one_by_one(written, y, fewest), W)
 
@@ -224,7 +222,7 @@ def nonnegative(quick: bool) -> Problem:
         return z, 0.5 * cp.sum_squares(seen - W.double().numpy() @ z), []
 
     few, fewest = min(FEW, len(y)), min(FEWEST, len(y))
-    peers: list[Method] = [("FISTA by hand", TOLERANCES, tiled(hand), len(y)), ("scikit-learn", ["exact"], scikit, few)]
+    peers: list[Method] = [("FISTA by hand", TOLERANCES, tiled(hand), len(y)), *scikit_learn(["exact"], scikit, few)]
     text = spec(m, f"R[{n}], >= 0", f"R[{m}, {n}]", "½||y - W z||^2")
     return Problem("nonnegative least squares", text, y, energy, peers + one_by_one(written, y, fewest), W)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bench.items.training_step import ROOT
 from bench.peers import sparse_coding
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.run.data import load as load_data
@@ -33,15 +33,10 @@ Method = tuple[str, Iterable[Any], Callable[[Any, Tensor], Any], int]
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     rows: list[Row] = []
     more: dict[str, Any] = {}
-    try:
-        for kind in ("whitened", "contrast-normalised"):
-            rows += compare(kind, quick, threads, more)
-    finally:
-        torch.set_num_threads(before)
+    for kind in ("whitened", "contrast-normalised"):
+        rows += compare(kind, quick, threads, more)
     return rows, more
 
 
@@ -88,11 +83,8 @@ def peers(W: Tensor, lam: float, threads: int, count: int) -> list[Method]:
         return torch.cat([sparse_coding.codes(W, part, lam, tolerance, 20_000)[0] for part in y.split(TILE)])
 
     methods: list[Method] = [("FISTA by hand", TOLERANCES, by_hand, count)]
-    try:
-        import spams
-    except ImportError:
-        spams = None
-    if spams is not None:
+    spams = library("spams")
+    if spams:
 
         def arrays(y: Tensor, dtype: str) -> tuple[Any, Any]:
             return tuple(np.asfortranarray(a.numpy().astype(dtype)) for a in (y.T, W))
@@ -124,7 +116,8 @@ def peers(W: Tensor, lam: float, threads: int, count: int) -> list[Method]:
         model = Lasso(alpha=lam / (2 * W.shape[0]), fit_intercept=False, tol=tolerance, max_iter=100_000)
         return model.fit(W.double().numpy(), y.double().numpy().T).coef_
 
-    methods.append(("scikit-learn Lasso", [t * t for t in TOLERANCES], scikit, min(FEW, count)))
+    if library("sklearn"):
+        methods.append(("scikit-learn Lasso", [t * t for t in TOLERANCES], scikit, min(FEW, count)))
     return methods
 
 

@@ -44,21 +44,16 @@ TOLERANCE = 1e-4
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     more: dict[str, Any] = {}
     missing = missing_compiler()
     if missing:
         more["not compiled"] = missing
     rows: list[Row] = []
-    try:
-        for name in ("lasso", "nonnegative"):
-            rows += compare(name, quick, threads, missing is None, more)
-        if missing is None:
-            rows += starts(quick, threads)
-        return rows, more
-    finally:
-        torch.set_num_threads(before)
+    for name in ("lasso", "nonnegative"):
+        rows += compare(name, quick, threads, missing is None, more)
+    if missing is None:
+        rows += starts(quick, threads)
+    return rows, more
 
 
 def texts(name: str, quick: bool) -> tuple[str, str, Any]:

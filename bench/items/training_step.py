@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from bench.peers import autoencoder, sparse_coding
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, torch_threads
 from ebdsl import driver, settings
 from ebdsl.diagnostics import Source
 from ebdsl.run.data import load as load_data
@@ -47,15 +47,11 @@ train
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
-    before = torch.get_num_threads()
     rows: list[Row] = []
-    try:
-        for count in sorted({1, threads}):
-            torch.set_num_threads(count)
+    for count in sorted({1, threads}):
+        with torch_threads(count):
             words = f"{count} thread{'s' * (count > 1)}"
             rows += sparse_steps(quick, words, clock(count)) + autoencoder_steps(quick, words, clock(count))
-    finally:
-        torch.set_num_threads(before)
     rows += starts(quick, threads)
     return rows, {"batch": BATCH, "warm-up steps": WARM_UP}
 

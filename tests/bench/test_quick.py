@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from bench.__main__ import ITEMS, main
 from bench.items import training_step
 from bench.peers import sparse_coding
-from bench.rounds import Row, clock, interleave
+from bench.rounds import Row, clock, interleave, torch_threads
 
 # those that start many processes, or compile
 SLOW = {"startup", "training_step", "targets"}
@@ -36,12 +37,8 @@ def test_quick(item: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("steps", [training_step.sparse_steps, training_step.autoencoder_steps])
 def test_steps_agree_with_the_peer(steps: Callable[..., list[Row]]) -> None:
     """The item compares parameters, codes and energies before it measures, and fails where they differ."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         rows = steps(True, "1 thread", clock(1))
-    finally:
-        torch.set_num_threads(threads)
     assert rows and all(len(r.ours) == len(r.peer) == 2 for r in rows)
 
 
@@ -55,6 +52,28 @@ def test_a_peer_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sparse_coding, "codes", other)
     with pytest.raises(AssertionError):
         training_step.sparse_steps(True, "1 thread", clock(1))
+
+
+@pytest.mark.parametrize(
+    "item, module", [("kmeans", "sklearn.cluster"), ("mixture", "sklearn.mixture"), ("langevin", "torchebm.core")]
+)
+def test_a_peer_that_is_missing_is_named(
+    item: str, module: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main([item, "--quick", "--threads", "1", "--out", str(tmp_path)]) == 0
+    package = module.partition(".")[0]
+    assert f"peers missing: {package}" in capsys.readouterr().out
+    found = json.loads((tmp_path / f"{item}.json").read_text(encoding="utf-8"))
+    assert found["peers missing"] == package and {row["peer"] for row in found["rows"]} >= {"by hand"}
+
+
+def test_threads_are_those_of_before_afterwards() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise KeyError
+    assert torch.get_num_threads() == before
 
 
 def test_an_unknown_item_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
