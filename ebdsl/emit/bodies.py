@@ -10,13 +10,22 @@ from ebdsl.emit.quadrature import QuadratureBody
 from ebdsl.emit.riccati import RiccatiBody
 from ebdsl.emit.search import SearchBody
 from ebdsl.emit.splitting import SplittingBody
+from ebdsl.emit.variation import VariationBody
 from ebdsl.infer.core import Decision
 from ebdsl.infer.rules.nested import OfMinima, OfSoftmin
 from ebdsl.model.ir import Symbol
 
 
 class InferBody(
-    SplittingBody, InteriorBody, SearchBody, AlternationBody, EliminationBody, RiccatiBody, NoiseBody, QuadratureBody
+    SplittingBody,
+    VariationBody,
+    InteriorBody,
+    SearchBody,
+    AlternationBody,
+    EliminationBody,
+    RiccatiBody,
+    NoiseBody,
+    QuadratureBody,
 ):
     """All that a rule can ask for."""
 

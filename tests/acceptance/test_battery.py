@@ -72,7 +72,7 @@ CONVEX = {
         "observed y : R[5], m : R[5]\nlatent z : box(-0.3, 0.4)[4]\nparam W : R[5, 4], unit columns\n"
         "F(y, m) = min_z ||m ⊙ (y - W z)||^2 + 0.1|z| + 0.1||z||^2", "Newton",
     ),
-    "fused lasso": (SEQUENCE + "½||y - z||^2 + 0.3 Σ_i |z[i+1] - z[i]| + 0.1|z|", "splitting"),
+    "fused lasso": (SEQUENCE + "½||y - z||^2 + 0.3 Σ_i |z[i+1] - z[i]| + 0.1|z|", "total variation"),
     "trend filter": (SEQUENCE + "½||y - z||^2 + 0.5 Σ_i |z[i+1] - 2 z[i] + z[i-1]|", "splitting"),
     "analysis": (
         CODE.replace("unit columns", "unit columns, D : R[6, 4], unit columns")
