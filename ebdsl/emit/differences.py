@@ -11,7 +11,7 @@ from ebdsl.model.algebra import contract, freshen, multiply, rename, transform
 from ebdsl.model.build import add, fresh, mul, power, sum_over
 from ebdsl.model.canonical import canonical
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, Add, Axis, Get, Mul, Node, Sum, Symbol
+from ebdsl.model.ir import BATCH, Add, Axis, Get, Mul, Node, Sum, Symbol, nodes_of
 
 
 def whitened(node: Node) -> tuple[Node, dict[Symbol, Symbol]]:
@@ -73,6 +73,11 @@ def one_sided(node: Node) -> Node:
         return add(*parts)
 
     return transform(node, leaf)
+
+
+def widens(node: Node) -> bool:
+    """Whether a difference in the node has an entry for each sample, state and number: the largest tensor of a step."""
+    return any(isinstance(n, Add) and _grows(n) for n in nodes_of(node))
 
 
 def _same(left: Node, right: Node, i: Axis, j: Axis) -> bool:

@@ -9,7 +9,7 @@ import re
 
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
 from ebdsl.emit.context import Context, called
-from ebdsl.emit.differences import one_sided
+from ebdsl.emit.differences import one_sided, widens
 from ebdsl.emit.program import certificates
 from ebdsl.emit.scores import NAME, constants
 from ebdsl.emit.seeding import start_lines
@@ -275,11 +275,15 @@ def _parts(c: Context, passing: dict[str, Held], answers: list[str], arguments: 
         c.runtime.add("sum_by_state")
     nodes = {k: one_sided(h.node) for k, h in passing.items()}
     scope.count(*nodes.values())
+    if states is not None and states.kind == "softmin" and any(map(widens, nodes.values())):
+        scope.columns = {n: scope.name(f"{n}_columns") for n in [*(c.name(s) for s in c.observed), "weights"]}
     adds = []
     for k, h in passing.items():
         value = scope.tensor(nodes[k], h.axes)
         adds.append(f'self.add(sums, "{k}", {value.code})')
     lines = [*scope.lines, *adds]
+    turned = {n: t for n, t in scope.columns.items() if uses("\n".join(lines), t)}
+    lines = [*(f"{t} = {n}.T.contiguous()" for n, t in turned.items()), *lines]
     if _picked(c) and uses(re.sub(r'"\w*"', "", "\n".join(lines)), "weights"):
         count = scope.picks["weights"][1]
         lines = [f"weights = nn.functional.one_hot(state, {count}).to({c.like}.dtype)", *lines]

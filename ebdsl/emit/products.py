@@ -48,6 +48,9 @@ def _pair(a: Value, b: Value, gone: tuple[Axis, ...]) -> Value:
         axes = union(a.axes, b.axes)
         if a.code == b.code and a.axes == b.axes and a.axes:
             return Value(f"{a.atom}.square()", axes)
+        for over, by in ((a, b), (b, a)):
+            if over.fresh and over.axes == axes and BATCH in axes:
+                return Value(f"{over.atom}.mul_({aligned(by, axes)})", axes)
         left, right = aligned(a, axes), aligned(b, axes)
         left = left if is_tight(left) or (is_product(left) and "@" not in left and "/" not in left) else f"({left})"
         return Value(f"{left} * {bracket(right)}", axes, False)
@@ -95,7 +98,7 @@ def fused(parts: list[tuple[float, Value]], axes: tuple[Axis, ...]) -> Value | N
         left, right, scale = v.factors
         alpha = f", alpha={number(sign * scale)}" if sign * scale != 1 else ""
         text = f"add_product({text}, {left}, {right}{alpha})"
-    return Value(text, axes)
+    return Value(text, axes, last=True)
 
 
 def _sum_by_state(a: Value, b: Value, gone: tuple[Axis, ...]) -> Value | None:

@@ -43,6 +43,7 @@ from ebdsl.model.ir import (
     Symbol,
     Tensor,
     difference,
+    nodes_of,
 )
 
 ARGUMENT = r"(?:(?<=\()|(?<=, ))\{\d\}(?=[,)])"  # a place in a template that is all of an argument, or in brackets
@@ -56,7 +57,8 @@ class Scope:
     """One function body. ``symbol`` gives the text of a symbol, ``size`` that of a dimension.
 
     ``picks``: the names of one-hot tensors ``(B, k)`` that are given by their positions ``(B,)`` and ``k``. ``fuse``:
-    sums with matrix products are written as one call.
+    sums with matrix products are written as one call. ``columns``: the names of tensors ``(B, k)``, and those of the
+    same with the samples last; what is made of these has them last too, and may be overwritten.
     """
 
     symbol: Callable[[Symbol], str]
@@ -73,6 +75,7 @@ class Scope:
     like: str = ""
     picks: dict[str, tuple[str, str]] = field(default_factory=dict)
     fuse: bool = False
+    columns: dict[str, str] = field(default_factory=dict)
 
     # ----------------------------------------------------------------- names
 
@@ -200,6 +203,8 @@ class Scope:
 
     def _get(self, node: Get) -> Value:
         code = self.symbol(node.symbol)
+        if code in self.columns and len(set(node.index)) == 2 and node.index[0] == BATCH:
+            return self._at(self.columns[code], node.index[::-1])
         if not any(isinstance(i, int) for i in node.index) and len(set(node.index)) == len(node.index):
             picks = (*self.picks[code], f"{self.like}.dtype") if code in self.picks else None
             return Value(code, tuple(i for i in node.index if isinstance(i, Axis)), picks=picks)
@@ -267,7 +272,7 @@ class Scope:
                 text = piece if sign > 0 else f"-{bracket(piece)}"
             else:
                 text += f" {'+' if sign > 0 else '-'} {piece}"
-        return Value(text, axes, False)
+        return Value(text, axes, False, fresh=bool(self.columns) and len(ordered) > 1)
 
     def _power(self, base: Node, exponent: Node) -> Value:
         b = self._emit(base)
@@ -277,14 +282,16 @@ class Scope:
             square = "square_()" if b.code.startswith("add_product(") else "square()"  # nothing else holds that
             methods = {2.0: square, 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: "rsqrt()"}
             method = methods.get(exponent.value, f"pow({number(exponent.value)})")
-            return Value(f"{b.atom}.{method}", b.axes)
+            return Value(f"{b.atom}.{method}", b.axes, last=b.last)
         e = self._emit(exponent)
         axes = union(b.axes, e.axes)
         return Value(f"torch.pow({aligned(b, axes)}, {aligned(e, axes)})", axes)
 
     def is_tensor(self, node: Node) -> bool:
         """Whether the value is a tensor even when it has no axes: anything but numbers given as constants is."""
-        return any(s.role != "const" or s.shape for s in node.symbols) or any(isinstance(n, Apply) for n in _walk(node))
+        return any(s.role != "const" or s.shape for s in node.symbols) or any(
+            isinstance(n, Apply) for n in nodes_of(node)
+        )
 
     def _apply(
         self, function: str | Module | Recurrence, args: tuple[Tensor, ...], index: tuple[Axis | int, ...]
@@ -451,10 +458,3 @@ class Scope:
 
     def volume(self, axes: Sequence[Axis]) -> float:
         return math.prod(self.extent(a.dim) or GUESS.get(str(a.dim), FREE_GUESS) for a in axes)
-
-
-# --------------------------------------------------------------------------- helpers
-
-
-def _walk(node: Node) -> list[Node]:
-    return [node, *(n for c in node.children for n in _walk(c))]

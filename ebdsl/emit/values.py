@@ -13,7 +13,8 @@ class Value:
     """``code`` evaluates to a tensor with ``axes``; ``tight`` where it needs no brackets.
 
     ``picks``: of a one-hot tensor ``(B, k)``, the texts of its positions ``(B,)``, of ``k``, and of the type of its
-    numbers. ``factors``: of a matrix product, the texts of its two factors and its scale.
+    numbers. ``factors``: of a matrix product, the texts of its two factors and its scale. ``last``: whether the samples
+    lie side by side in memory, although their axis is the first. ``fresh``: whether nothing else holds the tensor.
     """
 
     code: str
@@ -21,6 +22,8 @@ class Value:
     tight: bool = True
     picks: tuple[str, str, str] | None = None
     factors: tuple[str, str, float] | None = None
+    last: bool = False
+    fresh: bool = False
 
     @property
     def atom(self) -> str:
@@ -28,7 +31,7 @@ class Value:
 
 
 def union(*axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """All axes, those of the longest operand in its order, the sample's first."""
+    """All axes, those of the longest operand in its order, the sample's first, or last where an operand has it so."""
     order = sorted(axes, key=len, reverse=True)
     result: list[Axis] = []
     for group in order:
@@ -38,7 +41,7 @@ def union(*axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
                 result.insert(min(after), a) if after else result.append(a)
     if BATCH in result:
         result.remove(BATCH)
-        result.insert(0, BATCH)
+        result.insert(len(result) if any(len(g) > 1 and g[-1] == BATCH for g in axes) else 0, BATCH)
     return tuple(result)
 
 
@@ -80,6 +83,8 @@ def reduced(value: Value, axes: tuple[Axis, ...]) -> Value:
         where = (
             f"({', '.join(str(p - n) if p >= n - len(places) and min(places) > 0 else str(p) for p in sorted(places))})"
         )
+    if value.last and len(places) == 1 and places[0] > 0:
+        return Value(f"{value.atom}.movedim(0, -1).sum({places[0] - 1}).movedim(-1, 0)", rest)
     return Value(f"{value.atom}.sum({where})", rest)
 
 

@@ -365,3 +365,8 @@ class Apply(Node):
 
 
 ZERO, ONE = Lit(0.0), Lit(1.0)
+
+
+def nodes_of(node: Node) -> list[Node]:
+    """The node and all that it is made of."""
+    return [node, *(n for c in node.children for n in nodes_of(c))]

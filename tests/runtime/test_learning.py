@@ -21,9 +21,15 @@ from ebdsl.runtime.learning import (
 
 @pytest.mark.parametrize("k", [1, 5, 31, 32, 100, 257])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_lowest_state(k: int, dtype: torch.dtype) -> None:
-    """The same values as ``min`` and a place where each stands, ties, infinities and NaN included."""
-    scores = torch.randn(50, k, dtype=dtype, generator=torch.Generator().manual_seed(k))
+@pytest.mark.parametrize("turned", [False, True])
+def test_lowest_state(k: int, dtype: torch.dtype, turned: bool) -> None:
+    """The same values as ``min`` and a place where each stands, ties, infinities and NaN included.
+
+    Of few samples and of many, of which each state's scores lie together in memory, or each sample's.
+    """
+    shape = (k, (1 << 16) // k + 50) if turned else (50, k)
+    scores = torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(k))
+    scores = scores.T if turned else scores
     scores[7] = 1.0
     scores[8] = torch.inf
     scores[9, 0] = -torch.inf
@@ -36,8 +42,10 @@ def test_lowest_state(k: int, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.5])
-def test_soft_states(beta: float) -> None:
+@pytest.mark.parametrize("turned", [False, True])
+def test_soft_states(beta: float, turned: bool) -> None:
     scores = 100 * torch.randn(20, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    scores = scores.T.contiguous().T if turned else scores
     free, weights = soft_states(scores.clone(), beta)
     torch.testing.assert_close(free, -torch.logsumexp(-beta * scores, 1) / beta)
     torch.testing.assert_close(weights, torch.softmax(-beta * scores, 1))
@@ -53,7 +61,8 @@ def test_sum_by_state() -> None:
 
 
 def test_tiles_cover_all_samples_in_order() -> None:
-    x, y = torch.arange(1000), torch.arange(2000).reshape(1000, 2)
+    n = 1000 * torch.get_num_threads()
+    x, y = torch.arange(n), torch.arange(2 * n).reshape(n, 2)
     parts = list(tiles(2**19, x, y))
     assert len(parts) > 1
     assert torch.equal(torch.cat([a for a, _ in parts]), x) and torch.equal(torch.cat([b for _, b in parts]), y)
