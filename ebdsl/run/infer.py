@@ -49,7 +49,8 @@ def rows(
         if certifier is not None:
             observed = {name: batch[python].cpu().numpy() for name, python in program.observed.items()}
             before = len(certifier.found.parts)
-            certifier.add(observed, latents)
+            posterior = {k: v.cpu().numpy() for k, v in (getattr(found, "posterior", None) or {}).items()}
+            certifier.add(observed, latents, about["energy"], posterior)
             if len(certifier.found.parts) > before:
                 about["checked_residual"] = certifier.found.parts[-1]
         tally.samples += len(about["energy"])

@@ -9,8 +9,9 @@ register(
     """
 `ebdsl infer --check` takes every answer, puts it back into the energy and measures in float64 how far it is
 from optimal: for continuous latents the smallest element of the subdifferential, for finite ones the energy
-above the lowest state, for averages the distance from the softmax. Some are further away than the tolerance
-allows. More steps (--steps) or an exact answer (--exact) help. The exit code is 3.
+above the lowest state, for averages the distance from the means of the posterior. Some are further away than the
+tolerance allows, or came with an energy that is not theirs. More steps (--steps) or an exact answer (--exact) help.
+The exit code is 3.
 """,
 )
 register(

@@ -307,11 +307,11 @@ def _graph(problem: Problem, parts: Sequence[Part], sizes: dict[str, int | None]
             return None
         for at in itertools.product(*(range(length(a.dim)) for a in p.lead)):
             here = dict(zip(p.lead, at, strict=True))
-            ties.append(frozenset(_site_at(s, here, [length(d) for d in lead_of(s.latent)]) for s in p.sites))
+            ties.append(frozenset(site_at(s, here, [length(d) for d in lead_of(s.latent)]) for s in p.sites))
     return sites, ties
 
 
-def _site_at(site: Site, here: dict[Axis, int], extents: Sequence[int]) -> object:
+def site_at(site: Site, here: dict[Axis, int], extents: Sequence[int]) -> object:
     """A site by name and number where its axes are at ``here``; a negative place counts from the end."""
     at = []
     for i, n in zip(site.place, extents, strict=True):
