@@ -35,32 +35,36 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("items", nargs="*", metavar="ITEM", help="all, where none is named")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run? The numbers mean nothing")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch, 2 where not given")
+    parser.add_argument("--on", choices=("cpu", "gpu", "both"), default="both", help="both, where a GPU is found")
     parser.add_argument("--out", type=Path, help="folder of the results, bench/results where not given (--quick: none)")
     given = parser.parse_args(arguments)
     unknown = [i for i in given.items if i not in ITEMS]
     if unknown:
         parser.error(f"there is no item {', '.join(unknown)}; there are {', '.join(ITEMS)}")
     folder = given.out or (None if given.quick else report.RESULTS)
-    on = device.available()
+    on = None if given.on == "cpu" else device.available()
+    if given.on == "gpu" and on is None:
+        parser.error("PyTorch finds no GPU here")
     peak = device.peak(on) if on else None
     for item in given.items or ITEMS:
         module = importlib.import_module(f"bench.items.{item}")
-        rounds.MISSING.clear()
-        with rounds.torch_threads(given.threads):
-            rows, more = module.run(given.quick, given.threads)
-        if rounds.MISSING:
-            more = {**more, "peers missing": ", ".join(rounds.MISSING)}
-        print(report.table(f"{item}: {ITEMS[item]}", rows))
+        title, found = f"{item}: {ITEMS[item]}", {}
+        if given.on != "gpu":
+            rounds.MISSING.clear()
+            with rounds.torch_threads(given.threads):
+                rows, more = module.run(given.quick, given.threads)
+            if rounds.MISSING:
+                more = {**more, "peers missing": ", ".join(rounds.MISSING)}
+            print(report.table(title, rows))
+            print(*(f"  {name}: {value}" for name, value in more.items()), sep="\n")
+            found |= report.facts(item, rows, given.threads, more)
         if on and peak and hasattr(module, "on_device"):
-            found = device.measure(module, given.quick, on, peak)
-            print(device.table(found, peak, on))
-            more = {**more, "device": {"name": device.name(on), "rows": [r.facts() for r in found]}}
-        for name, value in more.items():
-            if name != "device":
-                print(f"  {name}: {value}")
+            measured = device.measure(module, given.quick, on, peak)
+            print(title, device.table(measured, peak, on), sep="\n")
+            found |= {"item": item, "device": device.facts(measured, peak, on)}
         print(flush=True)
-        if folder is not None:
-            report.write(item, rows, given.threads, more, folder)
+        if folder is not None and found:
+            report.write(item, found, folder)
     return 0
 
 

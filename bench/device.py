@@ -107,6 +107,12 @@ def measure(item: ModuleType, quick: bool, device: str, at: Peak) -> list[Measur
     return found
 
 
+def facts(rows: list[Measured], at: Peak, device: str) -> dict[str, object]:
+    """What goes to the results file."""
+    peak = {"operations a second": float(f"{at.operations:.3g}"), "bytes a second": float(f"{at.bytes:.3g}")}
+    return {"name": name(device), "torch": torch.__version__, "peak": peak, "rows": [r.facts() for r in rows]}
+
+
 def table(rows: list[Measured], at: Peak, device: str) -> str:
     """One line a work, under the peaks."""
     width = max(len(r.name) for r in rows)

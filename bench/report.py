@@ -29,12 +29,18 @@ def table(title: str, rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
-def write(item: str, rows: Iterable[Row], threads: int, more: Mapping[str, Any], folder: Path = RESULTS) -> Path:
-    """``results/<item>.json``."""
+def facts(item: str, rows: Iterable[Row], threads: int, more: Mapping[str, Any]) -> dict[str, Any]:
+    """What the processor was measured to do."""
+    return {"item": item, **machine(), "threads": threads, "rows": [r.facts() for r in rows], **more}
+
+
+def write(item: str, found: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+    """``results/<item>.json``. What was measured on a GPU, ``device``, and on the processor need not be of one run."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{item}.json"
-    found = {"item": item, **machine(), "threads": threads, "rows": [r.facts() for r in rows], **more}
-    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = {k: v for k, v in before.items() if (k == "device") == ("rows" in found)}
+    path.write_text(json.dumps({**kept, **found}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 

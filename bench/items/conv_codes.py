@@ -9,6 +9,7 @@ its slow changes of brightness taken off.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.device import Work
 from bench.items.training_step import ROOT
 from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
@@ -153,7 +155,7 @@ def by_hand(problem: Problem) -> Method:
     step = 1 / float(filters.abs().square().sum(0).max())
 
     def begin() -> Callable[[int], Tensor]:
-        z = ahead = torch.zeros((len(filters), *size))
+        z = ahead = picture.new_zeros((len(filters), *size), dtype=torch.float32)
         t = 1.0
 
         def further(steps: int) -> Tensor:
@@ -245,3 +247,23 @@ def filters_of(y: Tensor, k: int, w: int) -> Tensor:
         for batch in patches.split(256):
             learner.step({"y": batch})
     return learner.model.W.detach().T.reshape(k, w, w).double().contiguous()
+
+
+def on_device(quick: bool, device: str) -> dict[str, tuple[Any, Any, Work]]:
+    """Both to a gap of 1e-2; the work is that of two transforms of the maps in each step."""
+    problem = problem_of(quick)
+    problem = Problem(problem.y.to(device), problem.filters.to(device), problem.lam)
+    model, k, s = ours(problem).to(device), len(problem.filters), len(problem.y)
+    least = problem.energy(by_ours(model, problem)(LONG))
+    target = TARGETS[0]
+    steps = [
+        reach(m, problem, least)[target] for m in (Method("ours", lambda: by_ours(model, problem)), by_hand(problem))
+    ]
+    each = Work(10 * k * s * s * math.log2(s), 16 * k * s * s)
+    return {
+        f"gap {target:g}, {steps[0]} steps, by hand {steps[1]}": (
+            lambda _: model.infer(problem.y.float()[None], tolerance=0.0, max_steps=steps[0]),
+            lambda _: by_hand(problem).solve(steps[1]),
+            Work(steps[0] * each.operations, steps[0] * each.bytes),
+        )
+    }

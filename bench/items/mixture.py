@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.device import Work
 from bench.items.training_step import ROOT
 from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
@@ -42,27 +44,14 @@ def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
 
 def compare(kind: str, n: int, d: int, k: int, rounds: int, threads: int) -> list[Row]:
     mixture = library("sklearn.mixture")
-    rng = np.random.default_rng(0)
-    y = (1.5 * rng.standard_normal((k, d))[rng.integers(k, size=n)] + rng.standard_normal((n, d))).astype(np.float32)
-    means = y[rng.choice(n, k, replace=False)]
+    y, means, spread, module = problem(kind, n, d, k)
     data = torch.from_numpy(y)
-    spread = 1 / y.var(0)
-    text = (ROOT / "specs" / "gmm.ebm").read_text(encoding="utf-8") if kind == "full" else DIAGONAL
-    found = driver.compile_source(Source("mixture.ebm", text), {"K": k})
-    assert found.value is not None, found.diagnostics
-    module = load(found.value)
 
     def ours(_: int) -> tuple[Tensor, Tensor, Tensor]:
-        model = module.build(D=d, K=k)
-        with torch.no_grad():
-            model.mu.copy_(torch.from_numpy(means))
-            model.pi.fill_(1 / k)
-            precision = model.Lam if kind == "full" else model.tau
-            precision.copy_(torch.from_numpy(np.diag(spread) if kind == "full" else spread).expand_as(precision))
-        learner = module.Learner(model)
+        model, learner = begun(module, kind, means, spread)
         for _ in range(STEPS):
             learner.step({"y": data})
-        return model.pi.detach(), model.mu.detach(), precision.detach()
+        return model.pi.detach(), model.mu.detach(), (model.Lam if kind == "full" else model.tau).detach()
 
     def scikit(_: int) -> tuple[Tensor, Tensor, Tensor]:
         from threadpoolctl import threadpool_limits
@@ -93,12 +82,53 @@ def compare(kind: str, n: int, d: int, k: int, rounds: int, threads: int) -> lis
     return rows
 
 
-def by_hand(y: Tensor, mu: Tensor, spread: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
+def problem(kind: str, n: int, d: int, k: int) -> tuple[Any, Any, Any, ModuleType]:
+    """Samples, means and precisions to begin with, and the generated file."""
+    rng = np.random.default_rng(0)
+    y = (1.5 * rng.standard_normal((k, d))[rng.integers(k, size=n)] + rng.standard_normal((n, d))).astype(np.float32)
+    means = y[rng.choice(n, k, replace=False)]
+    text = (ROOT / "specs" / "gmm.ebm").read_text(encoding="utf-8") if kind == "full" else DIAGONAL
+    found = driver.compile_source(Source("mixture.ebm", text), {"K": k})
+    assert found.value is not None, found.diagnostics
+    return y, means, 1 / y.var(0), load(found.value)
+
+
+def begun(module: ModuleType, kind: str, means: Any, spread: Any, device: str = "cpu") -> tuple[Any, Any]:
+    """A network that starts there, and its learner."""
+    k, d = means.shape
+    model = module.build(D=d, K=k)
+    with torch.no_grad():
+        model.mu.copy_(torch.from_numpy(means))
+        model.pi.fill_(1 / k)
+        precision = model.Lam if kind == "full" else model.tau
+        precision.copy_(torch.from_numpy(np.diag(spread) if kind == "full" else spread).expand_as(precision))
+    model = model.to(device)
+    return model, module.Learner(model)
+
+
+def on_device(quick: bool, device: str) -> dict[str, tuple[Any, Any, Work]]:
+    """One step: distances and second moments are products of samples, components and entries."""
+    found = {}
+    n, d, k = (500, 4, 3) if quick else (200_000, 16, 20)
+    for kind in ("full", "diag"):
+        y, means, spread, module = problem(kind, n, d, k)
+        _, learner = begun(module, kind, means, spread, device)
+        data, mu, precision = (torch.from_numpy(a).to(device) for a in (y, means, spread))
+        each = d * d if kind == "full" else 2 * d
+        found[f"{kind}, {n:,} x {d}, k = {k}, one step"] = (
+            lambda _, learner=learner, data=data: learner.step({"y": data}),
+            lambda _, data=data, mu=mu, spread=precision, kind=kind: by_hand(data, mu, spread, kind, 1),
+            Work(4 * n * k * each, 4 * n * d),
+        )
+    return found
+
+
+def by_hand(y: Tensor, mu: Tensor, spread: Tensor, kind: str, steps: int = STEPS) -> tuple[Tensor, Tensor, Tensor]:
     """Expectation maximisation as one would write it."""
     k, n = len(mu), len(y)
-    pi = torch.full((k,), 1 / k)
+    pi = y.new_full((k,), 1 / k)
     precision = (torch.diag(spread) if kind == "full" else spread).expand(k, *([y.shape[1]] * (1 + (kind == "full"))))
-    for _ in range(STEPS):
+    for _ in range(steps):
         r = torch.softmax(scores(y, pi, mu, precision), 1)
         count = r.sum(0)
         pi, mu = count / n, r.T @ y / count[:, None]

@@ -6,12 +6,14 @@ of 1, 2, 4, ..., as that takes them, which is reported.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.device import Work
 from bench.items.training_step import ROOT
 from bench.rounds import Row, clock, interleave, library
 from ebdsl import driver
@@ -34,16 +36,8 @@ def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
 
 def compare(name: str, n: int, d: int, rounds: int, threads: int, more: dict[str, Any]) -> list[Row]:
     decomposition = library("sklearn.decomposition")
-    rng = np.random.default_rng(0)
-    y = (
-        rng.standard_normal((n, d)) * (1 + np.arange(d)) ** -0.7 @ np.linalg.qr(rng.standard_normal((d, d)))[0]
-    ).astype(np.float32)
-    y -= y.mean(0)
-    data = torch.from_numpy(y)
-    path = ROOT / "specs" / "pca.ebm"
-    found = driver.compile_source(Source("pca.ebm", path.read_text(encoding="utf-8")), {"K": COMPONENTS})
-    assert found.value is not None, found.diagnostics
-    module = load(found.value)
+    y = samples(n, d)
+    data, module = torch.from_numpy(y), generated()
 
     def ours(_: int) -> Tensor:
         model = module.build(D=d, K=COMPONENTS)
@@ -91,3 +85,32 @@ def residual(y: Tensor, rows: Tensor) -> float:
     """``‖y - y W'W‖²`` with orthonormal rows, in float64."""
     w, y = rows.double(), y.double()
     return float(y.square().sum() - (y @ w.T).square().sum())
+
+
+def samples(n: int, d: int) -> Any:
+    """Centred, with directions whose spread falls off."""
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    y = (rng.standard_normal((n, d)) * (1 + np.arange(d)) ** -0.7 @ basis).astype(np.float32)
+    return y - y.mean(0)
+
+
+def generated() -> ModuleType:
+    text = (ROOT / "specs" / "pca.ebm").read_text(encoding="utf-8")
+    found = driver.compile_source(Source("pca.ebm", text), {"K": COMPONENTS})
+    assert found.value is not None, found.diagnostics
+    return load(found.value)
+
+
+def on_device(quick: bool, device: str) -> dict[str, tuple[Any, Any, Work]]:
+    """The Gram matrix and its eigenvectors; the work is that of the product, of which half is enough."""
+    found, module = {}, generated()
+    for name, (n, d) in (QUICK if quick else CASES).items():
+        data, model = torch.from_numpy(samples(n, d)).to(device), module.build(D=d, K=COMPONENTS).to(device)
+        learner = module.Learner(model)
+        found[f"{name}, {COMPONENTS} components"] = (
+            lambda _, learner=learner, data=data: learner.step({"y": data}),
+            lambda _, data=data: torch.linalg.eigh(data.T @ data)[1][:, -COMPONENTS:],
+            Work(n * d * d, 4 * n * d),
+        )
+    return found

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.device import Work
 from bench.items.training_step import ROOT
 from bench.peers import sparse_coding
 from bench.rounds import Row, clock, interleave, library
@@ -167,7 +168,7 @@ def problem(kind: str, quick: bool) -> tuple[Any, Tensor]:
         lam = (low * high) ** 0.5
         model = file.build(lam=lam, seed=0)
         model.load_state_dict(learner.model.state_dict())
-        share = float((model.infer(y[:1000]).latents["z"] != 0).float().mean())
+        share = float((model.infer(y[:: 1 + count // 1000]).latents["z"] != 0).float().mean())
         low, high = (lam, high) if share > 0.1 else (low, lam)
     return model, y
 
@@ -175,4 +176,38 @@ def problem(kind: str, quick: bool) -> tuple[Any, Tensor]:
 def plan(text: str) -> Any:
     found = driver.plan_source(Source("sparse_coding.ebm", text)).value
     assert found is not None
+    return found
+
+
+def on_device(quick: bool, device: str) -> dict[str, tuple[Any, Any, Work]]:
+    """All codes to a gap of 1e-4 and 1e-6, against FISTA by hand on all samples at once; products that steps need."""
+    found = {}
+    for kind in ("whitened", "contrast-normalised"):
+        model, y = problem(kind, quick)
+        model, y = model.to(device), y.to(device)
+        W, lam = model.W.detach(), float(model.lam)
+        least, _ = optimum(model, y)
+
+        def gap(
+            codes: Tensor, count: int, y: Tensor = y, W: Tensor = W, lam: float = lam, least: Tensor = least
+        ) -> float:
+            return float(energies(W, y[:count], codes.double(), lam).sum() / least[:count].sum()) - 1
+
+        def ours(tolerance: float, y: Tensor, model: Any = model) -> Tensor:
+            return model.infer(y, tolerance=tolerance).latents["z"]
+
+        def hand(tolerance: float, y: Tensor, W: Tensor = W, lam: float = lam) -> Tensor:
+            return sparse_coding.codes(W, y, lam, tolerance, 20_000)[0]
+
+        for target in TARGETS:
+            at = [reach(("", TOLERANCES, solve, len(y)), y, target, gap) for solve in (ours, hand)]
+            if None in at:
+                continue
+            steps = float(model.infer(y, tolerance=at[0]).iterations.sum())
+            m, n = W.shape
+            found[f"{kind}, gap {target:g}"] = (
+                lambda _, s=at[0], y=y, ours=ours: ours(s, y),
+                lambda _, s=at[1], y=y, hand=hand: hand(s, y),
+                Work(2 * steps * n * n + 2 * len(y) * m * n, 4 * len(y) * (m + n)),
+            )
     return found

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.device import Work
 from bench.peers import autoencoder, sparse_coding
 from bench.rounds import Row, clock, interleave, torch_threads
 from ebdsl import driver, settings
@@ -195,6 +196,35 @@ def autoencoder_steps(quick: bool, words: str, now: Any) -> list[Row]:
 
     seconds = per_call(interleave(my_steps, their_steps, rounds, now), calls)
     return [Row(f"auto-encoder, steady step, {words}", *seconds, limit=LIMIT)]
+
+
+# --------------------------------------------------------------------------- on a device
+
+
+def on_device(quick: bool, device: str) -> dict[str, tuple[Any, Any, Work]]:
+    """The same two steps, on one batch again and again: products of codes, moments, columns; of layers, thrice."""
+    source, m, n = sparse_source(quick)
+    text, tolerance = generated(source)
+    file = load(text)
+    y = batched(source, m, 1)[0].to(device)
+    ours = file.Learner(file.build(seed=0).to(device))
+    for _ in range(2 if quick else WARM_UP):
+        ours.step({"y": y})
+    peer = peer_of(ours, tolerance)
+    taken = float(ours.model.infer(y, tolerance=tolerance).iterations.sum())
+    count = len(y)
+    sparse = Work(2 * taken * n * n + count * (4 * m * n + 2 * n * n) + 2 * m * n * n, 4 * count * m + 8 * n * (n + m))
+    found = {"sparse coding, steady step": (lambda _: ours.step({"y": y}), lambda _: peer.step(y), sparse)}
+
+    m = 64 if quick else 784
+    source = Source("autoencoder.ebm", AUTOENCODER.format(m=m))
+    x, file = batched(source, m, 1)[0].to(device), load(generated(source)[0])
+    mine = file.Learner(file.build(seed=0).to(device))
+    theirs = autoencoder.Learner(autoencoder.network((m, 256, 32, 256, m)).to(device))
+    weights = 2 * (m * 256 + 256 * 32)
+    dense = Work(6 * len(x) * weights, 4 * (len(x) * m + 7 * weights))  # weights, gradients, two moments; read, written
+    found["auto-encoder, steady step"] = (lambda _: mine.step({"y": x}), lambda _: theirs.step(x), dense)
+    return found
 
 
 # --------------------------------------------------------------------------- first steps

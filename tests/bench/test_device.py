@@ -75,5 +75,27 @@ def test_the_command_adds_the_column_where_there_is_a_device(
     assert found["device"]["name"] == "cpu" and found["device"]["rows"][0]["share of peak"] > 0
 
 
+def test_each_side_can_be_measured_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither loses what is on file of the other."""
+    monkeypatch.setattr(device, "available", lambda: "cpu")
+    monkeypatch.setattr(device, "peak", lambda _: Peak(1e12, 1e11))
+    quick = ["kmeans", "--quick", "--threads", "1", "--out", str(tmp_path), "--on"]
+    assert main([*quick, "gpu"]) == 0 and "iterations / by hand" not in capsys.readouterr().out
+    assert main([*quick, "cpu"]) == 0 and "GPU" not in capsys.readouterr().out
+    found = json.loads((tmp_path / "kmeans.json").read_text(encoding="utf-8"))
+    assert main([*quick, "gpu"]) == 0
+    again = json.loads((tmp_path / "kmeans.json").read_text(encoding="utf-8"))
+    assert found["rows"] == again["rows"] and found["device"]["name"] == again["device"]["name"] == "cpu"
+
+
+def test_a_gpu_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    if device.available() is None:
+        with pytest.raises(SystemExit):
+            main(["kmeans", "--on", "gpu"])
+        assert "no GPU" in capsys.readouterr().err
+
+
 def test_without_a_device_there_is_no_column() -> None:
     assert torch.cuda.is_available() or device.available() is None
