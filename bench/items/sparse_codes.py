@@ -134,7 +134,7 @@ def energies(W: Tensor, y: Tensor, z: Tensor, lam: float) -> Tensor:
 
 def optimum(model: Any, y: Tensor) -> tuple[Tensor, float]:
     """Least energies in float64, and the share of codes that are not zero. Raises where a residual is not small."""
-    exact = type(model)(M=model.M, N=model.N, lam=float(model.lam)).double()
+    exact = type(model)(M=model.M, N=model.N, lam=float(model.lam)).double().to(y.device)
     exact.load_state_dict(model.state_dict())
     parts = [exact.infer(part.double(), tolerance=1e-9) for part in y.split(4096)]
     if not all(bool(p.converged.all()) for p in parts):
