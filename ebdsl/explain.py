@@ -203,6 +203,8 @@ def _schedule(plan: Plan) -> str:
         return "there is nothing to learn"
     if plan.schedule == "full" and plan.sums is None:
         return "every block has an exact minimum, block after block; it takes all samples at once, in memory"
+    if plan.schedule == "together":
+        return "all blocks go down together on more and more of the data, which it takes all at once, in memory"
     if plan.schedule == "full":
         return "every block has an exact minimum: a step sees all data, block after block, until the energy stands"
     return "batches of the data, in an order drawn anew for each epoch"

@@ -14,7 +14,7 @@ from ebdsl.infer.loops import Loop, loop_of
 from ebdsl.infer.named import Named, named
 from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
-from ebdsl.learn.core import Block
+from ebdsl.learn.core import Block, quick
 from ebdsl.learn.sums import Sums, sums
 from ebdsl.learn.volume import Volume, volume_of_low_energy
 from ebdsl.model.algebra import contract, modules_in, multiply, with_batch
@@ -23,22 +23,14 @@ from ebdsl.model.ir import BATCH, ONE, Dim, Get, Module, Node, Symbol
 from ebdsl.model.model import Elimination, Model
 from ebdsl.strategies.core import Chosen, No
 
-CHEAP = (
-    "enumeration",
-    "closed form",
-    "fast transform",
-    "banded solve",
-    "Riccati recursion",
-    "Gaussian integral",
-    "variable elimination",
-)
 EXACT = ("enumeration", "Gaussian integral", "variable elimination", "Monte Carlo", "quadrature")
 """Rules whose free energy is written out, so that it can be differentiated twice."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``schedule``: ``full`` (every block exact, all data at a time), ``batches``, or ``none`` (nothing to learn).
+    """``schedule``: ``full`` (every block exact, all data at a time), ``together`` (all blocks in one descent, on all
+    data in the end), ``batches``, or ``none`` (nothing to learn).
 
     ``energy`` is one sample's; ``learned_energy`` that with latents at their answers, responsibilities in
     the symbol ``weights`` where latents were enumerated; ``statistics`` of another posterior, where it is averaged.
@@ -170,7 +162,7 @@ def _learning(
         held = pointwise.symbols | {s for e in model.eliminations if e.beta is not None for s in e.beta.symbols}
         return tuple((w, _through_strategy(w)) for w in params if w in held), "batches", None
     blocks = [Block(model, w, energy, total, inference, pointwise) for w in params if w in energy.symbols]
-    cheap = not inference or inference[0].rule in CHEAP or getattr(inference[0].payload, "kind", "") == "once"
+    cheap = quick(inference)
     first = [(b.symbol, learn.decide(b)) for b in blocks]
     passes = cheap and not modules and not encoder and all(LEARN_RULES[d.rule].exact for _, d in first)
     if passes:
@@ -181,7 +173,13 @@ def _learning(
             again = [(b.symbol, learn.decide(replace(b, total=found.block(b.symbol)))) for b in blocks]
             if all(LEARN_RULES[d.rule].exact for _, d in again):
                 return tuple(again), "full", found
-    allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]
+    if not encoder and not all(LEARN_RULES[d.rule].exact for _, d in first):
+        joint = [name for name, rule in LEARN_RULES.items() if rule.joint]
+        others = "not every block has an exact minimum, and together they go down sooner than in turn"
+        together = tuple((b.symbol, learn.decide(b, [*joint, "stochastic gradient"], others)) for b in blocks)
+        if all(d.rule in joint for _, d in together):
+            return together, "together", None
+    allowed = [name for name, rule in LEARN_RULES.items() if (rule.streams or not rule.exact) and not rule.joint]
     of_batches = tuple((b.symbol, learn.decide(b, allowed)) for b in blocks)
     if passes and not all(LEARN_RULES[d.rule].exact for _, d in of_batches):
         return tuple(first), "full", None  # a minimum that takes all samples at once

@@ -18,7 +18,7 @@ def setting(plan: Plan, key: str, default: float) -> float:
 
 
 def epochs(plan: Plan) -> int:
-    return int(setting(plan, "epochs", 200 if plan.schedule == "full" else 10))
+    return int(setting(plan, "epochs", {"full": 200, "together": 1000}.get(plan.schedule, 10)))
 
 
 def batch(plan: Plan) -> int:
@@ -92,9 +92,12 @@ def defaults(plan: Plan) -> list[tuple[str, str, str]]:
     rows += [("epochs", epochs(plan)), ("seed", seed(plan))]
     if starts(plan) > 1:
         rows.append(("starts", starts(plan)))
+    single, double = tolerances(plan)
+    accuracy = ("tolerance", f"{single:g} in float32, {double:g} in float64")
+    if plan.schedule == "together":
+        rows.append(accuracy)
     if inference_rule(plan) in (*ITERATIVE, *LOCAL):
-        single, double = tolerances(plan)
-        rows += [("tolerance", f"{single:g} in float32, {double:g} in float64"), ("steps", max_steps(plan))]
+        rows += [accuracy, ("steps", max_steps(plan))]
         loose = training_accuracy(plan)
         if loose is not None and plan.schedule == "batches":
             most = f", at most {loose[1]} steps" if loose[1] else ""

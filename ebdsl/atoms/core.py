@@ -29,6 +29,7 @@ class ScalarAtom:
     ``prox_negative`` is the proximal function of -f. ``sympy(sp, x, …)`` is the same function in sympy, where
     scalar facts are to be found by algebra. ``module`` is the text of its ``nn.Module``, where there is one.
     ``saturation``: a format string of the distance to the nearest point where it is flat, where it is flat somewhere.
+    ``summed`` names the runtime function ``x -> (Σ f(x) over the last axis, f'(x))``, where one is quicker than both.
     Texts of torch use the names ``torch``, ``nn`` and ``F`` (``torch.nn.functional``).
     """
 
@@ -54,6 +55,7 @@ class ScalarAtom:
     sympy: Callable[..., Any] | None = None
     module: str | None = None
     saturation: str | None = None
+    summed: str | None = None
 
     @property
     def arity(self) -> int:

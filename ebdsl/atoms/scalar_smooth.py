@@ -150,6 +150,7 @@ register(
             np.abs(u) > 1, INF, (_xlogx(np.maximum(1 + u, 0)) + _xlogx(np.maximum(1 - u, 0))) / 2
         ),
         sympy=lambda sp, x: sp.log(sp.cosh(x)),
+        summed="log_cosh_sum",
     )
 )
 
@@ -213,6 +214,7 @@ register(
         conjugate=lambda u: np.where((u < 0) | (u > 1), INF, _xlogx(np.clip(u, 0, 1)) + _xlogx(np.clip(1 - u, 0, 1))),
         sympy=lambda sp, x: sp.log(1 + sp.exp(x)),
         module="nn.Softplus()",
+        summed="softplus_sum",
     )
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ebdsl.emit.context import Context
 from ebdsl.emit.learner_batches import batch_learner
 from ebdsl.emit.learner_full import full_learner
+from ebdsl.emit.learner_smooth import smooth_learner
 from ebdsl.emit.learner_strategy import strategy_learner
 from ebdsl.emit.learner_whole import whole_learner
 from ebdsl.emit.text import template
@@ -17,6 +18,8 @@ def learner_lines(c: Context) -> list[str]:
     match c.plan.schedule:
         case "full":
             return full_learner(c) if c.plan.sums is not None else whole_learner(c)
+        case "together":
+            return smooth_learner(c)
         case "batches":
             return batch_learner(c)
     return _idle(c)

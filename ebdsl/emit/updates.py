@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ebdsl.learn.rules.level import Moment
     from ebdsl.learn.rules.logarithm import Barrier
     from ebdsl.learn.rules.medians import Medians
+    from ebdsl.learn.rules.quasi_newton import Descent
     from ebdsl.learn.rules.spectral import Subspace
     from ebdsl.learn.rules.sphere import Spheres
     from ebdsl.learn.sums import Held
@@ -61,6 +62,7 @@ class LearnBody:
         self.lines: list[str] = []
         self.statistics: list[tuple[str, str]] = []  # name, text of its zero
         self.gradients: list[Symbol] = []
+        self.descents: list[Descent] = []
         self.fitted = False
         self.together: set[tuple[Symbol, ...]] = set()  # what has been minimised with another block
         self.renamed: dict[str, str] = {}  # of sums over the samples, and of parameters before the update

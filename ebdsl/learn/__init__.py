@@ -9,8 +9,15 @@ from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import RULES, Block, load_rules
 
 
-def decide(block: Block, allow: Iterable[str] | None = None) -> Decision:
-    """The first rule that applies, with those refused before it. Stochastic gradient always applies."""
+def decide(
+    block: Block,
+    allow: Iterable[str] | None = None,
+    otherwise: str = "it wants all data at once, and other blocks need batches",
+) -> Decision:
+    """The first rule that applies, with those refused before it. Stochastic gradient always applies.
+
+    Rules that are not in ``allow`` are refused, ``otherwise`` being why.
+    """
     load_rules()
     names = set(RULES) if allow is None else set(allow)
     refused: list[Refusal] = []
@@ -19,7 +26,7 @@ def decide(block: Block, allow: Iterable[str] | None = None) -> Decision:
         if isinstance(answer, Refusal):
             refused.append(answer)
         elif rule.name not in names:
-            refused.append(Refusal(rule.name, "it wants all data at once, and other blocks need batches"))
+            refused.append(Refusal(rule.name, otherwise))
         else:
             return replace(answer, refused=tuple(refused))
     raise LookupError("no learning rule applies")

@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
 
 
+QUICK = (
+    "enumeration",
+    "closed form",
+    "fast transform",
+    "banded solve",
+    "Riccati recursion",
+    "Gaussian integral",
+    "variable elimination",
+)
+"""Rules of inference without iterations: all samples are answered in about one pass over them."""
+
+
+def quick(inference: tuple[Decision, ...]) -> bool:
+    """Whether a step of learning can afford the answers of all samples."""
+    return not inference or inference[0].rule in QUICK or getattr(inference[0].payload, "kind", "") == "once"
+
+
 @dataclass(frozen=True)
 class Block:
     """One block of parameters and what it has to lower.
@@ -48,7 +65,8 @@ class Block:
 class Rule:
     """A row of the planner. ``exact``: the block's minimum is reached in one update.
 
-    ``streams``: works from statistics that add up over batches. ``emit(payload, body)`` writes the update.
+    ``streams``: works from statistics that add up over batches. ``joint``: takes all blocks at once, on all data.
+    ``emit(payload, body)`` writes the update.
     """
 
     name: str
@@ -58,6 +76,7 @@ class Rule:
     emit: Callable[[object, LearnBody], None]
     exact: bool = True
     streams: bool = False
+    joint: bool = False
 
 
 RULES: dict[str, Rule] = {}

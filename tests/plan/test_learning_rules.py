@@ -17,6 +17,8 @@ CHOICES: dict[str, tuple[str, dict[str, str]]] = {
         "full", {"W": "weighted median"}),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z ||y - W z||": ("full", {"W": "convex program"}),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z Σ_m tanh((y_m - Σ_k W[m, k] z_k)^2)": (
+        "together", {"W": "quasi-Newton"}),
+    "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z Σ_m tanh(|y_m - Σ_k W[m, k] z_k|)": (
         "batches", {"W": "stochastic gradient"}),
     "latent z : onehot[K]\nparam μ : R[K, M], π : simplex[K]\nF(y) = softmin_z[1] Σ_k z_k (||y - μ_k||^2 - log π_k)": (
         "full", {"μ": "normal equations", "π": "log barrier"}),
@@ -30,7 +32,7 @@ CHOICES: dict[str, tuple[str, dict[str, str]]] = {
         "batches", {"W": "stochastic gradient"}),
     "param W : R[K, M]\nF(y) = ||y - W'W y||^2": ("full", {"W": "leading subspace"}),
     "latent z : R[K]\nparam W : R[M, K]\nF(y) = min_z ||y - W z||^2": ("full", {"W": "leading subspace"}),
-    "param W : R[K, M]\nF(y) = ||y - W'W y||^2 + ||W||^2": ("batches", {"W": "stochastic gradient"}),
+    "param W : R[K, M]\nF(y) = ||y - W'W y||^2 + ||W||^2": ("together", {"W": "quasi-Newton"}),
     "param W : R[K, M], V : R[M, K]\nF(y) = ||y - V W y||^2": (
         "full", {"W": "normal equations", "V": "normal equations"}),
     "param A : R[M, M], positive definite\nparam μ : R[M]\nF(y) = (y - μ)' A (y - μ) - log det A": (
@@ -54,7 +56,7 @@ def test_choice(text: str) -> None:
 
 
 def test_one_block_by_gradient_puts_the_others_on_batches() -> None:
-    text = "observed x : R[P], y : R\nparam a : R[P], b : R\nF(x, y) = (y - a'x - b)^2 + tanh(a'x)\n"
+    text = "observed x : R[P], y : R\nparam a : R[P], b : R\nF(x, y) = (y - a'x - b)^2 + tanh(|a'x|)\n"
     p = plan(text)
     rules = {s.name: d for s, d in p.learning}
     assert (
