@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ebdsl.emit.economy import economical
 from ebdsl.emit.stems import signature_axes
-from ebdsl.emit.tensors import Scope, walk
+from ebdsl.emit.tensors import Scope
 from ebdsl.model.canonical import signature
 from ebdsl.model.ir import Axis, Fn, Node, Sum
 
@@ -18,7 +18,15 @@ def pair(scope: Scope, nodes: Iterable[Node]) -> None:
     """
     from ebdsl.atoms import SCALARS
 
-    everything = {signature(n)[0]: n for whole in nodes for n in walk(economical(whole))}
+    everything: dict[Node, Node] = {}
+
+    def go(n: Node) -> None:
+        everything.setdefault(signature(n)[0], n)
+        for child in n.children:
+            go(child)
+
+    for n in nodes:
+        go(economical(n))
     for key, n in everything.items():
         if not (isinstance(n, Sum) and len(n.axes) == 1 and isinstance(n.body, Fn)):
             continue
