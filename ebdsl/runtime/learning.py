@@ -115,7 +115,7 @@ def soft_states(scores: Tensor, beta: float | Tensor = 1.0) -> tuple[Tensor, Ten
 def sum_by_state(values: Tensor, state: Tensor, count: int) -> Tensor:
     """``Σ_b values_b`` over the samples of each state: ``(n, ...)`` and ``(n,)`` to ``(count, ...)``."""
     if values.is_cuda:  # adding at places has no fixed order there
-        picked = nn.functional.one_hot(state, count).to(values.dtype)
+        picked = values.new_zeros(len(values), count).scatter_(1, state[:, None], 1)
         return (picked.T @ values.flatten(1)).view(count, *values.shape[1:]) if values.ndim > 1 else values @ picked
     return values.new_zeros(count, *values.shape[1:]).index_add_(0, state, values)
 
@@ -166,10 +166,10 @@ def leading_subspace(second_moment: Tensor, k: int) -> Tensor:
     """The ``k`` leading eigenvectors of a symmetric ``(d, d)`` matrix as orthonormal rows ``(k, d)``.
 
     A few of a large positive semidefinite one by block Krylov spaces (Golub & Underwood 1977; Musco & Musco 2015)
-    until ``‖M v - λ v‖`` is rounding, and by all its eigenvectors where that would take long. The largest entry of each
-    is positive.
+    until ``‖M v - λ v‖`` is rounding, and by all its eigenvectors where that would take long, as on a GPU. The largest
+    entry of each is positive.
     """
-    d, few = len(second_moment), second_moment.dtype == torch.float32
+    d, few = len(second_moment), second_moment.dtype == torch.float32 and not second_moment.is_cuda
     rows = krylov_subspace(second_moment, k) if few and d >= 512 and 5 * (k + 8) <= d else second_moment[:0]
     if len(rows) < k:
         rows = torch.linalg.eigh(second_moment).eigenvectors[:, -k:].flip(-1).T
