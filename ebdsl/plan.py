@@ -15,7 +15,7 @@ from ebdsl.infer.loops import Loop, loop_of
 from ebdsl.infer.named import Named, named
 from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
-from ebdsl.learn.core import Block, quick
+from ebdsl.learn.core import Block, load_rules, quick
 from ebdsl.learn.rules.gradient import by_autograd
 from ebdsl.learn.sums import Sums, sums
 from ebdsl.learn.volume import Volume, volume_of_low_energy
@@ -166,6 +166,7 @@ def _through_answers(
     model: Model, energy: Node, found: list[Answered], strategy: bool
 ) -> tuple[tuple[Symbol, Decision], ...]:
     """Parameters that an answer depends on go by gradient through it, others as if the answers were data."""
+    load_rules()
     rows = []
     total = contract(with_batch(energy), (BATCH,))
     allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]

@@ -77,7 +77,7 @@ def answered(energy: Energy, ctx: Context) -> tuple[Energy, tuple[Answer, ...]] 
             name = a.latent.name
             ctx.report.add(
                 "EB0315", f"{name} stands outside the argmin that is taken over it", (term.span, f"{name} here"),
-                (a.span, f"the argmin over {name}"), help="put the argmin in its place, or take that over another variable",
+                (a.span, f"the argmin over {name}"), help="put the argmin in its place, or call one of them otherwise",
             )  # fmt: skip
             return None
     return replace(energy, terms=tuple(replace(t, node=_latent(t, answers)) for t in energy.terms)), answers

@@ -1,4 +1,4 @@
-"""Codes that are learned for what is told from them: through the steps of an encoder, and through the minimum itself."""
+"""Codes learned for what is told from them: through the steps of an encoder, and through the minimum itself."""
 
 from __future__ import annotations
 
