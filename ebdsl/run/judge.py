@@ -73,7 +73,7 @@ def _joined(parts: list[Array]) -> Array:
 
 
 class Judge:
-    """A plan with the float64 values of a trained network. ``whole``: the energy that holds the argmin that is judged."""
+    """A plan with the float64 values of a trained network. ``whole``: what holds the argmin that is judged."""
 
     def __init__(self, plan: Plan, network: Any, tolerance: float | None = None) -> None:
         self.whole, self.names = plan, make_context(plan).names
