@@ -169,7 +169,7 @@ def _through_answers(
     load_rules()
     rows = []
     total = contract(with_batch(energy), (BATCH,))
-    allowed = [name for name, rule in LEARN_RULES.items() if rule.streams or not rule.exact]
+    allowed = [name for name, rule in LEARN_RULES.items() if (rule.streams or not rule.exact) and not rule.joint]
     for w in model.role("param"):
         through = [a for a in found if w in a.problem.energy.symbols]
         if strategy and (through or w in energy.symbols):

@@ -17,7 +17,10 @@ ROWS = [a for a in SCALARS.values() if getattr(a, "summed", None)]
 @pytest.mark.parametrize("width", [1, 5, 64, 200])
 def test_sums(atom: object, dtype: torch.dtype, width: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(7, width, generator=generator, dtype=torch.float64) * torch.tensor([[1e-3, 0.1, 1, 5, 30, 300, 2]]).T
+    x = (
+        torch.randn(7, width, generator=generator, dtype=torch.float64)
+        * torch.tensor([[1e-3, 0.1, 1, 5, 30, 300, 2]]).T
+    )
     x = torch.cat([x, torch.zeros(1, width, dtype=torch.float64)]).to(dtype)
     total, slope = getattr(sums, atom.summed)(x)  # type: ignore[attr-defined]
     exact = x.double().numpy()
