@@ -37,7 +37,6 @@ def to_json(plan: Plan) -> dict[str, object]:
         "inference": [_decision(d) for d in plan.inference],
         "learning": [_decision(d) for _, d in plan.learning]
         + [{"task": f"learn {m.name}", "rule": "stochastic gradient"} for m in plan.modules],
-        "answers": [{"of": a.symbol.name, "derivative": a.sentence, "facts": list(a.facts)} for a in plan.answers],
         "named": [n.sentence for n in plan.named],
         "averaged": list(plan.averaged),
         "schedule": plan.schedule,
@@ -91,9 +90,6 @@ def text(plan: Plan) -> str:
     lines += ["", f"inference  {_free_energy(model)}"]
     for d in plan.inference:
         lines += _decision_lines(d)
-    for a in plan.answers:
-        lines.append(f"  {a.symbol.name}: its derivative is {a.sentence}")
-        lines += [f"    because    {fact}" for fact in a.facts]
     if plan.averaged:
         lines.append(f"  {', '.join(plan.averaged)}: quadratic in the noise, whose mean and variance say all: exact")
     elif not plan.inference:
@@ -101,7 +97,7 @@ def text(plan: Plan) -> str:
     for latent in model.amortised:
         lines.append(f"  a trained model answers with its encoder for {latent}; exact inference starts there")
     lines += [f"  {n.sentence}" for n in plan.named]
-    lines += ["", f"learning  {_schedule(plan)}"]
+    lines += ["", f"learning  {_schedule(plan)}", *_sweep_lines(plan)]
     for w, d in plan.learning:
         lines += _decision_lines(d)
         unused = explained(plan, w)
@@ -178,10 +174,7 @@ def _free_energy(model: Model) -> str:
     steps = " ".join(
         f"{_WORDS.get(e.kind, e.kind)}_{{{','.join(s.name for s in e.latents)}}}" for e in model.eliminations
     )
-    where = "".join(
-        f", {a.latent.name} = argmin_{a.latent.name} {' + '.join(t.text for t in a.terms)}" for a in model.answers
-    ).replace("+ -", "- ")
-    return f"{model.free_energy_name}({observed}) = {(steps + ' ') if steps else ''}{_signature(model)}{where}"
+    return f"{model.free_energy_name}({observed}) = {(steps + ' ') if steps else ''}{_signature(model)}"
 
 
 def _facts(model: Model, term: Term) -> list[str]:
@@ -215,6 +208,23 @@ def _schedule(plan: Plan) -> str:
     if plan.schedule == "full":
         return "every block has an exact minimum: a step sees all data, block after block, until the energy stands"
     return "batches of the data, in an order drawn anew for each epoch"
+
+
+def _sweep_lines(plan: Plan) -> list[str]:
+    """What is done instead where there are few samples."""
+    found = plan.sweeps
+    if found is None:
+        return []
+    (z,) = found.codes.latents
+    often = "once" if found.passes == 1 else f"{found.passes} times"
+    return [
+        f"  up to {found.samples:,} samples: sweeps over all data, each sample's {z.name} kept, the energy falling",
+        f"    algorithm  each entry of {z.name} at its minimum given the others, {often}, then block after block",
+        "    guarantee  in the end no entry and no block lowers the energy alone: block coordinate descent",
+        f"    because    one matrix is the curvature in {z.name} for all samples, and all else falls apart by entry",
+        "    because    every block has an exact minimum, from sums over the samples",
+        f"    because    counted in operations, {z.name} as exact as batches want them cost more for so few samples",
+    ]
 
 
 def _decision_lines(d: Decision) -> list[str]:

@@ -123,7 +123,7 @@ def _build_lines(c: Context) -> list[str]:
 
 
 def _fit_lines(c: Context) -> list[str]:
-    first = c.like
+    first, swept = c.like, c.plan.sweeps is not None
     return [
         "def fit(",
         f"    model: {c.class_name},",
@@ -134,24 +134,24 @@ def _fit_lines(c: Context) -> list[str]:
         "    lr: float | None = None,",
         '    seed: int = DEFAULTS["seed"],',
         "    report: Callable[[str], None] | None = print,",
-        ") -> Learner:",
+        f") -> Learner{' | Sweeps' if swept else ''}:",
         '    """Train on ``data`` (name -> ``(n, *shape)``); ``report`` is told the mean energy of each epoch."""',
-        "    learner = Learner(model, lr=lr, seed=seed)",
-        "    learner.start(data)",
         f'    n = data["{first}"].shape[0]',
+        f"    learning = {'learner(model, n, ' if swept else 'Learner(model, '}lr=lr, seed=seed)",
+        "    learning.start(data)",
         "    generator = torch.Generator().manual_seed(seed)",
         "    for epoch in range(epochs):",
-        "        if learner.full_batch:",
+        "        if learning.full_batch:",
         "            parts = [data]",
         "        else:",
         "            order = torch.randperm(n, generator=generator)",
         "            parts = [{k: v[i] for k, v in data.items()} for i in order.split(batch)]",
-        '        energies = [learner.step(part)["energy"] for part in parts]',
+        '        energies = [learning.step(part)["energy"] for part in parts]',
         "        if report is not None:",
         '            report(f"epoch {epoch + 1}: energy {float(torch.stack(energies).mean()):.6g}")',
-        "        if learner.converged:",
+        "        if learning.converged:",
         "            break",
-        "    return learner",
+        "    return learning",
     ]
 
 

@@ -7,6 +7,7 @@ from ebdsl.emit.learner_batches import batch_learner
 from ebdsl.emit.learner_full import full_learner
 from ebdsl.emit.learner_smooth import smooth_learner
 from ebdsl.emit.learner_strategy import strategy_learner
+from ebdsl.emit.learner_sweeps import sweep_lines
 from ebdsl.emit.learner_whole import whole_learner
 from ebdsl.emit.text import template
 
@@ -21,7 +22,7 @@ def learner_lines(c: Context) -> list[str]:
         case "together":
             return smooth_learner(c)
         case "batches":
-            return batch_learner(c)
+            return [*batch_learner(c), *sweep_lines(c)]
     return _idle(c)
 
 

@@ -267,6 +267,25 @@ def tile_width(c: Context, nodes: list[Node]) -> str:
 
 
 def _parts(c: Context, passing: dict[str, Held], answers: list[str], arguments: str) -> list[str]:
+    given = f", {_given(c)}: tuple[Tensor, ...]" if _given(c) else ""
+    return template(
+        f'''
+        def collect_tile(self, {arguments}{given}) -> None:
+            """Inference on some samples, and what the update needs to know of them."""
+            <named>
+            <found>
+            self.add_sums(self.sums, {", ".join([c.args(c.observed), *answers])})
+
+        <sums>
+        ''',
+        named=["model = self.model"] if c.plan.inference else [],
+        found=_found(c),
+        sums=sum_lines(c, passing, answers),
+    )
+
+
+def sum_lines(c: Context, passing: dict[str, Held], answers: list[str]) -> list[str]:
+    """The method ``add_sums``."""
     scope = c.scope("model", batch=f"{c.like}.shape[0]")
     states = enumeration(c)
     if _picked(c):
@@ -287,23 +306,14 @@ def _parts(c: Context, passing: dict[str, Held], answers: list[str], arguments: 
     if _picked(c) and uses(re.sub(r'"\w*"', "", "\n".join(lines)), "weights"):
         count = scope.picks["weights"][1]
         lines = [f"weights = nn.functional.one_hot(state, {count}).to({c.like}.dtype)", *lines]
-    given = f", {_given(c)}: tuple[Tensor, ...]" if _given(c) else ""
-    typed = ", ".join([arguments, *(f"{n}: Tensor" for n in answers)])
+    typed = ", ".join([c.args(c.observed, typed=True), *(f"{n}: Tensor" for n in answers)])
     return template(
         f'''
-        def collect_tile(self, {arguments}{given}) -> None:
-            """Inference on some samples, and what the update needs to know of them."""
-            <named>
-            <found>
-            self.add_sums(self.sums, {", ".join([c.args(c.observed), *answers])})
-
         def add_sums(self, sums: dict[str, Tensor], {typed}) -> None:
             """Add the sums over some samples and their answers."""
             <model>
             <lines>
         ''',
-        named=["model = self.model"] if c.plan.inference else [],
-        found=_found(c),
         model=["model = self.model"] if uses("\n".join(lines), "model.") else [],
         lines=lines,
     )

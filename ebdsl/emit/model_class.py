@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.argmins import answer_lines
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.elimination import part_lines
 from ebdsl.emit.fused import fused_lines
 from ebdsl.emit.gaussian import posterior_lines
 from ebdsl.emit.generator import generate_lines
 from ebdsl.emit.inference import free_energy_lines, infer_lines
+from ebdsl.emit.learner_sweeps import improve_lines
 from ebdsl.emit.modules import module_text
 from ebdsl.emit.named import encode_lines, encoder_init_lines
 from ebdsl.emit.nested import averaged_lines
@@ -66,14 +66,13 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
             lines += [*averaged_lines(c, d.payload), ""]
         if isinstance(d.payload, Elimination):
             lines += [*part_lines(c, d.payload), ""]
-    own = (answer_lines(c),) if plan.answers else (encode_lines(c), draws_lines(c), fused_lines(c))
-    for more in own:
+    for more in (encode_lines(c), draws_lines(c), fused_lines(c)):
         lines += [*more, ""] if more else []
     lines += [*infer_lines(c), "", *free_energy_lines(c)]
     reconstruction = _reconstruct_lines(c)
     if reconstruction:
         lines += ["", *reconstruction]
-    for more in (code_lines(c), generate_lines(c)):
+    for more in (code_lines(c), generate_lines(c), improve_lines(c)):
         lines += ["", *more] if more else []
     return lines
 
@@ -143,8 +142,6 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
             lines += ["            " + r for r in rest]
         lines.append("        self.to(dtype)")
     lines += encoder_init_lines(c)
-    if any(not a.unrolled for a in c.plan.answers):
-        lines.append('        self.register_buffer("adjoint_residual", torch.zeros((), dtype=dtype), persistent=False)')
     lines += draws_init_lines(c)
     for symbol in _tabulated(c):
         lines += _table_lines(c, symbol)

@@ -125,7 +125,6 @@ OWN = [
     "constant",
     "every",
     "rows",
-    "adjoint_residual",
 ]
 RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | frozenset(OWN)
 

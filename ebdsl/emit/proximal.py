@@ -185,12 +185,7 @@ class ProximalBody(LoopBody):
         (z, *_) = p.latents
         n = self.context.dim(z.shape[-1]) if z.shape else "1"
         self.line("")
-        if p.rows:
-            row = replace(z, shape=z.shape[-1:])
-            own = [replace(q, symbol=row, at=q.at[-1:], within=q.within and (0,)) for q in dict(p.penalties)[z]]
-            self._prox_lines(((row, tuple(own)),), (row,))
-        else:
-            self._prox_lines(p.penalties, p.latents)
+        self._row_prox(p)
         if p.finish:
             parts = ["point"] if len(p.latents) == 1 else self._unpack(p.latents, "point")
             pieces = [self._free_piece(s, bool(found), x) for (s, found), x in zip(p.penalties, parts, strict=True)]
@@ -212,6 +207,27 @@ class ProximalBody(LoopBody):
                 f"goal, residual, iterations = (x.reshape({count}).amax(1) for x in (goal, residual, iterations))"
             )
         self._found(p.latents)
+
+    def _row_prox(self, p: Proximal) -> None:
+        """Define ``prox`` of what is solved at once: all latents, or each row of one."""
+        (z, *_) = p.latents
+        if p.rows:
+            row = replace(z, shape=z.shape[-1:])
+            own = [replace(q, symbol=row, at=q.at[-1:], within=q.within and (0,)) for q in dict(p.penalties)[z]]
+            self._prox_lines(((row, tuple(own)),), (row,))
+        else:
+            self._prox_lines(p.penalties, p.latents)
+
+    def improve(self, p: Proximal, passes: int) -> None:
+        """Return the latent with each entry at its minimum given the others, so many times."""
+        self.context.runtime.add("minimise_entries")
+        (z,) = p.latents
+        gram, linear = self._gram_and_linear(p)
+        self.line("")
+        self._row_prox(p)
+        rows = f".reshape(-1, {self.context.dim(z.shape[-1])})" if p.rows else ""
+        found = f"minimise_entries({self.name(z)}{rows}, {gram.code}, {linear.code}{rows}, prox, {passes})"
+        self.line(f"return {found}{f'.view_as({self.name(z)})' if p.rows else ''}")
 
     def _folded_gradient(self, p: Proximal) -> str:
         """Define ``forward``, a whole step down a quadratic: the point times one matrix, plus each sample's ``shift``.

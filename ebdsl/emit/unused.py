@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from ebdsl.emit.answers import enumeration
 from ebdsl.emit.context import Context
 from ebdsl.emit.systems import symmetric_code
+from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import template, words
 from ebdsl.emit.updates import LearnBody, kept_lines, keys
+from ebdsl.emit.values import bracket
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.infer.core import Decision
 from ebdsl.infer.rules.enumeration import Enumeration
 from ebdsl.learn.core import RULES
 from ebdsl.learn.sums import Held
-from ebdsl.model.algebra import contract, transform, with_batch, zeroed
-from ebdsl.model.build import add, neg
+from ebdsl.model.algebra import contract, rename, transform, with_batch, zeroed
+from ebdsl.model.build import add, neg, sub
 from ebdsl.model.canonical import signature
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.domains import REAL
@@ -102,7 +104,7 @@ def state_blocks(plan: Plan) -> tuple[StateBlock, ...]:
 
 def slice_blocks(plan: Plan) -> tuple[SliceBlock, ...]:
     """Blocks learned from batches whose slices are each multiplied by an entry of a code."""
-    if plan.schedule != "batches" or plan.weights is not None or plan.statistics or plan.answers:
+    if plan.schedule != "batches" or plan.weights is not None or plan.statistics:
         return ()
     found = []
     latents = plan.model.role("latent")
@@ -298,21 +300,14 @@ def refit_full_lines(c: Context, width: str) -> list[str]:
     )
 
 
-def refit_slices_lines(c: Context) -> list[str]:
-    """A method ``refit_unused_W`` for each block of slices."""
+def refit_slices_lines(c: Context, kept: bool = False) -> list[str]:
+    """A method ``refit_unused_W`` for each block of slices. ``kept``: given all codes; else there are statistics."""
     lines: list[str] = []
     for b in slice_blocks(c.plan):
         name = c.name(b.symbol)
         at = _at("number", b.place)
         body = LearnBody(c, full=False)
-        scope = body.scope()
-        scope.count(b.direction)
-        direction = scope.tensor(b.direction, (BATCH, *b.form.at))
-        constant: list[str] = []
-        if b.constant != ZERO:
-            own = c.scope("model", batch="1")  # as the statistics: the mean over samples
-            code = symmetric_code(own, b.constant, (b.form.at[b.place], b.form.twin[b.place]))
-            constant = [*own.lines, f"use = use - ({code}).diagonal()"]
+        scope, direction = direction_of(c, b)
         names = [c.name(s) for s in (*c.observed, *c.latents)]
         project = body.project(b.symbol, "slope")
         if lines:
@@ -323,24 +318,95 @@ def refit_slices_lines(c: Context) -> list[str]:
             def refit_unused_{name}(self, energy: Tensor, {", ".join(f"{n}: Tensor" for n in names)}) -> None:
                 """Slices that no code uses take the direction in which the samples of highest energy would use them."""
                 model = self.model
-                use = self.statistics["{name}_matrix"].diagonal()
-                <constant>
-                numbers = (use < {LEAST_CURVATURE} * use.mean()).nonzero()[:, 0].tolist()
+                <use>
                 if not numbers:
                     return
                 worst = energy.topk(min(len(numbers), len(energy))).indices
                 <worst>
                 <sized>
                 <direction>
-                for number, slope in zip(numbers, {direction.code}, strict=False):
+                for number, slope in zip(numbers, {direction}, strict=False):
                     model.{name}[{at}] = {project}[{at}]
-                    self.statistics["{name}_matrix"][number] = 0
-                    self.statistics["{name}_matrix"][:, number] = 0
-                    self.statistics["{name}_linear"][{at}] = 0
+                    <forgotten>
             ''',
-            constant=constant,
+            use=_use_of_codes(c, b) if kept else _running_use(c, b),
             worst=[f"{n} = {n}[worst]" for n in names],
-            sized=["samples = len(worst)"] if "samples" in words(direction.code + "".join(scope.lines)) else [],
+            sized=["samples = len(worst)"] if "samples" in words(direction + "".join(scope.lines)) else [],
             direction=scope.lines,
+            forgotten=[]
+            if kept
+            else [
+                f'self.statistics["{name}_matrix"][number] = 0',
+                f'self.statistics["{name}_matrix"][:, number] = 0',
+                f'self.statistics["{name}_linear"][{at}] = 0',
+            ],
         )
     return lines
+
+
+def far_start_lines(c: Context) -> list[str]:
+    """The method ``start`` where the parameters are one block of slices, which take what samples lack without codes."""
+    blocks = [b for b in slice_blocks(c.plan) if any(s.role == "observed" for s in b.direction.symbols)]
+    if len(blocks) != 1:
+        return template('''
+            def start(self, data: dict[str, Tensor]) -> None:
+                """Nothing to set from the data."""
+        ''')
+    (b,) = blocks
+    name, project = c.name(b.symbol), LearnBody(c, full=False).project(b.symbol, f"model.{c.name(b.symbol)}")
+    c.runtime.add("far_rows")
+    scope, slope = direction_of(c, b, first=True)
+    used = words("\n".join([*scope.lines, slope]))
+    return template(
+        f'''
+        @torch.no_grad()
+        def start(self, data: dict[str, Tensor]) -> None:
+            """Slices take what samples lack without codes, each far from the span of those before, if there is room."""
+            model, count = self.model, self.model.{name}.shape[{b.place}]
+            if count > model.{name}.numel() // count:
+                return
+            room = 2**18 * count // model.{name}.numel()
+            few = torch.randperm(len(self.{c.name(c.latents[0])}), generator=self.generator)[: max(room, 16 * count)]
+            <few>
+            <sized>
+            <direction>
+            slopes = {slope}
+            for number, sample in enumerate(far_rows(slopes, count)):
+                model.{name}[{_at("number", b.place)}] = slopes[sample]
+            <project>
+        ''',
+        few=[
+            *(f'{c.name(s)} = data["{c.name(s)}"][few]' for s in c.observed if c.name(s) in used),
+            *(f"{c.name(s)} = self.{c.name(s)}[few]" for s in c.latents if c.name(s) in used),
+        ],
+        sized=["samples = len(few)"] if "samples" in used else [],
+        direction=scope.lines,
+        project=[f"model.{name}.copy_({project})"] if project != f"model.{name}" else [],
+    )
+
+
+def direction_of(c: Context, b: SliceBlock, first: bool = False) -> tuple[Scope, str]:
+    """The lines and the text of a block's ``direction``, or of its ``first`` slice alone."""
+    scope = LearnBody(c, full=False).scope()
+    node = rename(b.direction, {b.form.at[b.place]: 0}) if first else b.direction
+    scope.count(node)
+    code = scope.tensor(node, (BATCH, *(a for a in b.form.at if a in node.free))).code
+    return scope, code
+
+
+def _running_use(c: Context, b: SliceBlock) -> list[str]:
+    """``numbers`` of the slices that hardly any code of late used."""
+    lines = [f'use = self.statistics["{c.name(b.symbol)}_matrix"].diagonal()']
+    if b.constant != ZERO:
+        own = c.scope("model", batch="1")  # as the statistics: the mean over samples
+        code = symmetric_code(own, b.constant, (b.form.at[b.place], b.form.twin[b.place]))
+        lines += [*own.lines, f"use = use - ({code}).diagonal()"]
+    return [*lines, f"numbers = (use < {LEAST_CURVATURE} * use.mean()).nonzero()[:, 0].tolist()"]
+
+
+def _use_of_codes(c: Context, b: SliceBlock) -> list[str]:
+    """``numbers`` of the slices that no code uses at all: to move them changes no energy."""
+    k = b.form.at[b.place]
+    scope = c.scope("model", batch=f"{c.like}.shape[0]")
+    use = scope.tensor(rename(sub(b.form.matrix, b.constant), {b.form.twin[b.place]: k}), (k,))
+    return [*scope.lines, f"numbers = ({bracket(use.code)} <= 0).nonzero()[:, 0].tolist()"]

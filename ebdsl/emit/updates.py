@@ -52,13 +52,15 @@ def kept_lines(context: Context, lines: list[str]) -> list[str]:
 
 class LearnBody:
     """Updates of one learner. ``full`` updates see all data; otherwise statistics run over batches.
+    ``passes``: over the slices of a block in a full update.
 
     ``fitted``: the minimum becomes a variable of that name, and the parameter stays as it is.
     """
 
-    def __init__(self, context: Context, full: bool) -> None:
+    def __init__(self, context: Context, full: bool, passes: int = 5) -> None:
         self.context = context
         self.full = full
+        self.passes = passes
         self.lines: list[str] = []
         self.statistics: list[tuple[str, str]] = []  # name, text of its zero
         self.gradients: list[Symbol] = []
@@ -156,7 +158,7 @@ class LearnBody:
         linear = scope.tensor(form.linear, form.at)
         self.lines += scope.lines
         project = self.project(form.symbol, "x")
-        passes = ", passes=5" if self.full else ""
+        passes = f", passes={self.passes}" if self.full and self.passes > 1 else ""
         statistics = f"{matrix}, {linear.code}"
         self._copy(form.symbol, f"minimise_slices(model.{name}, {statistics}, lambda x: {project}, {place}{passes})")
 

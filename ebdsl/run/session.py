@@ -27,7 +27,7 @@ from ebdsl.run.load import digest
 from ebdsl.run.loop import Learner, Position
 from ebdsl.run.options import Options
 from ebdsl.run.program import Program, renamed
-from ebdsl.run.starts import try_starts
+from ebdsl.run.starts import learner_of, try_starts
 
 START_ROWS = 65_536
 """Samples a learner is started on where the data does not fit in memory."""
@@ -107,13 +107,13 @@ def session(
         rows = torch.arange(len(next(iter(apart.values()))))
     torch.manual_seed(options.seed)
     network = program.namespace.build(seed=options.seed, dtype=dtype).to(where)
-    learner = program.namespace.Learner(network, lr=options.lr, seed=options.seed)
+    data = samples.batches(arrays, train, where, dtype)
     return Session(
         program,
         options,
         network,
-        learner,
-        samples.batches(arrays, train, where, dtype),
+        learner_of(program.namespace, network, data, options, options.seed),
+        data,
         samples.batches(apart, rows, where, dtype) if len(rows) else None,
         samples.fingerprint(arrays),
         probe(program.model, held_out or by_name, (rows if len(rows) else train).numpy(), SAMPLES, 0),

@@ -7,16 +7,28 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ebdsl.run.batches import permutation
+from ebdsl.run.batches import Batches, permutation
 from ebdsl.run.files import refuse
+from ebdsl.run.loop import Learner
+from ebdsl.run.options import Options
 
 if TYPE_CHECKING:
     from ebdsl.run.session import Session
 
 STEPS, BATCHES = 10, 100
 """Steps of a try: on all samples at once, or from batches."""
+
+
+def learner_of(namespace: Any, network: nn.Module, data: Batches, options: Options, seed: int) -> Learner:
+    """The learner that the generated file has for so many samples, where they are in memory.
+
+    A size of batches that was asked for is kept to.
+    """
+    if data.tensors is None or not hasattr(namespace, "learner") or options.batch != namespace.DEFAULTS["batch"]:
+        return namespace.Learner(network, lr=options.lr, seed=seed)
+    return namespace.learner(network, len(data), lr=options.lr, seed=seed)
 
 
 def try_starts(s: Session, rows: dict[str, Tensor], count: int) -> None:
@@ -33,7 +45,7 @@ def try_starts(s: Session, rows: dict[str, Tensor], count: int) -> None:
         seed = s.options.seed + k
         if k:
             s.network.load_state_dict(s.program.namespace.build(seed=seed).state_dict())
-        learner = s.program.namespace.Learner(s.network, lr=s.options.lr, seed=seed)
+        learner = learner_of(s.program.namespace, s.network, s.data, s.options, seed)
         learner.start(rows)
         for batch in _batches(s, rows, seed) if not learner.full_batch else [rows] * STEPS:
             learner.step(batch)
@@ -43,7 +55,7 @@ def try_starts(s: Session, rows: dict[str, Tensor], count: int) -> None:
             best, kept = energy, (state, learner.state_dict(), seed)
     assert kept is not None
     s.network.load_state_dict(kept[0])
-    s.learner = s.program.namespace.Learner(s.network, lr=s.options.lr, seed=s.options.seed)
+    s.learner = learner_of(s.program.namespace, s.network, s.data, s.options, s.options.seed)
     s.learner.load_state_dict(kept[1])
 
 

@@ -220,6 +220,24 @@ def draw_far_points(distance: Tensor, generator: torch.Generator) -> Tensor:
     return torch.searchsorted(total, mark).clamp_max(len(total) - 1)
 
 
+def far_rows(rows: Tensor, count: int) -> list[int]:
+    """``count`` of the rows ``(B, d)``, each the one farthest from the span of those before; fewer where all are in it.
+
+    Successive projections: Araújo et al. 2001; Gillis & Vavasis 2014.
+    """
+    rest = rows.flatten(1).clone()
+    least = torch.finfo(rest.dtype).eps * rest.square().sum(1).max()
+    found: list[int] = []
+    for _ in range(min(count, len(rest))):
+        size = rest.square().sum(1)
+        place = int(size.argmax())
+        if not bool(size[place] > least):
+            break
+        found.append(place)
+        rest = torch.addr(rest, rest @ rest[place], rest[place], alpha=-1 / float(size[place]))
+    return found
+
+
 def symmetric_inverse(matrix: Tensor, floor: float = 1e-6) -> Tensor:
     """Inverse of symmetric ``(..., n, n)`` with eigenvalues kept above ``floor`` times the mean of the largest matrix.
 

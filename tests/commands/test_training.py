@@ -168,7 +168,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path, spec, data, 
 
 def test_a_full_disk_loses_nothing_that_was_kept(cli, tmp_path, spec, data) -> None:
     options = f"--data {data} --device cpu --batch 9 --epochs 60 --checkpoint-steps 11"
-    limited = f"ulimit -f 24; {sys.executable} {ROOT / 'cli.py'} train {spec} --out full {options}"  # 24 KiB a file
+    limited = f"ulimit -f 32; {sys.executable} {ROOT / 'cli.py'} train {spec} --out full {options}"  # 32 KiB a file
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 1 and "EB0808" in done.stderr and "Traceback" not in done.stderr, done.stderr
