@@ -37,6 +37,7 @@ def to_json(plan: Plan) -> dict[str, object]:
         "inference": [_decision(d) for d in plan.inference],
         "learning": [_decision(d) for _, d in plan.learning]
         + [{"task": f"learn {m.name}", "rule": "stochastic gradient"} for m in plan.modules],
+        "answers": [{"of": a.symbol.name, "derivative": a.sentence, "facts": list(a.facts)} for a in plan.answers],
         "named": [n.sentence for n in plan.named],
         "averaged": list(plan.averaged),
         "schedule": plan.schedule,
@@ -90,6 +91,9 @@ def text(plan: Plan) -> str:
     lines += ["", f"inference  {_free_energy(model)}"]
     for d in plan.inference:
         lines += _decision_lines(d)
+    for a in plan.answers:
+        lines.append(f"  {a.symbol.name}: its derivative is {a.sentence}")
+        lines += [f"    because    {fact}" for fact in a.facts]
     if plan.averaged:
         lines.append(f"  {', '.join(plan.averaged)}: quadratic in the noise, whose mean and variance say all: exact")
     elif not plan.inference:
@@ -174,7 +178,10 @@ def _free_energy(model: Model) -> str:
     steps = " ".join(
         f"{_WORDS.get(e.kind, e.kind)}_{{{','.join(s.name for s in e.latents)}}}" for e in model.eliminations
     )
-    return f"{model.free_energy_name}({observed}) = {(steps + ' ') if steps else ''}{_signature(model)}"
+    where = "".join(
+        f", {a.latent.name} = argmin_{a.latent.name} {' + '.join(t.text for t in a.terms)}" for a in model.answers
+    ).replace("+ -", "- ")
+    return f"{model.free_energy_name}({observed}) = {(steps + ' ') if steps else ''}{_signature(model)}{where}"
 
 
 def _facts(model: Model, term: Term) -> list[str]:

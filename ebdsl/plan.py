@@ -6,22 +6,25 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ebdsl import infer, learn, strategies
-from ebdsl.diagnostics import Checked, Diagnostic, Label
+from ebdsl.diagnostics import Checked, Diagnostic, Label, Span
 from ebdsl.facts.moments import averaged
 from ebdsl.facts.normal import normal
+from ebdsl.infer.answers import Answered, answered, wanted_way
 from ebdsl.infer.core import Decision, Problem, Refusal, total_energy
 from ebdsl.infer.loops import Loop, loop_of
 from ebdsl.infer.named import Named, named
 from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
-from ebdsl.learn.core import Block, quick
+from ebdsl.learn.core import Block, load_rules, quick
+from ebdsl.learn.rules.gradient import by_autograd
 from ebdsl.learn.sums import Sums, sums
 from ebdsl.learn.sweeps import Sweeps, sweeps
 from ebdsl.learn.volume import Volume, volume_of_low_energy
 from ebdsl.model.algebra import contract, modules_in, multiply, with_batch
 from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import BATCH, ONE, Dim, Get, Module, Node, Symbol
-from ebdsl.model.model import Elimination, Model
+from ebdsl.model.model import Answer, Elimination, Model
+from ebdsl.model.outer import outer
 from ebdsl.strategies.core import Chosen, No
 
 EXACT = ("enumeration", "Gaussian integral", "variable elimination", "Monte Carlo", "quadrature")
@@ -35,6 +38,7 @@ class Plan:
 
     ``energy`` is one sample's; ``learned_energy`` that with latents at their answers, responsibilities in
     the symbol ``weights`` where latents were enumerated; ``statistics`` of another posterior, where it is averaged.
+    ``answers``: the argmins that the energy holds, whose decisions are those of ``inference``.
     ``sums``: what a full schedule needs of the data. ``averaged``: the texts of terms whose expectation is written out.
     ``sweeps``: how few samples are learned from instead of by batches.
     """
@@ -53,6 +57,7 @@ class Plan:
     named: tuple[Named, ...] = ()
     sums: Sums | None = None
     averaged: tuple[str, ...] = ()
+    answers: tuple[Answered, ...] = ()
     sweeps: Sweeps | None = None
 
     @cached_property
@@ -70,6 +75,10 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     """Decide everything, or say with reasons why it cannot be."""
     model, averaged_ = averaged(model)
     energy = total_energy(model)
+    if wanted_way(model) == "unrolled" and not model.answers:
+        model = _of_its_own_argmin(model)
+    if model.answers or wanted_way(model) == "unrolled":
+        return _bilevel(model, energy, allow_flat)
     groups = _merged(model.eliminations)
     inference: list[Decision] = []
     found: list[Diagnostic] = []
@@ -106,12 +115,99 @@ def plan(model: Model, allow_flat: bool = False) -> Checked[Plan]:
     volume = volume_of_low_energy(model, energy, chosen)
     result = Plan(
         model, energy, tuple(inference), learning, _modules(energy), schedule, learned, weights, volume, statistics,
-        chosen, named_, parts, averaged_, swept,
+        chosen, named_, parts, averaged_, sweeps=swept,
     )  # fmt: skip
     diagnostics = volume.diagnostics(model, allow_flat)
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, diagnostics)
     return Checked(result, diagnostics)
+
+
+def _of_its_own_argmin(model: Model) -> Model:
+    """``min_z E`` as the energy ``E`` at its argmin, which is then not taken for exact."""
+    latents = [z for e in model.eliminations for z in e.latents if e.kind == "min"]
+    if len(latents) != 1 or len(model.eliminations) != 1:
+        return model
+    answer = Answer(latents[0], model.terms, latents[0].span or Span(0, 0))
+    return replace(model, answers=(answer,), eliminations=())
+
+
+def _bilevel(model: Model, energy: Node, allow_flat: bool) -> Checked[Plan]:
+    """An energy of the answers of others: each is found by itself, and all is learned by gradient through them."""
+    refused = _no_answer(model)
+    if refused is not None:
+        return Checked(None, (refused,))
+    found: list[Answered] = []
+    for a in model.answers:
+        answer = answered(model, a)
+        if isinstance(answer, Diagnostic):
+            return Checked(None, (answer,))
+        found.append(answer)
+    chosen = strategies.choose(model, energy, True)
+    if isinstance(chosen, tuple):
+        return Checked(None, (_does_not_apply(model, *chosen),))
+    if chosen is not None and chosen.method.number == 4:
+        no = No("it learns from slopes, and those of an argmin are not differentiated again", ("contrastive",))
+        return Checked(None, (_does_not_apply(model, chosen.method.name, no),))
+    inside = [a.problem.energy for a in found]
+    decisions = tuple(a.decision for a in found)
+    learning = _through_answers(model, energy, found, chosen is not None)
+    modules = tuple(dict.fromkeys(m for e in (energy, *inside) for m in _modules(e)))
+    whole = outer(model)
+    volume = volume_of_low_energy(whole, total_energy(whole), chosen)
+    named_ = tuple(a.named for a in found if a.named is not None)
+    learned = learning or modules or any(n.chosen.algorithm.learned for n in named_)
+    result = Plan(
+        model, energy, decisions, learning, modules, "batches" if learned else "none", energy, None, volume, (),
+        chosen, named_, answers=tuple(found),
+    )  # fmt: skip
+    diagnostics = volume.diagnostics(model, allow_flat)
+    if any(d.severity == "error" for d in diagnostics):
+        return Checked(None, diagnostics)
+    return Checked(result, diagnostics)
+
+
+def _through_answers(
+    model: Model, energy: Node, found: list[Answered], strategy: bool
+) -> tuple[tuple[Symbol, Decision], ...]:
+    """Parameters that an answer depends on go by gradient through it, others as if the answers were data."""
+    load_rules()
+    rows = []
+    total = contract(with_batch(energy), (BATCH,))
+    allowed = [name for name, rule in LEARN_RULES.items() if (rule.streams or not rule.exact) and not rule.joint]
+    for w in model.role("param"):
+        through = [a for a in found if w in a.problem.energy.symbols]
+        if strategy and (through or w in energy.symbols):
+            rows.append((w, _through_strategy(w)))
+        elif through:
+            names = ", ".join(f"the argmin over {a.symbol.name}" for a in through)
+            facts = tuple(dict.fromkeys(a.sentence for a in through))
+            rows.append((w, by_autograd(w, f"through {names}, which depends on it", facts)))
+        elif w in energy.symbols:
+            d = learn.decide(Block(model, w, energy, total), allowed)
+            apart = ("no argmin depends on it: to it the answers are data",)
+            rows.append((w, d if LEARN_RULES[d.rule].exact else replace(d, facts=apart)))
+    return tuple(rows)
+
+
+def _no_answer(model: Model) -> Diagnostic | None:
+    """Why there is nothing to differentiate, or too much."""
+    if not model.answers:
+        setting = model.setting("differentiate")
+        assert setting is not None
+        return Diagnostic(
+            "EB0505", f"{model.free_energy_name} is no minimum over one latent variable: there is nothing to unroll",
+            (Label(setting.span, "differentiated where?"),),
+        )  # fmt: skip
+    if model.eliminations:
+        held = ", ".join(s.name for e in model.eliminations for s in e.latents)
+        word = {"mean": "expectation"}.get(model.eliminations[0].kind, model.eliminations[0].kind)
+        return Diagnostic(
+            "EB0505", f"a {word} over {held} of an energy that holds an argmin comes later",
+            (Label(model.answers[0].span, "the argmin"),),
+            (f"let the argmin's energy hold {held}, or the energy do without",),
+        )  # fmt: skip
+    return None
 
 
 def _merged(eliminations: tuple[Elimination, ...]) -> list[Elimination]:

@@ -13,19 +13,22 @@ from ebdsl.syntax import ast
 
 LATER = {
     "prod": "products over an index",
-    "argmin": "argmin as a value",
     "argmax": "argmax as a value",
 }
 
 
 @lower.register
 def _(e: ast.BigOp, env: Env) -> Value | None:
-    """A sum, a mean or an extreme over indices; the other operators are reported."""
+    """A sum, a mean or an extreme over indices, or an argmin; the other operators are reported."""
     ctx = env.ctx
     latents = [n for n in e.names if key(n.id) in ctx.symbols and ctx.symbols[key(n.id)].role == "latent"]
     if e.kind in LATER:
         ctx.report.add("EB0230", f"{LATER[e.kind]} have their place in the grammar and come later", (e.span, "here"))
         return None
+    if e.kind == "argmin":
+        from ebdsl.check.argmin import lower_argmin
+
+        return lower_argmin(e, env)
     if e.kind in ("sum", "mean") and not latents:
         inner = bind_all(e, env)
         value = None if inner is None else lower(e.body, inner)

@@ -82,6 +82,7 @@ def _model(
         free_energy_name=energy.name,
         amortised={k: v for k, v in answers.items() if isinstance(v, Node)},
         algorithms={k: v for k, v in answers.items() if isinstance(v, Chosen)},
+        answers=energy.answers,
         train=train,
         laws=dict(ctx.laws),
         notes=tuple(ctx.notes),

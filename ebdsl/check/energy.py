@@ -16,23 +16,13 @@ from ebdsl.check.lower import lower
 from ebdsl.check.monomial import Monomial, monomial
 from ebdsl.check.products import times
 from ebdsl.check.scope import Env
-from ebdsl.check.term_texts import Prefix, prefixed, unsigned, with_arguments
+from ebdsl.check.term_texts import Addend, Prefix, prefixed, unsigned, with_arguments
 from ebdsl.check.words import key
 from ebdsl.diagnostics import Span
 from ebdsl.model import build
 from ebdsl.model.ir import Lit, Node, Symbol
 from ebdsl.model.model import Elimination
 from ebdsl.syntax import ast
-
-
-@dataclass(frozen=True)
-class Addend:
-    """One term: its number (sign and weight included), how the spec writes it without its sign, and its sign."""
-
-    node: Node
-    expr: ast.Expr
-    span: Span
-    sign: int = 1
 
 
 @dataclass(frozen=True)

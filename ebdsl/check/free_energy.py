@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ebdsl.check.energy import Addend, Energy, split
+from ebdsl.check.argmin import answered
+from ebdsl.check.energy import Energy, split
 from ebdsl.check.limits import LARGEST, report_large, written_size
 from ebdsl.check.lower import lower
 from ebdsl.check.scope import Context, Env
+from ebdsl.check.term_texts import terms_of
 from ebdsl.check.walk import everything
 from ebdsl.check.words import key, listed, nearest
 from ebdsl.diagnostics import Span
 from ebdsl.model.ir import Symbol
-from ebdsl.model.model import Elimination, Term
+from ebdsl.model.model import Answer, Elimination, Term
 from ebdsl.syntax import ast
-from ebdsl.syntax.show import show
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class FreeEnergy:
     terms: tuple[Term, ...]
     eliminations: tuple[Elimination, ...]
     span: Span
+    answers: tuple[Answer, ...] = ()
 
 
 def report_circles(ctx: Context) -> None:
@@ -81,7 +83,7 @@ def free_energy(ctx: Context) -> FreeEnergy | None:
     chosen = _choose(closed, tops, ctx)
     for k in closed:
         if k != chosen:
-            lower(ctx.definitions[k].body, Env(replace(ctx, used=set()), calls=(k,)))
+            lower(ctx.definitions[k].body, Env(replace(ctx, used=set(), answers={}), calls=(k,)))
     if chosen is None:
         return None
     definition = ctx.definitions[chosen]
@@ -92,16 +94,21 @@ def free_energy(ctx: Context) -> FreeEnergy | None:
     energy = _assume_minimum(energy, definition, ctx)
     energy = _averages(energy, definition, ctx)
     _arguments(definition, energy, ctx)
-    if not _holds_data(definition, energy, ctx):
+    done = answered(energy, ctx)
+    if done is None:
+        return None
+    energy, answers = done
+    if not answers and not _holds_data(definition, energy, ctx):
         return None
     if not _of_a_size(energy, ctx):
         return None
     return FreeEnergy(
         definition.name.id,
         energy.name or definition.name.id,
-        _terms(energy.terms),
+        terms_of(energy.terms),
         energy.eliminations,
         definition.span,
+        answers,
     )
 
 
@@ -231,25 +238,3 @@ def _holds_data(definition: ast.Define, energy: Energy, ctx: Context) -> bool:
         else "declare what the data is: observed y : R[M]",
     )
     return False
-
-
-def _terms(addends: tuple[Addend, ...]) -> tuple[Term, ...]:
-    """Terms with texts that differ."""
-    seen: dict[str, int] = {}
-    terms = []
-    for a in addends:
-        text = ("-" if a.sign < 0 else "") + show(_unsigned(a.expr))
-        seen[text] = seen.get(text, 0) + 1
-        terms.append(Term(a.node, text if seen[text] == 1 else f"{text} ({seen[text]})", a.span))
-    return tuple(terms)
-
-
-def _unsigned(e: ast.Expr) -> ast.Expr:
-    """Without a sign before it, and without parentheses around the numbers it starts with: ``½`` is ``1/2``."""
-    while isinstance(e, ast.Negate):
-        e = e.body
-    if isinstance(e, ast.Product) and isinstance(e.factors[0][1], ast.Product):
-        first = e.factors[0][1]
-        if all(op in ("", "/") and isinstance(f, ast.Number) for op, f in first.factors):
-            return replace(e, factors=(*first.factors, *e.factors[1:]))
-    return e

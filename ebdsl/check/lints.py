@@ -8,21 +8,25 @@ from ebdsl.check.penalties import lint_penalties, note_weights
 from ebdsl.check.scope import Context
 from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model
+from ebdsl.model.outer import outer
 from ebdsl.syntax import ast
 
 
 def lint(model: Model, spec: ast.Spec, ctx: Context) -> None:
     """Add warnings to the report, and notes to the context."""
-    held = frozenset(s for t in model.terms for s in t.node.symbols)
+    inner = (t for a in model.answers for t in a.terms)
+    held = frozenset(s for t in (*model.terms, *inner) for s in t.node.symbols)
     answers = frozenset(s for n in model.amortised.values() for s in n.symbols)
     made = model.generated.symbols if model.generated is not None else frozenset()
     temperatures = frozenset(s for e in model.eliminations if e.beta is not None for s in e.beta.symbols)
     _unused(held | answers | temperatures | made, ctx)
     _latents(model, held, ctx)
-    lint_penalties(model, ctx)
-    lint_prototypes(model, ctx)
-    lint_flat(model, ctx)
-    note_weights(model, ctx)
+    whole = outer(model)
+    for part in (whole, *(model.inner(a) for a in model.answers)):
+        lint_penalties(part, ctx)
+        lint_prototypes(part, ctx)
+        note_weights(part, ctx)
+    lint_flat(whole, ctx)
 
 
 def _unused(held: frozenset[Symbol], ctx: Context) -> None:

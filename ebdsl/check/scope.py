@@ -11,6 +11,7 @@ from ebdsl.model import algebra
 from ebdsl.model.build import fresh
 from ebdsl.model.ir import Axis, Dim, Module, Node, Symbol, Tensor
 from ebdsl.model.laws import Law
+from ebdsl.model.model import Answer
 from ebdsl.syntax import ast
 
 
@@ -107,6 +108,7 @@ class Context:
     definitions: dict[str, ast.Define] = field(default_factory=dict)
     states: dict[str, Value] = field(default_factory=dict)
     laws: dict[str, Law] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
@@ -139,7 +141,7 @@ class Context:
 
     def muted(self) -> Context:
         """The same tables, with a report that nobody reads."""
-        return replace(self, report=Report(), used=set(), notes={})
+        return replace(self, report=Report(), used=set(), notes={}, answers={})
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,15 @@ register(
         words=strategies.words(),
     )
 )
+register(
+    Key(
+        "differentiate",
+        "word",
+        "implicit, or through the steps that infer names",
+        "how learning sees an argmin: implicitly at the minimum, or unrolled through the steps that infer names",
+        words={"implicit": (), "unrolled": ()},
+    )
+)
 register(Key("seed", "count", "0", "what all random choices start from", low=0))
 register(Key("dtype", "word", "float32", "the numbers of training", words={"float32": (), "float64": ()}))
 register(Key("device", "word", "auto", "where training runs", words={"auto": (), "cpu": (), "cuda": (), "mps": ()}))
@@ -79,6 +88,5 @@ register(Key("checkpoint_seconds", "number", "15", "seconds between two checkpoi
 
 LATER = {
     "schedule": "schedules of the step size",
-    "unrolled": "differentiation through the inference",
 }
 """Words that have their place and come later."""

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from ebdsl.check.walk import mapped
 from ebdsl.check.words import key
+from ebdsl.diagnostics import Span
+from ebdsl.model.ir import Node
+from ebdsl.model.model import Term
 from ebdsl.syntax import ast
+from ebdsl.syntax.show import show
 
 Prefix = tuple[tuple[str, ast.Expr], ...]
 """Factors with their operators."""
+
+
+@dataclass(frozen=True)
+class Addend:
+    """One term: its number (sign and weight included), how the spec writes it without its sign, and its sign."""
+
+    node: Node
+    expr: ast.Expr
+    span: Span
+    sign: int = 1
 
 
 def prefixed(prefix: Prefix, expr: ast.Expr) -> ast.Expr:
@@ -41,3 +57,25 @@ def unsigned(rest: Prefix) -> Prefix:
 def with_arguments(expr: ast.Expr, named: dict[str, ast.Expr]) -> ast.Expr:
     """A definition's text with what it is called with in the place of its formal parameters."""
     return mapped(expr, lambda e: named.get(key(e.id)) if isinstance(e, ast.Name) else None)
+
+
+def terms_of(addends: tuple[Addend, ...]) -> tuple[Term, ...]:
+    """Terms with texts that differ."""
+    seen: dict[str, int] = {}
+    terms = []
+    for a in addends:
+        text = ("-" if a.sign < 0 else "") + show(_unsigned(a.expr))
+        seen[text] = seen.get(text, 0) + 1
+        terms.append(Term(a.node, text if seen[text] == 1 else f"{text} ({seen[text]})", a.span))
+    return tuple(terms)
+
+
+def _unsigned(e: ast.Expr) -> ast.Expr:
+    """Without a sign before it, and without parentheses around the numbers it starts with: ``½`` is ``1/2``."""
+    while isinstance(e, ast.Negate):
+        e = e.body
+    if isinstance(e, ast.Product) and isinstance(e.factors[0][1], ast.Product):
+        first = e.factors[0][1]
+        if all(op in ("", "/") and isinstance(f, ast.Number) for op, f in first.factors):
+            return replace(e, factors=(*first.factors, *e.factors[1:]))
+    return e

@@ -101,7 +101,14 @@ def _unknown(s: ast.Setting, ctx: Context) -> None:
     if name in LATER:
         ctx.report.add("EB0230", f"{LATER[name]} has its place and comes later", (s.key.span, "not there yet"))
         return
-    known = {"learning_rate": "lr", "batch_size": "batch", "bs": "batch", "iterations": "epochs", "max_steps": "steps"}
+    known = {
+        "unrolled": "differentiate",
+        "learning_rate": "lr",
+        "batch_size": "batch",
+        "bs": "batch",
+        "iterations": "epochs",
+        "max_steps": "steps",
+    }
     near = known.get(name.lower()) or nearest(name, SETTINGS)
     ctx.report.add(
         "EB0226",

@@ -33,7 +33,7 @@ class AlternationBody(DescentBody):
         self.line("")
         self.line("def value(given: tuple[Tensor, ...], at: dict[str, Tensor]) -> Tensor:")
         self.line(f"    {', '.join(names)}{',' if len(names) == 1 else ''} = given")
-        self.line(f"    return self.energy({self._energy_args(names, at)})")
+        self.line(f"    return self.{self.energy_name}({self._energy_args(names, at)})")
         self.line("")
         self.descent(p.finish, lambda each: self._rounds(p, each))
 

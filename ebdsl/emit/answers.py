@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ebdsl import settings
+from ebdsl.emit.argmins import answers_code
 from ebdsl.emit.context import Context
 from ebdsl.emit.noise import monte_carlo
 from ebdsl.facts.normal import normal
@@ -47,6 +48,8 @@ def found_lines(c: Context) -> list[str]:
     """Inference on the batch, with latents or responsibilities as variables."""
     if not c.plan.inference:
         return []
+    if c.plan.answers:
+        return answers_code(c, "model")
     arguments = c.args(c.observed)
     drawn = monte_carlo(c)
     if drawn is not None:

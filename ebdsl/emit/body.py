@@ -67,7 +67,7 @@ class Body:
     @property
     def energy_name(self) -> str:
         """The method that is minimised."""
-        return "averaged_energy" if self.averaged else "energy"
+        return "averaged_energy" if self.averaged else self.context.energy
 
     @property
     def minimised(self) -> list[Symbol]:

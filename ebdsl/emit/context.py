@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """``runtime`` collects the names of runtime functions that the text uses. ``target``: of ``TARGETS``."""
+    """``runtime`` collects the names of runtime functions that the text uses. ``target``: of ``TARGETS``.
+
+    ``energy``: the method that is minimised. ``suffix``: what tells the methods of several argmins apart.
+    """
 
     plan: Plan
     names: dict[str, str]
     runtime: set[str] = field(default_factory=set)
     target: str = "eager"
+    energy: str = "energy"
+    suffix: str = ""
 
     @property
     def model(self) -> Model:
@@ -42,6 +47,13 @@ class Context:
 
     def name(self, thing: Symbol | Module | Recurrence | str) -> str:
         return self.names[thing if isinstance(thing, str) else thing.name]
+
+    def method(self, name: str) -> str:
+        """The name of a method that the spec does not use."""
+        name += self.suffix
+        while name in self.names.values():
+            name += "_"
+        return name
 
     def dim(self, dim: Dim, owner: str = "self") -> str:
         if isinstance(dim, Part):

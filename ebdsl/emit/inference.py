@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ebdsl import settings
+from ebdsl.emit.argmins import answers_code, outer_infer_lines
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context
 from ebdsl.emit.elimination import free_elimination_lines
@@ -24,12 +25,12 @@ from ebdsl.model.algorithms import ALGORITHMS, Chosen
 from ebdsl.model.ir import BATCH
 
 
-def infer_lines(c: Context) -> list[str]:
+def infer_lines(c: Context, method: str = "infer") -> list[str]:
     plan = c.plan
     amortised = bool(plan.model.amortised)
     lines = [
         "    @torch.no_grad()",
-        "    def infer(",
+        f"    def {method}(",
         "        self,",
         *(f"        {c.name(s)}: Tensor," for s in c.observed),
         "        *,",
@@ -47,6 +48,10 @@ def infer_lines(c: Context) -> list[str]:
             "        return Inference({}, energy, torch.zeros_like(energy), steps, energy == energy)",
         ]
         return lines
+    if plan.answers:
+        tasks = "; ".join(f"{d.task}: {d.algorithm} ({d.guarantee})" for d in plan.inference)
+        lines.append(f'        """{tasks}. The energy is that of the whole."""')
+        return [*lines, *("        " + x for x in outer_infer_lines(c))]
     (decision,) = plan.inference
     lines.append(f'        """{decision.task}: {decision.algorithm} ({decision.guarantee})."""')
     encoder = _amortised_lines(c) if amortised else []
@@ -101,7 +106,7 @@ def _unsolved(c: Context, entries: str, args: str) -> list[str]:
     if isinstance(found, Named) and all(e.kind == "min" for e in c.model.eliminations):
         return measured_lines(c, found, 0)
     return [
-        f"energy = self.energy({args})",
+        f"energy = self.{c.energy}({args})",
         "unknown = torch.full_like(energy, torch.nan)",
         "steps = torch.zeros_like(energy, dtype=torch.int64)",
         f"return Inference({{{entries}}}, energy, unknown, steps, torch.zeros_like(energy, dtype=torch.bool))",
@@ -115,8 +120,15 @@ def free_energy_lines(c: Context) -> list[str]:
         '        """The free energy of each sample, ``(B,)``, differentiable in all but the answer itself."""',
     ]
     args = c.args(c.observed)
+    if plan.answers:
+        head[1] = (
+            '        """The free energy of each sample, ``(B,)``, differentiable through the answers that it holds."""'
+        )
     if not plan.inference:
         return [*head, f"        return self.energy({args})"]
+    if plan.answers:
+        lines = ["        " + x for x in answers_code(c, "self")]
+        return [*head, *lines, f"        return self.energy({c.args((*c.observed, *c.latents))})"]
     payload = plan.inference[0].payload
     if isinstance(payload, Quadrature):
         return [*head, *free_energy_of_nodes(c, payload)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ebdsl import settings
 from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
+from ebdsl.emit.argmins import within
 from ebdsl.emit.context import Context
 from ebdsl.emit.named import encoder_name, encoder_step_lines
 from ebdsl.emit.noise import monte_carlo
@@ -183,7 +184,13 @@ def _step(c: Context, body: LearnBody, with_optimizer: bool) -> list[str]:
     if with_optimizer:
         if backward:
             backward = ["self.optimizer.zero_grad(set_to_none=True)", *backward, "loss.backward()"]
-        after = backward + encoder_step_lines(c) + _assign_slopes(c, body, step) + ["self.optimizer.step()"]
+        encoders = [within(c, a) for a in c.plan.answers if not a.unrolled] if c.plan.answers else [c]
+        after = (
+            backward
+            + [x for e in encoders for x in encoder_step_lines(e)]
+            + _assign_slopes(c, body, step)
+            + ["self.optimizer.step()"]
+        )
         projected = [(s, body.project(s, f"model.{c.name(s)}")) for s in body.gradients if s.domain.row.torch]
         if projected:
             after.append("with torch.no_grad():")
@@ -233,6 +240,8 @@ def _energies(c: Context, body: LearnBody) -> _Step:
 
 def _graphed(c: Context, body: LearnBody) -> list[Term]:
     """Terms whose gradient is autograd's: those through modules, and those with no written-out derivative."""
+    if c.plan.answers:
+        return list(c.model.terms)
     found = []
     for t in c.model.terms:
         ((_, node),) = terms_at_answers(c, [t])
@@ -266,11 +275,14 @@ def _metrics(c: Context, step: _Step) -> list[str]:
     rows = [f"    {quoted('energy/' + t.text)}: {step.held[t.text]}.detach().mean()," for t in c.model.terms]
     if c.plan.weights is not None or c.plan.statistics:
         return ["return {", '    "energy": found.energy.mean(),', *rows, "}"]
+    implicit = any(not a.unrolled for a in c.plan.answers)
+    adjoint = ', "adjoint residual": model.adjoint_residual.clone()' if implicit else ""
     if len(rows) == 1:
         held = step.held[c.model.terms[0].text]
         key = quoted("energy/" + c.model.terms[0].text)
-        return [f"energy = {held}.detach().mean()", f'return {{"energy": energy, {key}: energy}}']
-    return ["terms = {", *rows, "}", 'return {"energy": torch.stack(tuple(terms.values())).sum(), **terms}']
+        return [f"energy = {held}.detach().mean()", f'return {{"energy": energy, {key}: energy{adjoint}}}']
+    total = "torch.stack(tuple(terms.values())).sum()"
+    return ["terms = {", *rows, "}", f'return {{"energy": {total}, **terms{adjoint}}}']
 
 
 def optimizer_name(plan: Plan) -> str:

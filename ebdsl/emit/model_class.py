@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ebdsl.emit.argmins import answer_lines
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.elimination import part_lines
 from ebdsl.emit.fused import fused_lines
@@ -66,7 +67,8 @@ def model_lines(c: Context, top: list[str]) -> list[str]:
             lines += [*averaged_lines(c, d.payload), ""]
         if isinstance(d.payload, Elimination):
             lines += [*part_lines(c, d.payload), ""]
-    for more in (encode_lines(c), draws_lines(c), fused_lines(c)):
+    own = (answer_lines(c),) if plan.answers else (encode_lines(c), draws_lines(c), fused_lines(c))
+    for more in own:
         lines += [*more, ""] if more else []
     lines += [*infer_lines(c), "", *free_energy_lines(c)]
     reconstruction = _reconstruct_lines(c)
@@ -142,6 +144,8 @@ def _init_lines(c: Context, top: list[str]) -> list[str]:
             lines += ["            " + r for r in rest]
         lines.append("        self.to(dtype)")
     lines += encoder_init_lines(c)
+    if any(not a.unrolled for a in c.plan.answers):
+        lines.append('        self.register_buffer("adjoint_residual", torch.zeros((), dtype=dtype), persistent=False)')
     lines += draws_init_lines(c)
     for symbol in _tabulated(c):
         lines += _table_lines(c, symbol)

@@ -32,11 +32,13 @@ def encoder_init_lines(c: Context) -> list[str]:
     return lines
 
 
-def _pieces(c: Context, n: Named, measured: bool = False) -> tuple[InferBody, list[str]]:
+def _pieces(c: Context, n: Named, measured: bool = False, through: bool = False) -> tuple[InferBody, list[str]]:
     """A body that has ``gram``, ``linear`` and, for proximal steps, ``step``, ``matrix`` and ``shift``.
 
-    ``measured``: what a residual is made of, ``gram``, ``linear`` and ``step``.
+    ``measured``: what a residual is made of, ``gram``, ``linear`` and ``step``. ``through``: of a step that is
+    differentiated, whose length is taken for a constant.
     """
+    detached = ".detach()" if through else ""
     body = InferBody(c)
     loop = loop_of(n)
     assert loop is not None
@@ -45,7 +47,7 @@ def _pieces(c: Context, n: Named, measured: bool = False) -> tuple[InferBody, li
     body._once(loop, "linear")
     if n.chosen.algorithm.kind == "proximal" or measured:
         c.runtime.add("largest_eigenvalue")
-        body.line("step = 1 / float(largest_eigenvalue(gram))")
+        body.line(f"step = 1 / float(largest_eigenvalue(gram{detached}))")
     if n.chosen.algorithm.kind == "proximal" and not measured:
         body.line("matrix = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device) - step * gram")
         body.line("shift = -step * linear")
@@ -58,28 +60,35 @@ def _pieces(c: Context, n: Named, measured: bool = False) -> tuple[InferBody, li
     return body, lines
 
 
-def encode_lines(c: Context) -> list[str]:
-    """``encode``: what the learned encoder says, differentiable in its weights."""
+def encode_lines(c: Context, through: bool = False) -> list[str]:
+    """``encode``: what the learned encoder says, differentiable in its weights; ``through``: the steps of any
+    algorithm, differentiable in all that they hold.
+    """
     for n in c.plan.named:
         row = n.chosen.algorithm
-        if not row.learned:
+        if not row.learned and not through:
             continue
-        body, pieces = _pieces(c, n)
+        body, pieces = _pieces(c, n, through=through)
         z = c.name(n.symbol)
-        flat = [f"{c.name(s)}.flatten(1)" if len(s.shape) > 1 else c.name(s) if s.shape else f"{c.name(s)}[:, None]"
-                for s in n.inputs]  # fmt: skip
-        inputs = flat[0] if len(flat) == 1 else f"torch.cat(({', '.join(flat)}), 1)"
         what = "matrix, shift, step" if row.kind == "proximal" else "gram, linear"
-        return [
-            f"    def encode(self, {c.typed(c.observed)}) -> dict[str, Tensor]:",
-            f'        """{n.chosen}: {row.doc}; differentiable in the encoder\'s weights alone."""',
-            "        with torch.no_grad():",
-            *("            " + x for x in pieces),
-            "",
-            *("        " + x if x else "" for x in body.lines),
-            f"        {z} = self.{encoder_name(c, n)}.{row.kind}(prox, {what}, {inputs}, {n.chosen.steps})",
-            f'        return {{"{z}": {z}}}',
+        own = "" if through else "; differentiable in the encoder's weights alone"
+        begin = pieces if through else ["with torch.no_grad():", *("    " + x for x in pieces)]
+        head = [
+            f"    def {c.method('encode')}(self, {c.typed(c.observed)}) -> dict[str, Tensor]:",
+            f'        """{n.chosen}: {row.doc}{own}."""',
+            *("        " + x if x else "" for x in [*begin, "", *body.lines]),
         ]
+        if row.learned:
+            flat = [f"{c.name(s)}.flatten(1)" if len(s.shape) > 1 else c.name(s) if s.shape else f"{c.name(s)}[:, None]"
+                    for s in n.inputs]  # fmt: skip
+            inputs = flat[0] if len(flat) == 1 else f"torch.cat(({', '.join(flat)}), 1)"
+            call = f"self.{encoder_name(c, n)}.{row.kind}(prox, {what}, {inputs}, {n.chosen.steps})"
+        else:
+            name = "proximal_steps" if row.kind == "proximal" else "coordinate_steps"
+            c.runtime.add(name)
+            momentum = f", {row.momentum}" if row.kind == "proximal" else ""
+            call = f"{name}(prox, {what}, torch.zeros_like(linear), None, {n.chosen.steps}{momentum})[0]"
+        return [*head, f"        {z} = {call}", f'        return {{"{z}": {z}}}']
     return []
 
 
@@ -91,7 +100,7 @@ def named_lines(c: Context) -> list[str]:
         z = c.name(n.symbol)
         lines.append(f"if not exact:  # {n.chosen}")
         if row.learned:
-            lines.append(f'    {z} = self.encode({c.args(c.observed)})["{z}"]')
+            lines.append(f'    {z} = self.{c.method("encode")}({c.args(c.observed)})["{z}"]')
             lines += ["    " + x if x else "" for x in measured_lines(c, n, steps or 0)]
             continue
         many = f" * {c.dim(n.symbol.shape[0])}" if row.kind == "coordinate" else ""
@@ -114,7 +123,7 @@ def named_lines(c: Context) -> list[str]:
             *pieces, "", *body.lines, *start.lines,
             "goal = residual_goals(linear, tolerance)",
             f"{z}, residual, iterations = {call}(prox, {what}, {begin}, {how}{momentum})",
-            f"energy = self.energy({c.args((*c.observed, *c.latents))})",
+            f"energy = self.{c.energy}({c.args((*c.observed, *c.latents))})",
             f'return Inference({{"{z}": {z}}}, energy, residual, iterations, residual <= goal)',
         ]  # fmt: skip
         lines += ["    " + x if x else "" for x in inner]
@@ -130,7 +139,7 @@ def measured_lines(c: Context, n: Named, steps: int) -> list[str]:
         *pieces, "", *body.lines,
         f"residual = proximal_residual(prox, gram, linear, {z}, step)",
         "goal = residual_goals(linear, tolerance)",
-        f"energy = self.energy({c.args((*c.observed, *c.latents))})",
+        f"energy = self.{c.energy}({c.args((*c.observed, *c.latents))})",
         f"steps = torch.full_like(energy, {steps}, dtype=torch.int64)",
         f'return Inference({{"{z}": {z}}}, energy, residual, steps, residual <= goal)',
     ]  # fmt: skip
@@ -142,10 +151,10 @@ def encoder_step_lines(c: Context) -> list[str]:
         if not n.chosen.algorithm.learned:
             continue
         z = c.name(n.symbol)
-        code = f'model.encode({c.args(c.observed)})["{z}"]'
+        code = f'model.{c.method("encode")}({c.args(c.observed)})["{z}"]'
         loss = (
             f"(code - {z}).square().sum(1).mean()" if n.chosen.on == "code"
-            else f"model.energy({', '.join([*(c.name(s) for s in c.observed), 'code'])}).mean()"
+            else f"model.{c.energy}({', '.join([*(c.name(s) for s in c.observed), 'code'])}).mean()"
         )  # fmt: skip
         return [
             f"code = {code}",

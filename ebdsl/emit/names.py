@@ -125,6 +125,7 @@ OWN = [
     "constant",
     "every",
     "rows",
+    "adjoint_residual",
 ]
 RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | frozenset(OWN)
 

@@ -34,7 +34,7 @@ class SearchBody(NewtonBody):
         observed = [self.name(s) for s in (*self.context.observed, *self.fixed)]
         repeated = [f"{n}.repeat_interleave(count, 0)" for n in observed]
         everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
-        self.line(f"energy, best = self.energy({everyone}).reshape(-1, count).min(1)")
+        self.line(f"energy, best = self.{self.energy_name}({everyone}).reshape(-1, count).min(1)")
         self.line(f"best = best + count * torch.arange({self.like}.shape[0], device={self.like}.device)")
         for s in latents:
             self.answer(s, f"{self.name(s)}[best]")

@@ -104,7 +104,7 @@ def state_blocks(plan: Plan) -> tuple[StateBlock, ...]:
 
 def slice_blocks(plan: Plan) -> tuple[SliceBlock, ...]:
     """Blocks learned from batches whose slices are each multiplied by an entry of a code."""
-    if plan.schedule != "batches" or plan.weights is not None or plan.statistics:
+    if plan.schedule != "batches" or plan.weights is not None or plan.statistics or plan.answers:
         return ()
     found = []
     latents = plan.model.role("latent")

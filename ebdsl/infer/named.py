@@ -15,20 +15,25 @@ ENTRYWISE = ("real", "nonnegative", "box")
 @dataclass(frozen=True)
 class Named:
     """``chosen`` for ``symbol``, from the quadratic form and the penalties in ``proximal``; ``inputs`` are the observed
-    variables that an encoder sees. ``entrywise``: each entry has its own threshold."""
+    variables that an encoder sees. ``entrywise``: each entry has its own threshold. ``unrolled``: learning goes through
+    the steps."""
 
     symbol: Symbol
     chosen: Chosen
     proximal: Proximal
     inputs: tuple[Symbol, ...]
     entrywise: bool
+    unrolled: bool = False
 
     @property
     def sentence(self) -> str:
         row = self.chosen.algorithm
         how = f"{self.chosen.steps} steps" if self.chosen.steps is not None else "until the tolerance"
-        said = f"a trained model answers for {self.symbol.name} with {row.name}: {row.doc}, {how}"
-        if row.learned:
+        who = "training and a trained model answer" if self.unrolled else "a trained model answers"
+        said = f"{who} for {self.symbol.name} with {row.name}: {row.doc}, {how}"
+        if row.learned and self.unrolled:
+            said += f", {self.chosen.weights} weights; they start as the energy's own step and learn by its gradient"
+        elif row.learned:
             target = "the distance to the exact code" if self.chosen.on == "code" else "the energy of its answer"
             said += f", {self.chosen.weights} weights; they start as the energy's own step and learn to lower {target}"
         return said

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ebdsl.model.ir import Node, Part, Symbol, extent
@@ -23,7 +24,10 @@ MOST_ENTRIES = 24
 
 
 def normalised(model: Model) -> str | None:
-    """Name of the observed symbol over whose finitely many values ``exp(-E)`` adds up to a constant; else None."""
+    """Name of the observed symbol over whose finitely many values ``exp(-E)`` adds up to a constant; else None.
+
+    A term without data is a price on parameters, and weighs all values alike.
+    """
     import numpy as np
 
     from ebdsl.model import reference
@@ -33,7 +37,8 @@ def normalised(model: Model) -> str | None:
         return None
     (y,) = finite
     free = [d for d, size in model.dims.items() if size is None]
-    small = model.bind({d: 2 + k for k, d in enumerate(free)})
+    of_data = tuple(t for t in model.terms if any(s.per_sample for s in t.node.symbols))
+    small = replace(model.bind({d: 2 + k for k, d in enumerate(free)}), terms=of_data)
     sizes = {d: size for d, size in small.dims.items() if size is not None}
     shape = [small.size(d) or 0 for d in y.shape]
     if math.prod(shape) > 16 and y.domain.kind != "onehot":

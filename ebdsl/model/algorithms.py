@@ -34,8 +34,8 @@ ALGORITHMS = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a spec asks for: ``steps`` None to the tolerance; the encoder learns ``on`` the ``code`` or the ``energy``,
-    with ``weights`` ``shared`` by the steps or ``untied``."""
+    """What a spec asks for: ``steps`` None to the tolerance; the encoder learns ``on`` the ``code`` or the ``energy``
+    (on the ``loss`` where learning goes through its steps), with ``weights`` ``shared`` by the steps or ``untied``."""
 
     algorithm: Algorithm
     steps: int | None

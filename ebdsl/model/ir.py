@@ -70,7 +70,7 @@ def extent(dim: Dim, sizes: Mapping[str, int | None]) -> int | None:
 
 T = TypeVar("T")
 
-PER_SAMPLE = frozenset({"observed", "latent", "noise", "row"})
+PER_SAMPLE = frozenset({"observed", "latent", "noise", "row", "answer"})
 
 
 @dataclass(frozen=True)

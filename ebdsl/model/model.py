@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ebdsl.diagnostics import Source, Span
 from ebdsl.model.algorithms import Chosen
+from ebdsl.model.build import add
 from ebdsl.model.ir import Dim, Module, Node, Symbol, Tensor, extent
 from ebdsl.model.laws import Law
 
@@ -33,6 +34,19 @@ class Elimination:
     kind: str
     latents: tuple[Symbol, ...]
     beta: Node | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``argmin_z E`` in another energy: the value of ``latent`` at which its ``terms`` are least."""
+
+    latent: Symbol
+    terms: tuple[Term, ...]
+    span: Span
+
+    @property
+    def energy(self) -> Node:
+        return add(*(t.node for t in self.terms))
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,7 @@ class Model:
     free energy ``F``. ``dims`` has every named dimension with its size, or None until data is
     bound, in order of declaration. ``amortised`` maps a latent's name to the expression (as a
     :class:`~ebdsl.model.ir.Tensor`) that ``infer z by …`` answers with, ``algorithms`` to one asked for by name.
+    ``answers`` are latents that the energy holds as the ``argmin`` of others.
     ``laws`` maps the name of noise to what it is drawn from, ``generated`` is where a generator puts samples.
     """
 
@@ -80,6 +95,7 @@ class Model:
     free_energy_name: str = "F"
     amortised: dict[str, Node] = field(default_factory=dict)
     algorithms: dict[str, Chosen] = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
     train: tuple[Setting, ...] = ()
     laws: dict[str, Law] = field(default_factory=dict)
     generated: Tensor | None = None
@@ -105,6 +121,17 @@ class Model:
     def bind(self, sizes: dict[str, int]) -> Model:
         """The same model with free dimensions given a size."""
         return replace(self, dims={**self.dims, **sizes})
+
+    def inner(self, answer: Answer) -> Model:
+        """The model whose free energy is the minimum that an answer is at."""
+        name = answer.latent.name
+        held = answer.energy.symbols | (self.amortised[name].symbols if name in self.amortised else frozenset())
+        symbols = tuple(s for s in self.symbols if s.role in ("param", "const") or s in held)
+        return replace(
+            self, symbols=symbols, terms=answer.terms, eliminations=(Elimination("min", (answer.latent,)),), answers=(),
+            amortised={k: v for k, v in self.amortised.items() if k == name},
+            algorithms={k: v for k, v in self.algorithms.items() if k == name}, laws={}, generated=None,
+        )  # fmt: skip
 
     @property
     def averaged(self) -> tuple[Symbol, ...]:

@@ -47,7 +47,9 @@ class Certifier(Averages):
         super().__init__(plan, network, tolerance)
         kinds = {s.domain.row.finite for s in self.model.role("latent")}
         nested = plan.inference[0].payload if plan.inference else None
-        if isinstance(nested, OfSoftmin):
+        if len(plan.answers) > 1:
+            self.found = Certificates("", reason="several argmins have no certificate together")
+        elif isinstance(nested, OfSoftmin):
             self.found = self._prepare_softmin(nested)
         elif isinstance(nested, OfMinima):
             self.found = self._prepare_minima(nested)
@@ -75,7 +77,7 @@ class Certifier(Averages):
         """
         if self.found.reason is not None:
             return
-        given = {self.model.symbol(k): np.asarray(v, float) for k, v in {**observed, **latents}.items()}
+        given = {self.whole.model.symbol(k): np.asarray(v, float) for k, v in {**observed, **latents}.items()}
         given |= self._at_states(observed, posterior)
         n = len(next(iter(given.values())))
         parts = [self.one({s: v[k : k + ROWS] for s, v in given.items()}) for k in range(0, n, ROWS)]
@@ -87,6 +89,8 @@ class Certifier(Averages):
         self.found.target = max(float(allowed.max(initial=0)), np.nan_to_num(self.found.target))
         if energy is not None:
             blocks = [{s: v[k : k + ROWS] for s, v in given.items()} for k in range(0, n, ROWS)]
+            if self.whole.answers:
+                wanted = np.concatenate([np.zeros(0), *(self.table(self.whole.energy, b) for b in blocks)])
             size = np.concatenate([np.zeros(0), *(self.size(b) for b in blocks)]) + np.abs(wanted)
             self.found.off.append(np.abs(np.asarray(energy, float) - wanted))
             self.found.off_allowed.append(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ebdsl import settings
+from ebdsl.emit.argmins import within
 from ebdsl.emit.context import make_context
 from ebdsl.infer.core import Problem
 from ebdsl.infer.rules.enumeration import States
@@ -72,13 +73,15 @@ def _joined(parts: list[Array]) -> Array:
 
 
 class Judge:
-    """A plan with the float64 values of a trained network."""
+    """A plan with the float64 values of a trained network. ``whole``: what holds the argmin that is judged."""
 
     def __init__(self, plan: Plan, network: Any, tolerance: float | None = None) -> None:
+        self.whole, self.names = plan, make_context(plan).names
+        if plan.answers:
+            plan = within(make_context(plan), plan.answers[0]).plan
         self.plan = plan
         self.model = plan.model
         state = {k: v.detach().cpu().double().numpy() for k, v in network.state_dict().items()}
-        self.names = make_context(plan).names
         self.values = {s: state[self.names[s.name]] for s in self.model.role("param")}
         for s in self.model.role("const"):
             self.values[s] = np.asarray(s.value if s.value is not None else getattr(network, self.names[s.name]), float)

@@ -37,7 +37,7 @@ def test_terms_are_numbers_of_one_sample(path: Path) -> None:
         assert not t.node.free
         assert not t.text.startswith("--")
     held = {s for t in m.terms for s in t.node.symbols}
-    eliminated = {s for e in m.eliminations for s in e.latents}
+    eliminated = {s for e in m.eliminations for s in e.latents} | {a.latent for a in m.answers}
     assert {s for s in held if s.role in ("latent", "noise")} == eliminated
     assert held <= set(m.symbols)
 

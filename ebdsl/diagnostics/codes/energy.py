@@ -131,3 +131,14 @@ An energy is one number for each sample, the same each time. Where noise stands 
 `F(y) = E_u[||y - Dec(Enc(y) + u)||^2]`. Outside the brackets of an expectation its noise has no value.
 """,
 )
+register(
+    "EB0315",
+    "error",
+    "an argmin that cannot stand here",
+    """
+`argmin_z E(y, z)` is the code at which the energy E is least, and another energy may hold it: what E is made of is then
+learned through it, as in task-driven dictionary learning (Mairal, Bach & Ponce 2012). It is over one latent variable,
+E holds that variable and the data and neither noise nor other latent variables, and the variable stands nowhere else:
+two argmins of two energies are over two variables.
+""",
+)

@@ -45,6 +45,17 @@ strategy that pushes the energy up elsewhere, as maximum likelihood does.
 """,
 )
 register(
+    "EB0505",
+    "error",
+    "an argmin that cannot be differentiated",
+    """
+What is learned through `argmin_z E` needs its derivative. At a minimum that is a solution of equations it is that of
+an implicit function, beside the kinks that the minimum stands on: those of absolute values, norms of groups, bounds
+and simplices. Finitely many values, energies without curvature and kinks of other functions have none. Steps of an
+algorithm have one in any case: `infer z by fista(steps = 50)` names them, and learning goes through them.
+""",
+)
+register(
     "EB0510",
     "error",
     "the energy is flat",

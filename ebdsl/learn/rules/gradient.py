@@ -46,6 +46,15 @@ def consider(block: Block) -> Decision | Refusal:
     )  # fmt: skip
 
 
+def by_autograd(symbol: Symbol, how: str, facts: tuple[str, ...]) -> Decision:
+    """The decision to learn a block by Adam on batches, its gradient by autograd through ``how``."""
+    what = f"Adam on batches, {how}"
+    if symbol.domain.row.project:
+        what += f", then projection onto {symbol.domain}"
+    payload = Gradient(symbol, fresh_index(symbol), None)
+    return Decision(NAME, f"learn {symbol.name}", what, "local", "one gradient a batch", facts, (), payload)
+
+
 def emit(payload: object, body: LearnBody) -> None:
     assert isinstance(payload, Gradient)
     body.gradient_block(payload)

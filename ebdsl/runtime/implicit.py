@@ -1,0 +1,94 @@
+"""The derivative of a minimum. Torch only; copied into generated files by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def implicit_argmin(
+    energy: Callable[[Tensor], Tensor], z: Tensor, left: Tensor, free: Tensor | None = None, simplex: bool = False
+) -> Tensor:
+    """``z`` ``(B, *shape)``, where ``energy`` ``(B,)`` is least, with its derivative in all that the energy holds.
+
+    ``dz = -H⁻¹ d∇E`` along what can move, by the implicit function theorem: the entries that are ``free``, which on a
+    ``simplex`` keep their sum along the last axis; ``H`` is the second derivative there (Mairal, Bach & Ponce 2012;
+    Bolte et al. 2021). Backward, ``H u = v`` is solved by conjugate gradients with products of the energy's second
+    derivative, and ``-u`` goes on through ``∇E``. ``left`` is set to the largest part of a sample's ``v`` that is left.
+    """
+    if not torch.is_grad_enabled():
+        return z
+    point = z.detach()
+    if free is not None:  # beside a kink, where a norm of zeros has a slope; what is held there takes no part in it
+        point = torch.where(free, point, point + torch.finfo(z.dtype).tiny ** 0.3)
+    point.requires_grad_()
+    (slope,) = torch.autograd.grad(energy(point).sum(), point, create_graph=True)
+    ones = torch.ones_like(z) if free is None else free.expand_as(z).to(z.dtype)
+    count = ones.sum(-1, keepdim=True).clamp_min(1) if simplex else ones
+
+    def along(v: Tensor) -> Tensor:
+        v = torch.where(ones > 0, v, 0)
+        return v - ones * (v.sum(-1, keepdim=True) / count) if simplex else v
+
+    def product(v: Tensor) -> Tensor:
+        (bent,) = torch.autograd.grad(slope, point, v, retain_graph=True)
+        return along(bent)
+
+    def solve(v: Tensor) -> Tensor:
+        u, residual = conjugate_directions(product, along(v))
+        left.fill_(residual.max() if len(v) else 0)
+        return u
+
+    answer: Tensor = ImplicitFunction.apply(z.detach(), slope, solve)
+    return answer
+
+
+class ImplicitFunction(torch.autograd.Function):
+    """``z``; what comes back for it goes to ``slope`` as ``-solve(v)``, where ``solve`` is the inverse curvature."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, slope: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.solve = solve
+        return z.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, v: Tensor) -> tuple[None, Tensor, None]:
+        return None, -ctx.solve(v), None
+
+
+def conjugate_directions(product: Callable[[Tensor], Tensor], right: Tensor) -> tuple[Tensor, Tensor]:
+    """``x`` with ``H x = right`` for each sample, H positive semidefinite, and how much is left of ``right``, ``(B,)``.
+
+    Hestenes & Stiefel 1952. A sample stops where a direction has no curvature: its matrix is singular, and what is left
+    says so. The residual is measured anew at the end, and a sample that rounding kept from the goal goes on from there.
+    """
+
+    def dot(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+
+    eps = torch.finfo(right.dtype).eps
+    size = dot(right, right)
+    goal = eps**1.5 * size
+    x, left, rest = torch.zeros_like(right), right, size
+    for _ in range(4):
+        r = p = left
+        square = rest
+        for step in range(2 * right[:1].numel() + 10):
+            q = product(p)
+            bend = dot(p, q)
+            busy = (square > goal) & (bend > 0)
+            length = torch.where(busy, square / torch.where(busy, bend, 1), 0)
+            x, r = torch.addcmul(x, length, p), torch.addcmul(r, length, q, value=-1)
+            before, square = square, torch.where(busy, dot(r, r), square)
+            p = torch.addcmul(r, square / torch.where(before > 0, before, 1), p)
+            if step % 4 == 3 and not bool(busy.any()):
+                break
+        left = right - product(x)
+        before, rest = rest, dot(left, left)
+        if not bool(((rest > goal) & (rest < before / 4)).any()):
+            break
+    return x, (rest / torch.where(size > 0, size, 1)).sqrt().flatten()
