@@ -18,12 +18,13 @@ from torch import Tensor
 
 from bench.device import Work
 from bench.items.training_step import ROOT
-from bench.peers import sparse_coding
-from bench.rounds import Row, clock, interleave, library
+from bench.peers import sparse_coding, sparse_coding_compiled
+from bench.rounds import MISSING, Row, clock, interleave, library
 from ebdsl import driver
 from ebdsl.diagnostics import Source
 from ebdsl.run.data import load as load_data
 from ebdsl.run.load import load
+from ebdsl.run.target import missing_compiler
 
 TARGETS = (1e-4, 1e-6)
 TOLERANCES = (3e-2, 1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5, 1e-5, 1e-6)
@@ -83,7 +84,16 @@ def peers(W: Tensor, lam: float, threads: int, count: int) -> list[Method]:
     def by_hand(tolerance: float, y: Tensor) -> Tensor:
         return torch.cat([sparse_coding.codes(W, part, lam, tolerance, 20_000)[0] for part in y.split(TILE)])
 
+    def compiled(tolerance: float, y: Tensor) -> Tensor:
+        backend = "inductor" if count > FEW else "eager"  # a quick run does not wait for a compiler
+        codes = sparse_coding_compiled.codes
+        return torch.cat([codes(W, part, lam, tolerance, 20_000, backend) for part in y.split(TILE)])
+
     methods: list[Method] = [("FISTA by hand", TOLERANCES, by_hand, count)]
+    if missing_compiler():
+        MISSING["torch.compile"] = None
+    else:
+        methods.append(("FISTA by hand, torch.compile", TOLERANCES, compiled, count))
     spams = library("spams")
     if spams:
 
