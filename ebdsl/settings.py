@@ -7,7 +7,10 @@ from ebdsl.plan import Plan
 
 LOCAL = ("descent with restarts", "alternating minimisation")
 """Rules that go down from several starts."""
-ITERATIVE = ("proximal gradient", "splitting", "conjugate gradients", "convolutional splitting", "Newton")
+ITERATIVE = (
+    "proximal gradient", "splitting", "conjugate gradients", "convolutional splitting", "Newton",
+    "banded interior point",
+)  # fmt: skip
 """Rules whose answers are certified to a tolerance, which learning asks for less strictly."""
 
 

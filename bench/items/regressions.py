@@ -3,7 +3,7 @@
 As in ``sparse_codes`` every method runs at the first of its settings whose answers reach the target, the sum of float64
 energies over the sum of least ones, less 1. Those that take problems one by one (scikit-learn; CVXPY with one compiled
 problem whose data is a parameter) get a few, and their seconds are scaled to the batch. Least energies are those of
-float64 answers, whose residuals or gaps are all below 1e-8.
+float64 answers, whose residuals or gaps are below 1e-8, or the sum of those that are not is.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
 def compare(p: Problem, quick: bool, threads: int, more: dict[str, Any]) -> list[Row]:
     model, exact = built(p, torch.float32), built(p, torch.float64)
     parts = [exact.infer(part.double(), tolerance=1e-8, max_steps=50_000) for part in p.y.split(2000)]
-    if not all(bool(f.converged.all()) for f in parts):
+    left = sum(float(f.residual[~f.converged].sum()) for f in parts)
+    if not left <= 1e-8 * sum(float(f.energy.sum()) for f in parts):
         raise AssertionError(f"{p.name}: the optimum was not found")
     least = p.energy(p.y.double(), torch.cat([f.latents["z"] for f in parts]))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ebdsl.emit.alternation import AlternationBody
+from ebdsl.emit.banded_interior import BandedInteriorBody
 from ebdsl.emit.elimination import EliminationBody
 from ebdsl.emit.interior import InteriorBody
 from ebdsl.emit.noise import NoiseBody
 from ebdsl.emit.quadrature import QuadratureBody
 from ebdsl.emit.riccati import RiccatiBody
 from ebdsl.emit.search import SearchBody
-from ebdsl.emit.splitting import SplittingBody
 from ebdsl.emit.variation import VariationBody
 from ebdsl.infer.core import Decision
 from ebdsl.infer.rules.nested import OfMinima, OfSoftmin
@@ -17,7 +17,7 @@ from ebdsl.model.ir import Symbol
 
 
 class InferBody(
-    SplittingBody,
+    BandedInteriorBody,
     VariationBody,
     InteriorBody,
     SearchBody,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.gauges import GAUGES, gauge
 from ebdsl.facts.normal import is_smooth, parts, split
-from ebdsl.model.algebra import degree, rename, transform
+from ebdsl.model.algebra import contract, degree, freshen, rename, transform
 from ebdsl.model.build import add, fresh, mul, power, sub
 from ebdsl.model.ir import Add, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 
@@ -142,13 +142,15 @@ def _square(node: Node, held: frozenset[Symbol]) -> Map | None:
 
 def squares(pieces: tuple[Piece, ...]) -> Node:
     """``½ Σ (K z + c)²`` over all entries of all maps: its second derivative is ``K'K``."""
-    from ebdsl.model.algebra import contract, freshen
+    return add(*(_half_square(p, m, Lit(1.0)) for p in pieces for m in p.maps))
 
-    terms = []
-    for p in pieces:
-        for m in p.maps:
-            at = (*p.outer, *m.within)
-            renamed = {a: fresh(a.dim) for a in at}
-            body = freshen(rename(m.node, dict(renamed)))
-            terms.append(contract(mul(Lit(0.5), power(body, 2)), tuple(renamed.values())))
-    return add(*terms)
+
+def weighted_squares(pieces: tuple[Piece, ...], weights: tuple[Symbol, ...]) -> Node:
+    """The same of pieces of one map each, with a symbol's entry before each square."""
+    return add(*(_half_square(p, p.maps[0], Get(w, p.outer)) for p, w in zip(pieces, weights, strict=True)))
+
+
+def _half_square(piece: Piece, m: Map, weight: Node) -> Node:
+    renamed = {a: fresh(a.dim) for a in (*piece.outer, *m.within)}
+    body, weight = (freshen(rename(n, dict(renamed))) for n in (m.node, weight))
+    return contract(mul(Lit(0.5), weight, power(body, 2)), tuple(renamed.values()))
