@@ -7,7 +7,7 @@ from math import inf
 from ebdsl.emit.body import Body
 from ebdsl.emit.context import Context
 from ebdsl.emit.values import number
-from ebdsl.infer.rules.quadrature import ORDER, PANELS, Quadrature
+from ebdsl.infer.rules.quadrature import ACCURACY, ORDER, PANELS, Quadrature
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Symbol
 
@@ -40,7 +40,7 @@ def node_lines(c: Context, q: Quadrature) -> list[str]:
         "    @torch.no_grad()",
         f"    def nodes(self, {c.typed(c.observed)}) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:",
         '        """Nodes ``(B, S, *shape)`` where exp(-β E) is, the logarithms of their weights ``(B, S)``,',
-        '        and which of them lie at an end that was chosen, ``(S,)``."""',
+        '        and what the integral may be off, relative to it, ``(B,)``."""',
         "",
         "        def latents(x: Tensor) -> tuple[Tensor, ...]:",
         f"            return ({values})",
@@ -51,8 +51,9 @@ def node_lines(c: Context, q: Quadrature) -> list[str]:
         f"        low = torch.tensor([{', '.join(low)}], dtype={c.like}.dtype, device={c.like}.device)",
         f"        high = torch.tensor([{', '.join(high)}], dtype={c.like}.dtype, device={c.like}.device)",
         f"        batch = {c.like}.shape[0]",
-        f"        x, log_weights, ends = quadrature_nodes(energies, batch, low, high, {PANELS[q.size]}, {ORDER})",
-        "        return latents(x), log_weights, ends",
+        f"        sizes = ({PANELS[q.size]}, {ORDER}, {ACCURACY[q.size]:g})",
+        "        x, log_weights, error = quadrature_nodes(energies, batch, low, high, *sizes)",
+        "        return latents(x), log_weights, error",
     ]
 
 
@@ -91,7 +92,7 @@ class QuadratureBody(Body):
     def quadrature(self, q: Quadrature) -> None:
         beta = self.beta_code(q.beta)
         names = [self.name(n) for n in q.nodes]
-        self.line(f"nodes, log_weights, ends = self.nodes({self.observed_args})")
+        self.line(f"nodes, log_weights, error = self.nodes({self.observed_args})")
         self.line(f"{', '.join(names)}{',' if len(names) == 1 else ''} = nodes")
         energies = f"self.node_energies({self.observed_args}, *nodes)"
         self.line(f"log_weights = log_weights - {energies if beta == '1' else f'{beta} * {energies}'}")
@@ -103,6 +104,6 @@ class QuadratureBody(Body):
         entries = ", ".join(f'"{n}": {n}' for n in names)
         self.line(f'posterior = {{"weights": weights, {entries}}}')
         self.finish(
-            energy="energy", residual="(weights * ends).sum(1)  # what is left beyond the nodes is less",
-            iterations="torch.ones_like(energy, dtype=torch.int64)", posterior="posterior",
+            energy="energy", residual="error", iterations="torch.ones_like(energy, dtype=torch.int64)",
+            posterior="posterior", goal=f"max(tolerance, {ACCURACY[q.size]:g})",
         )  # fmt: skip

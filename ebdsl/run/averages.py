@@ -225,7 +225,7 @@ class Averages(Judge):
             return Certificates("", reason=f"averages have a certificate where they are sums or integrals: {reason}")
         q = decision.payload
         assert isinstance(q, quadrature.Quadrature)
-        self.tolerance = max(self.tolerance, quadrature.ACCURACY)
+        self.tolerance = max(self.tolerance, quadrature.ACCURACY[q.size])
         shapes = [tuple(n or 0 for n in self.model.shape(z)) for z in q.latents]
         cuts = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
         ends = [z.domain.row.bounds(z.domain.args) for z, shape in zip(q.latents, shapes, strict=True)

@@ -19,8 +19,8 @@ NAME = "quadrature"
 PANELS = {1: 64, 2: 8, 3: 4}
 """Panels a side, by the number of dimensions; each has eight nodes of Gauss and Legendre a side."""
 ORDER = 8
-ACCURACY = 1e-6
-"""Of the integral: nodes move until what it is off, as estimated, is less; float32 has 64 of its last digits."""
+ACCURACY = {1: 1e-6, 2: 1e-4, 3: 1e-3}
+"""Of the integral, by the number of dimensions: panels move until what it may be off is less."""
 KINDS = ("real", "nonnegative", "positive", "box")
 
 
@@ -82,7 +82,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     dims = f"{size} dimension{'s' * (size > 1)}"
     facts = (
         f"{problem.names} has {dims}: a grid can fill the box in which exp(-β E) is not negligible",
-        "the box is found for each sample",
+        f"box and panels are found for each sample, until the integral is known to {ACCURACY[size]:g} of itself",
     )
     algorithm = f"quadrature of Gauss and Legendre, {PANELS[size]} panels of {ORDER} nodes a side"
     return Decision(
