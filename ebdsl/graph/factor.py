@@ -7,7 +7,7 @@ Nodes are keyed by kind and name (``"variable y"``, ``"parameter W"``, ``"functi
 ``kind`` in ``variable parameter function energy`` and ``label``; besides
 
 * a variable: ``role`` in ``observed latent noise``, ``dims``, ``domain``, ``mark`` (``min``, ``softmin``, … where
-  it is eliminated, else None) and ``beta`` (text, for a softmin);
+  it is eliminated, ``argmin`` where it is an answer, else None) and ``beta`` (text, for a softmin);
 * a parameter: ``dims`` and ``domain``;
 * a function: ``form`` in ``module linear elementwise tensor``, ``detail`` (the module's layers), ``dims`` of its value;
 * an energy: ``term``, its place in ``model.terms``.
@@ -23,8 +23,8 @@ import networkx as nx
 
 from ebdsl.graph.functions import Reader
 from ebdsl.graph.text import number_text
-from ebdsl.model.ir import Dim, Lit, Mul, Node, Symbol
-from ebdsl.model.model import Model, Term
+from ebdsl.model.ir import Dim, Node, Symbol
+from ebdsl.model.model import Elimination, Model
 
 
 def factor_graph(model: Model) -> nx.MultiDiGraph:
@@ -32,7 +32,8 @@ def factor_graph(model: Model) -> nx.MultiDiGraph:
     graph = nx.MultiDiGraph(
         name=model.name, energy=model.energy_name, free_energy=model.free_energy_name, caption=caption(model)
     )
-    marks = {s.name: e for e in model.eliminations for s in e.latents}
+    answers_within = (Elimination("argmin", (a.latent,)) for a in model.answers)
+    marks = {s.name: e for e in (*model.eliminations, *answers_within) for s in e.latents}
     for s in model.role("observed", "latent", "noise"):
         by = marks.get(s.name)
         graph.add_node(
@@ -55,7 +56,7 @@ def factor_graph(model: Model) -> nx.MultiDiGraph:
         )
     reader = Reader(graph, lambda shape: dims_text(model, shape))
     for i, term in enumerate(model.terms):
-        graph.add_node(f"energy {i}", kind="energy", label=term_text(term), term=i)
+        graph.add_node(f"energy {i}", kind="energy", label=term.text, term=i)
         reader.connect(f"energy {i}", term.node)
     answers = dict(model.amortised)
     if model.generated is not None and model.shaped is not None:
@@ -63,6 +64,11 @@ def factor_graph(model: Model) -> nx.MultiDiGraph:
     for name, encoder in answers.items():
         for source, shape in reader.feeds(encoder).inputs.items():
             graph.add_edge(source, f"variable {name}", relation="infers", dims=dims_text(model, shape))
+    for a in model.answers:
+        for s in (s for s in model.role("observed") if s in a.energy.symbols):
+            graph.add_edge(
+                f"variable {s.name}", f"variable {a.latent.name}", relation="infers", dims=dims_text(model, s.shape)
+            )
     return graph
 
 
@@ -86,13 +92,6 @@ def domain_text(symbol: Symbol) -> str:
     return str(domain)
 
 
-def term_text(term: Term) -> str:
-    """As the spec writes it, with the sign that its number has."""
-    node = term.node
-    negative = isinstance(node, Mul) and isinstance(node.factors[0], Lit) and node.factors[0].value < 0
-    return f"-{term.text}" if negative and not term.text.lstrip().startswith(("-", "−")) else term.text
-
-
 def temperature_text(beta: Node) -> str:
     """``β = 1``; ``β = 2`` as well where a constant of that name stands there."""
     text = number_text(beta)
@@ -105,6 +104,11 @@ def caption(model: Model) -> str:
     held = {s for t in model.terms for s in t.node.symbols}
     rest = [s.name for s in model.role("latent", "noise") if s.role == "latent" or s in held]
     energy = f"{model.energy_name}({', '.join(observed + rest)})"
+    if model.answers:
+        answers = (
+            f"{a.latent.name} = argmin_{a.latent.name} {' + '.join(t.text for t in a.terms)}" for a in model.answers
+        )
+        return f"{energy}, {', '.join(answers)}".replace("+ -", "- ")
     if not model.eliminations:
         return energy if rest or not observed else f"{model.free_energy_name}({', '.join(observed)})"
     words = []

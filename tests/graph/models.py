@@ -124,7 +124,7 @@ def predictor() -> Model:
     return model(
         "predictor",
         (x, y, z, u),
-        (term("||y - Dec(Pred(x + u), z)||^2", fit), term("½ z^2", neg(power(Get(z), 2)))),
+        (term("||y - Dec(Pred(x + u), z)||^2", fit), term("-½ z^2", neg(power(Get(z), 2)))),
         modules=(pred, dec),
         dims={"P": 3, "H": 8},
         eliminations=(Elimination("min", (z,)),),

@@ -143,3 +143,20 @@ def test_a_generator_makes_what_is_observed() -> None:
     assert graph.nodes[made[0]]["label"] == "G" and made[1] == "variable y"
     assert {a for a, b in graph.in_edges(made[0])} == {"variable x", "variable u"}
     assert graph.graph["caption"] == "F(x, y)"
+
+
+def test_an_argmin_is_inferred_from_what_its_energy_observes() -> None:
+    from ebdsl import driver
+    from ebdsl.diagnostics import Source
+
+    text = (
+        "observed y : R[M], x : R[P]\nlatent z : R[N]\nparam D : R[M, N], V : R[P, N]\n"
+        "F(y, x) = ||x - V argmin_z (||y - D z||^2 + |z|)||^2\n"
+    )
+    m = driver.check_source(Source("m.ebm", text)).value
+    assert m is not None
+    g = factor_graph(m)
+    assert g.nodes["variable z"]["mark"] == "argmin"
+    inferred = [(a, b) for a, b, d in g.edges(data=True) if d["relation"] == "infers"]
+    assert inferred == [("variable y", "variable z")]
+    assert g.graph["caption"] == "F(y, x, z), z = argmin_z ||y - D z||^2 + |z|"
