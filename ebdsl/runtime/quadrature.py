@@ -89,7 +89,7 @@ def quadrature_nodes(
         x = torch.stack([side[:, j, places[:, j]] for j in range(size)], 2)
         return x, sum(each[:, j, places[:, j]] for j in range(size))  # type: ignore[return-value]
 
-    for _ in range(60):
+    for number in range(60):
         near = edges[..., 1:-1].abs().argmin(-1, keepdim=True) + 1
         kinked = (edges[..., :1] < 0) & (edges[..., -1:] > 0)
         edges = edges.scatter(-1, near, torch.where(kinked, 0.0, edges.gather(-1, near)))
@@ -109,7 +109,7 @@ def quadrature_nodes(
         lowest = low_places(value.reshape(batch, *[panels * order] * size)).reshape(whole)
         lowest = lowest.permute(cells).flatten(1 + size).any(-1)
         hides = least - 0.03 * range_  # a value between nodes may be as low as this
-        kept = hides < 24
+        kept = hides < 26  # above what lets a side grow, or it would be cut off and grow by turns
         seen = mass.permute(cells).flatten(1 + size)
         alone = 2 * seen.amax(-1) > seen.sum(-1)  # one node bears the cell: the peak may be narrower than they see
         unclear = (hides < 2) & lowest & (range_ > 64) & alone
@@ -128,7 +128,9 @@ def quadrature_nodes(
             share.append(has * torch.where(hidden_.any(-1, keepdim=True), 1 + where, where))
             line_ = value.amin(rest) if rest else value
             ends = line_[:, [0, -1], [0, -1]]
-            growing.append((ends < 24) | (ends < line_[:, [0, -1], [1, -2]]))
+            fall = line_[:, [0, -1], [-1, 0]] - ends  # across the panel at an end, outwards
+            falls_out = (fall > 0.1 + 64 * torch.finfo(dtype).eps * ends) & (number < 16)
+            growing.append((ends < 22) | falls_out)
         reach = torch.stack(growing, 1) & torch.stack([open_low, open_high], -1)
         grows = reach.any(-1).any(-1)
         hidden = unclear.flatten(1).any(-1)

@@ -66,6 +66,11 @@ CASES: dict[tuple[str, str], Case | str] = {
         "observed y : R[40]\nlatent z : R[40]\nparam m : R[40]\nF(y) = min_z ||y - m - z||^2 + 0.7 Σ_t |z[t+1] - z[t]|",
         wrong=5e-2,
     ),
+    ("banded interior point", "min"): Case(
+        "observed y : R[40]\nlatent z : R[40]\nparam m : R[40]\n"
+        "F(y) = min_z ||y - m - z||^2 + 0.7 Σ_t |z[t+2] - 2 z[t+1] + z[t]|",
+        wrong=5e-2,
+    ),
     ("Newton", "min"): Case(linear("R[4]", "Σ_i log cosh(y[i] - (W z)[i]) + 0.1||z||^2")),
     ("alternating minimisation", "min"): Case(
         "observed Y : R[5, 6]\nlatent u : R[5], v : R[6]\nparam A : R[5, 6]\n"
