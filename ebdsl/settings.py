@@ -9,7 +9,7 @@ LOCAL = ("descent with restarts", "alternating minimisation")
 """Rules that go down from several starts."""
 ITERATIVE = (
     "proximal gradient", "splitting", "conjugate gradients", "convolutional splitting", "Newton",
-    "banded interior point",
+    "banded interior point", "coordinate descent",
 )  # fmt: skip
 """Rules whose answers are certified to a tolerance, which learning asks for less strictly."""
 

@@ -62,6 +62,10 @@ def _norm1(x: Tensor) -> Tensor:
     return scalar(contract(apply_scalar("abs", x.body), x.axes))
 
 
+def _norm0(x: Tensor) -> Tensor:
+    return scalar(contract(fn("step", apply_scalar("abs", x.body)), x.axes))
+
+
 def _norm_inf(x: Tensor) -> Tensor:
     body: Node = apply_scalar("abs", x.body)
     for a in reversed(x.axes):
@@ -154,6 +158,18 @@ register(
         lower=_norm1,
         numpy=lambda x: np.sum(np.abs(x)),
         example=a_matrix,
+    )
+)
+register(
+    TensorAtom(
+        name="norm0",
+        spellings=("norm0",),
+        doc="the number of entries that are not 0",
+        latex=r"\|{0}\|_0",
+        arity=1,
+        lower=_norm0,
+        numpy=lambda x: float(np.count_nonzero(x)),
+        example=lambda rng: (rng.standard_normal((2, 3)) * (rng.random((2, 3)) < 0.5),),
     )
 )
 register(

@@ -59,7 +59,13 @@ def monomial(node: Node) -> Monomial:
             return result
         case Pow(base, Lit(exponent)):
             inner = monomial(base)
-            if inner.number > 0 and (exponent == int(exponent) or len(inner.powers) <= 1):
+            if inner.number > 0 and (exponent == int(exponent) or (len(inner.powers) <= 1 and _folds(inner))):
                 return inner**exponent
             return Monomial(1.0, ((base, exponent),))
     return Monomial(1.0, ((node, 1.0),))
+
+
+def _folds(inner: Monomial) -> bool:
+    """Whether the power of a power is one power: that of an even one, as in ``(x^2)^0.3``, is of ``|x|``."""
+    return all(p % 2 != 0 or (isinstance(b, Get) and b.symbol.domain.row.bounds(b.symbol.domain.args)[0] >= 0)
+               for b, p in inner.powers)  # fmt: skip

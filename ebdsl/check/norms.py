@@ -13,7 +13,7 @@ from ebdsl.model import build
 from ebdsl.model.ir import Get, Lit, Node, Pow
 from ebdsl.syntax import ast
 
-ORDERS = {None: "2", "2": "2", "1": "1", "inf": "inf", "∞": "inf", "F": "2", "*": "nuclear", "op": "spectral"}
+ORDERS = {None: "2", "2": "2", "1": "1", "0": "0", "inf": "inf", "∞": "inf", "F": "2", "*": "nuclear", "op": "spectral"}
 
 
 def bars(e: ast.Bars, value: Value, env: Env) -> Value | None:
@@ -47,9 +47,11 @@ def bars(e: ast.Bars, value: Value, env: Env) -> Value | None:
             f"there is no norm of order {e.order}",
             (e.span, f"order {e.order}"),
             help="norms are ||x|| (Euclidean), ||x||_1, ||x||_inf, ||Z||_{2,1} over the rows of a matrix, "
-            "||Z||_* and ||Z||_op of its singular values",
+            "||Z||_* and ||Z||_op of its singular values; ||x||_0 counts entries that are not 0",
         )
         return None
+    if order == "0":
+        return call_atom("norm0", e.span, (value,), e.span, env)
     if order == "1":
         return _sum(apply_scalar("abs", value.body), value, e.span)
     if order == "inf":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ebdsl.emit.alternation import AlternationBody
 from ebdsl.emit.banded_interior import BandedInteriorBody
+from ebdsl.emit.coordinates import CoordinateBody
 from ebdsl.emit.elimination import EliminationBody
 from ebdsl.emit.interior import InteriorBody
 from ebdsl.emit.noise import NoiseBody
@@ -21,6 +22,7 @@ class InferBody(
     VariationBody,
     InteriorBody,
     SearchBody,
+    CoordinateBody,
     AlternationBody,
     EliminationBody,
     RiccatiBody,

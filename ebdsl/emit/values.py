@@ -110,10 +110,10 @@ def padded(value: Value, axis: Axis, by: Axis, before: int, after: int) -> Value
 
 def number(value: float) -> str:
     """The shortest text of a number."""
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
     if math.isinf(value):
         return "math.inf" if value > 0 else "-math.inf"
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
     return repr(value)
 
 

@@ -36,14 +36,14 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
         entry, scale = _entry(core.args[0], symbol)
         if entry is None:
             return f"the absolute value is not of entries of {symbol.name} alone"
-        at = _all_axes(entry, axes)
+        at = whole_axes(entry, axes)
         if at is None:
             return f"it does not hold each entry of {symbol.name} once"
         weight = mul(weight, _absolute(scale))
         return _signed(Penalty("l1", symbol, weight, at))
     if isinstance(core, Fn) and core.atom == "xlogx":
         (z,) = core.args
-        at = _all_axes(z, axes) if isinstance(z, Get) and z.symbol == symbol else None
+        at = whole_axes(z, axes) if isinstance(z, Get) and z.symbol == symbol else None
         if at is None:
             return f"it is not the entropy of the entries of {symbol.name}"
         return _signed(Penalty("entropy", symbol, weight, at))
@@ -65,7 +65,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
         entry, inside = _entry(body.base, symbol)
         if entry is None:
             return f"the norm is not of entries of {symbol.name} alone"
-        at = _all_axes(entry, (*axes, *within))
+        at = whole_axes(entry, (*axes, *within))
         if at is None:
             return f"groups of {symbol.name} overlap or leave entries out"
         places = tuple(k for k, a in enumerate(at) if a in within)
@@ -78,7 +78,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
         entry, inside = _entry(body, symbol)
         if entry is None:
             return f"it is not of entries of {symbol.name} alone"
-        at = _all_axes(entry, (*axes, *within))
+        at = whole_axes(entry, (*axes, *within))
         if at is None:
             return f"groups of {symbol.name} overlap or leave entries out"
         if any(a in weight.free or a in inside.free for a in within):
@@ -123,7 +123,7 @@ def _absolute(node: Node) -> Node:
     return node if sign(node) in ("nonnegative", "positive") else Fn("abs", (node,))
 
 
-def _all_axes(entry: Get, axes: tuple[Axis, ...]) -> tuple[Axis, ...] | None:
+def whole_axes(entry: Get, axes: tuple[Axis, ...]) -> tuple[Axis, ...] | None:
     """The entry's axes if the sum runs over each exactly once and over nothing else."""
     at = tuple(i for i in entry.index if isinstance(i, Axis))
     if len(at) != len(entry.index) or len(set(at)) != len(at) or set(at) != set(axes) or len(axes) != len(at):

@@ -50,6 +50,24 @@ def facts_of(node: Node, variable: Get) -> ScalarFacts:
 
     Constants with a value count as numbers. Anything else besides the variable makes all unknown.
     """
+    function, low, high = _function(node, variable)
+    return _facts(function, low, high) if _is_scalar(function, _variable(low, high)) else UNKNOWN
+
+
+def odd_derivatives(node: Node, variable: Get) -> tuple[bool, bool]:
+    """Whether the first and the third derivative in ``variable`` are known to be nonnegative on its domain."""
+    import sympy as sp
+
+    function, low, high = _function(node, variable)
+    curve = curve_of(function, low, high) if _is_scalar(function, _variable(low, high)) else None
+    if curve is None:
+        return False, False
+    third = sp.diff(curve.second, curve.x)
+    return curve.range_of(curve.first).nonnegative, curve.range_of(third).nonnegative
+
+
+def _function(node: Node, variable: Get) -> tuple[Node, float, float]:
+    """``node`` with constants as numbers, of a variable of its own, and the ends of that one's domain."""
     row = variable.symbol.domain.row
     low, high = row.bounds(variable.symbol.domain.args)
     x = _variable(low, high)
@@ -63,8 +81,7 @@ def facts_of(node: Node, variable: Get) -> ScalarFacts:
             return Lit(float(n.dim))
         return None
 
-    function = transform(node, leaf)
-    return _facts(function, low, high) if _is_scalar(function, x) else UNKNOWN
+    return transform(node, leaf), low, high
 
 
 def _variable(low: float, high: float) -> Get:

@@ -26,6 +26,7 @@ from ebdsl.model.ir import Axis, Node, Symbol
 from ebdsl.model.reference import points
 from ebdsl.plan import Plan
 from ebdsl.run.averages import Averages
+from ebdsl.run.coordinatewise import entrywise
 from ebdsl.run.judge import Array, Certificates, Given, Verdict, apart, shares
 from ebdsl.run.subgradients import lowest_by_steps, smallest_subgradient
 from ebdsl.runtime.inference import starting_points
@@ -175,6 +176,13 @@ class Certifier(Averages):
         finite = tuple(s for s in self.problem.latents if s.domain.row.finite)
         known = {k: v for k, v in self.model.dims.items() if v is not None}
         values = list(itertools.product(*(points(s, known) for s in finite))) if self._few(finite) else []
+        if settings.inference_rule(self.plan) == "coordinate descent":
+            one = entrywise(self.problem.energy, free, self.table)
+            if isinstance(one, str):
+                return Certificates("", reason=one)
+            self.one = one
+            others = ", the finite latents as they are" if finite else ""
+            return Certificates(f"what one entry alone could still lower, as a slope{others}")
         analysed = analyse(Problem(self.model, "min", free, self.problem.energy))
         if isinstance(analysed, str):
             return self._prepare_gap(analysed)

@@ -42,6 +42,28 @@ def certified(text: str, change=lambda name, z: z, tolerance: float | None = Non
     return certifier.found
 
 
+SIZES = {
+    "count": "0.3||z||_0",
+    "root": "0.3 Σ_k √|z[k]|",
+    "logarithm": "0.3 Σ_k log(1 + |z[k]|/0.1)",
+    "capped": "0.3 Σ_k min(|z[k]|, 0.5)",
+    "MCP": "0.3|z| - 1/3 Σ_k huber(z[k], 0.9)",
+}
+
+
+@pytest.mark.parametrize("domain", ["", ", >= 0", ", box(-0.2, 0.3)"])
+@pytest.mark.parametrize("name", SIZES)
+def test_no_entry_alone_lowers_an_answer(name: str, domain: str) -> None:
+    """What is moved, doubled or on the wrong support does not pass."""
+    text = SPARSE.format(domain=domain, rest=SIZES[name])
+    good = certified(text)
+    assert good.reason is None and good.good.all() and len(good.residual) == 50
+    used = certified(text, lambda _, z: np.where((z != 0).any(1, keepdims=True), 0.5 * z, np.nan)).good
+    assert not certified(text, lambda _, z: 0.999 * z + 0.002).good.any() and not used.any()
+    others = certified(text, lambda _, z: np.roll(z, 1, axis=1)).good
+    assert others.mean() < 0.4
+
+
 @pytest.mark.parametrize("name", CONVEX)
 def test_answers_hold_and_worse_ones_do_not(name) -> None:
     good = certified(CONVEX[name])

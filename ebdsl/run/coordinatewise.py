@@ -1,0 +1,106 @@
+"""Can changing one entry alone lower the energy? Certificates of coordinate descent, in float64.
+
+An entry's energy given the others is a parabola plus its penalty. It is searched on a grid and by golden sections, with
+values of the naive interpreter; no proximal operator of generated code is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ebdsl.facts.sizes import sizes
+from ebdsl.model.adjoint import gradient
+from ebdsl.model.algebra import rename
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
+from ebdsl.model.ir import ZERO, Axis, Node, Symbol
+from ebdsl.run.judge import Array, Given, Verdict
+
+Table = Callable[[Node, Given, tuple[Axis, ...]], Array]
+GRID = np.linspace(-0.25, 1.25, 121)
+GOLDEN = (5**0.5 - 1) / 2
+EPS = np.finfo(float).eps
+
+
+def entrywise(energy: Node, latents: tuple[Symbol, ...], table: Table) -> Callable[[Given], Verdict] | str:
+    """What gives for each sample its residual, relative to the largest slope at 0; or why there is no such thing.
+
+    The residual is a slope: ``√(2 q d)`` where an entry of curvature q can lower the energy by d, and the slope in an
+    entry that is neither 0 nor at a bound.
+    """
+    found = sizes(energy, latents)
+    if isinstance(found, str):
+        return found
+    smooth, penalties = found
+    by_symbol = {p.symbol: p for p in penalties}
+    parts = []
+    for z in latents:
+        p = by_symbol.get(z)
+        at, twin = p.at if p else fresh_index(z), fresh_index(z)
+        try:
+            slope = gradient(smooth, z, at)
+            bend = rename(derivative(slope, z, twin), dict(zip(twin, at, strict=True)))
+        except NoDerivative as e:
+            return f"there is no derivative of {e}"
+        value, first = (p.value, p.slopes[0]) if p else (ZERO, ZERO)
+        parts.append((z, at, slope, bend, value, first))
+
+    def residual(given: Given) -> Verdict:
+        rows = len(given[latents[0]])
+        worst, scale = np.zeros(rows), np.zeros(rows)
+        cold = given | {z: np.zeros_like(given[z]) for z in latents}
+        for z, at, slope, bend, value, first in parts:
+
+            def height(x: Array, value: Node = value, at: tuple[Axis, ...] = at, z: Symbol = z) -> Array:
+                return table(value, given | {z: x}, at)
+
+            def steep(x: Array, first: Node = first, at: tuple[Axis, ...] = at, z: Symbol = z) -> Array:
+                return table(first, given | {z: x}, at)
+
+            left = _left(given[z], table(slope, given, at), table(bend, given, at), height, steep, z)
+            worst = np.maximum(worst, left.reshape(rows, -1).max(1))
+            scale = np.maximum(scale, np.abs(table(slope, cold, at)).reshape(rows, -1).max(1))
+        return Verdict(worst, scale, table(energy, given, ()))
+
+    return residual
+
+
+def _left(
+    z: Array, slope: Array, bend: Array, height: Callable[[Array], Array], steep: Callable[[Array], Array], s: Symbol
+) -> Array:
+    """Of each entry, how much it can lower the energy alone, as a slope."""
+    low, high = s.domain.row.bounds(s.domain.args)
+    bend = np.maximum(bend, EPS * np.abs(bend).max(initial=0))
+    now = height(z)
+
+    def rise(x: Array) -> tuple[Array, Array]:
+        """The energy above that of now, and what rounding is of its parts."""
+        move, there = x - z, height(x)
+        parts = (slope * move, 0.5 * bend * move**2, there, -now)
+        return sum(parts), 64 * EPS * sum(np.abs(p) for p in parts)  # type: ignore[return-value]
+
+    aim = np.clip(z - slope / np.where(bend > 0, bend, 1), low, high)
+    best, (least, blurred) = z, rise(z)
+    for share in (*GRID, *(e for e in (low, high) if np.isfinite(e))):
+        x = np.clip(share * aim, low, high) if share in GRID else np.full_like(z, share)
+        value, noise = rise(x)
+        lower = value < least
+        best, least, blurred = np.where(lower, x, best), np.where(lower, value, least), np.where(lower, noise, blurred)
+    width = np.abs(aim) * (GRID[1] - GRID[0])
+    a, b = np.clip(best - width, low, high), np.clip(best + width, low, high)
+    for _ in range(45):
+        c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
+        left = rise(c)[0] < rise(d)[0]
+        a, b = np.where(left, a, c), np.where(left, d, b)
+    value, noise = rise((a + b) / 2)
+    least, blurred = np.where(value < least, value, least), np.where(value < least, noise, blurred)
+    jump = np.sqrt(2 * bend * np.where(least < -blurred, -least, 0.0))
+    inside = (z != 0) & (z > low) & (z < high)
+    near = 1e-9 * np.abs(z)
+    with np.errstate(all="ignore"):
+        sides = np.stack([slope + steep(z - near), slope + steep(z + near)])
+    kink = np.where(sides.min(0) * sides.max(0) < 0, 0.0, np.abs(sides).min(0))
+    outside = (z < low - 1e-5 * max(1, abs(low))) | (z > high + 1e-5 * max(1, abs(high)))
+    found = np.where(outside, np.inf, np.maximum(jump, np.where(inside, kink, 0.0)))
+    return np.where(np.isnan(z), np.nan, found)
