@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ebdsl.emit.again import Again, again, again_lines
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.differences import one_sided, widens
@@ -22,6 +23,8 @@ from ebdsl.learn.sums import Held
 from ebdsl.model.algebra import zeroed
 from ebdsl.model.ir import BATCH, Add, Axis, Fn, Mul, Node, Pow, Sum
 
+FEW_CHANGE = 2e-3
+"""Of the energy: where a step lowers it by less, few samples change their state, some 5 % where it was measured."""
 SEEN = ["self.seen: tuple[tuple[Tensor, int], ...] = ()", "self.fixed: dict[str, Tensor] = {}"]
 
 
@@ -48,6 +51,7 @@ def full_learner(c: Context) -> list[str]:
     ]
     width = _tile_width(c, passing)
     certified, residuals = certificates(body, "samples")
+    once_more = again(c, passing, _given(c))
     observed = ", ".join(c.name(s) for s in c.observed)
     arguments = c.args(c.observed, typed=True)
     answers = _answers(c)
@@ -101,6 +105,7 @@ def full_learner(c: Context) -> list[str]:
                 self.steps += 1
                 value = float(energy)
                 self.converged = unmoved or abs(self.last - value) <= 1e-9 * max(1e-30, abs(value))
+                <settled>
                 self.last = value
                 <residuals>
                 return metrics
@@ -125,6 +130,7 @@ def full_learner(c: Context) -> list[str]:
                 return {{
                     "steps": torch.tensor(self.steps),
                     "last": torch.tensor(self.last, dtype=torch.float64),
+                    <kept>
                     "generator": self.generator.get_state(),
                 }}
 
@@ -133,11 +139,13 @@ def full_learner(c: Context) -> list[str]:
                 self.steps = int(state["steps"])
                 self.last = float(state["last"])
                 self.generator.set_state(state["generator"].cpu())
+                <loaded>
         ''',
         decisions=[f"{d.task}: {d.algorithm}." for _, d in plan.learning],
         state=[
             *(["self.energies: dict[str, Tensor] = {}"] if plan.inference else []),
-            *(SEEN if fixed or common else []),
+            *(SEEN if fixed or common or once_more else []),
+            *(["self.again = False", "self.members: Members | None = None"] if once_more else []),
             *(["self.taken = torch.ones(1)"] if refit else []),
             *certified,
         ],
@@ -147,11 +155,19 @@ def full_learner(c: Context) -> list[str]:
         if refit
         else ["return self.finish()"],
         observed=observed_lines(c, "batch"),
-        fixed=_fixed(c, fixed, common, observed),
-        passes=_passes(c, width) if plan.inference or passing else [],
-        parts=_parts(c, passing, answers, arguments) if plan.inference or passing else [],
+        fixed=_fixed(c, fixed, common, observed, once_more),
+        passes=_passes(c, width, once_more) if plan.inference or passing else [],
+        parts=[
+            *([*again_lines(c, once_more), ""] if once_more else []),
+            *(_parts(c, passing, answers, arguments) if plan.inference or passing else []),
+        ],
         finish=["model, samples = self.model, self.samples", *(["sums = self.sums"] if energies else []), *measured],
         clear=["self.energies = {}"] if plan.inference else [],
+        settled=[f"self.again = samples == len(self.seen[0][0]) and self.last - value <= {FEW_CHANGE} * abs(value)"]
+        if once_more
+        else [],
+        kept=['"again": torch.tensor(self.again),'] if once_more else [],
+        loaded=['self.again, self.members = bool(state["again"]), None'] if once_more else [],
         updates=updates,
         refit_unused=refit_full_lines(c, width),
         residuals=residuals,
@@ -195,9 +211,9 @@ def _energies(c: Context) -> list[str]:
     return [*lines, f"energy = {total}", f'metrics = {{"energy": energy, {entries}}}']
 
 
-def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> list[str]:
+def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str, once_more: Again | None) -> list[str]:
     """Sums that no step changes, taken once."""
-    if not fixed and not common:
+    if not fixed and not common and not once_more:
         return []
     c.runtime |= {"same_tensors", "remembered"}
     scope = c.scope("self.model", batch="self.samples")
@@ -210,6 +226,7 @@ def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> l
     tensors = f"({observed},)"
     return [
         f"if not same_tensors(self.seen, {tensors}):",
+        *(["    self.again, self.members = self.again and not self.seen, None"] if once_more else []),
         f"    self.seen = remembered({tensors})",
         *("    " + x for x in scope.lines),
         "    self.fixed = {",
@@ -220,12 +237,16 @@ def _fixed(c: Context, fixed: dict[str, Held], common: bool, observed: str) -> l
     ]
 
 
-def _passes(c: Context, width: str) -> list[str]:
+def _passes(c: Context, width: str, once_more: Again | None) -> list[str]:
     """Tiles of the samples, each from inference to its sums while it is in the cache."""
     given = _given(c)
     more = [f"{given} = self.model.{given}()"] if given else []
     arguments = ", ".join([c.args(c.observed), *([given] if given else [])])
-    return [*more, c.each_tile(width, "batch"), f"    self.collect_tile({arguments})"]
+    lines = [c.each_tile(width, "batch"), f"    self.collect_tile({arguments})"]
+    if once_more is not None:
+        known = f'self.again and {c.like}.dtype == torch.float32 and {c.like}.device.type == "cpu"'
+        lines = [f"if {known}:", f"    self.collect_again({arguments})", "else:", *("    " + x for x in lines)]
+    return [*more, *lines]
 
 
 def _given(c: Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ebdsl.emit.context import Context
@@ -71,6 +72,39 @@ def constants(c: Context) -> bool:
     held = _Held(frozenset(parts.roots))
     held.taken_out(parts.scores)
     return bool(held.nodes)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Scores ``offset_k + alpha slopes_k'y``, and how many times ``y'y`` is in what the states have in common.
+
+    ``texts``: of these four, in terms of the constants, which are ``unpacked``.
+    """
+
+    texts: tuple[str, str, str, str]
+    unpacked: str
+
+
+def linear_scores(c: Context) -> Linear | None:
+    """The scores of the only latent's states where they are one product of the only observed vector."""
+    payload = c.plan.inference[0].payload if c.plan.inference else None
+    if not isinstance(payload, Enumeration) or len(payload.states) != 1 or len(c.observed) != 1:
+        return None
+    parts = state_parts(payload)
+    held = _Held(frozenset(parts.roots))
+    scores = held.taken_out(parts.scores)
+    texts = {s.name: f"constant{k + 1}" for k, s in enumerate(held.nodes)}
+    axes = {f"constant{k + 1}": a for k, (_, a) in enumerate(held.nodes.values())}
+    found = re.fullmatch(
+        rf"return add_product\((constant\d+), {c.like}, (constant\d+)\.T(?:, alpha=(\S+))?\)((?: [+-] constant\d+)*)",
+        "\n".join(_returned(c, scores, (BATCH, *(s.axis for s in payload.states)), texts)).strip(),
+    )
+    if found is None or len(axes[found[2]]) != 2 or parts.roots:
+        return None
+    common = "" if parts.common is None else "\n".join(_returned(c, parts.common, (BATCH,), {})).strip()
+    own = re.fullmatch(rf"return (?:(\S+) \* )?{c.like}\.square\(\)\.sum\(-1\)", common)
+    scale = "1" if own is None else own[1] or "1"
+    return Linear((found[2], found[1] + found[4], found[3] or "1", scale), ", ".join(texts.values()))
 
 
 @dataclass
