@@ -32,6 +32,20 @@ def joint_factor(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return torch.linalg.solve_triangular(lower.mT, vectors, upper=True), share, (1 - share) / scale
 
 
+def duality_gap(
+    functions: tuple[Callable[..., Tensor], Callable[..., Tensor], Callable[..., Tensor]],
+    slack: Callable[[Tensor, Tensor], Tensor],
+    bound: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[..., Tensor]:
+    """``(x, u, *given)`` to the certificate of each row."""
+    forward, back, gradient = functions
+
+    def certify(x: Tensor, u: Tensor, *given: Tensor) -> Tensor:
+        return slack(forward(x, *given), u) + bound(gradient(x, *given) + back(u, *given), x)
+
+    return certify
+
+
 def alternating_directions(
     functions: tuple[Callable[..., Tensor], Callable[..., Tensor], Callable[..., Tensor]],
     solve: Callable[[Tensor, Tensor], Tensor],
@@ -67,10 +81,7 @@ def alternating_directions(
     w = forward(x, *given)
     v, u = w, torch.zeros_like(w)
     again = max(50, x.shape[1] + v.shape[1])
-
-    def certify(found: Tensor, u: Tensor, *given: Tensor) -> Tensor:
-        return slack(forward(found, *given), u) + bound(gradient(found, *given) + back(u, *given), found)
-
+    certify = duality_gap(functions, slack, bound)
     for step in range(1, max_steps + 1):
         before = v
         w = forward(x, *given)
@@ -148,10 +159,7 @@ def primal_dual(
     u = torch.zeros_like(w)
     pull = back(u, *given)
     again = max(50, x.shape[1] + u.shape[1])
-
-    def certify(found: Tensor, u: Tensor, *given: Tensor) -> Tensor:
-        return slack(forward(found, *given), u) + bound(gradient(found, *given) + back(u, *given), found)
-
+    certify = duality_gap(functions, slack, bound)
     for step in range(1, max_steps + 1):
         tau = 1 / (0.5 * curve + sigma * size)
         new = x - tau * (g + pull)

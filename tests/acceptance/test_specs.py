@@ -27,7 +27,7 @@ def fit(name: str, Y=None, **options) -> ebdsl.Spec:
 
 
 def energies(spec: ebdsl.Spec) -> list[float]:
-    return [row["energy"] for row in spec.history]
+    return [row["energy"] for row in spec.history if "energy" in row]
 
 
 def never_rises(values: list[float]) -> bool:
@@ -112,7 +112,8 @@ def test_group_sparsity_uses_few_pools_and_all_of_each() -> None:
 
 @pytest.mark.slow
 def test_conv_sparse_coding_explains_photos_by_few_entries_of_its_maps() -> None:
-    spec = fit("conv_sparse_coding", "patches(natural, size = 32, count = 64)", epochs=1, batch=8)
+    # a run looks at the contrast of what it holds out: four pictures take a sixteenth of the time of all
+    spec = fit("conv_sparse_coding", "patches(natural, size = 32, count = 68)", epochs=1, batch=8, holdout=1 / 17)
     values = energies(spec)
     assert np.mean(values[-3:]) < np.mean(values[:3])
     Y = samples(spec, "patches(natural, size = 32, count = 3)")["y"]

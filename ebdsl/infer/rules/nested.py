@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ebdsl.facts.normal import normal
 from ebdsl.infer.core import RULES, Decision, Problem, Refusal, Rule, candidates, register
-from ebdsl.infer.posterior import Statistic
+from ebdsl.infer.posterior import Statistic, Weighted, points_of
 from ebdsl.infer.rules.enumeration import States, at_states, count, in_words, states_of
-from ebdsl.model.algebra import contract, multiply, replace_symbol
+from ebdsl.model.algebra import contract, multiply
 from ebdsl.model.build import fresh, lit, mul, neg, power
-from ebdsl.model.domains import REAL, Domain
+from ebdsl.model.domains import Domain
 from ebdsl.model.ir import ONE, Axis, Fn, Get, Node, Symbol
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ SMOOTH = ("Newton", "descent with restarts")
 
 
 @dataclass(frozen=True)
-class OfMinima:
+class OfMinima(Weighted):
     """``-1/β log Σ_k exp(-β min_z E)``: ``inner`` solves for ``free`` at each value of ``finite``, the states along
-    ``axis``; ``nodes`` holds a symbol for each latent at every state."""
+    ``axis``. The slope of the free energy is that of the average, since each z is at its minimum."""
 
     finite: tuple[Symbol, ...]
     free: tuple[Symbol, ...]
@@ -36,27 +36,7 @@ class OfMinima:
     axis: Axis
     nodes: tuple[Symbol, ...]
     weights: Symbol
-
-    @property
-    def latents(self) -> tuple[Symbol, ...]:
-        return (*self.finite, *self.free)
-
-    @property
-    def replaced(self) -> bool:
-        return True
-
-    @property
-    def statistics(self) -> tuple[Statistic, ...]:
-        own = [Statistic(n, z, "nodes") for n, z in zip(self.nodes, self.latents, strict=True)]
-        return (Statistic(self.weights, None, "weights"), *own)
-
-    def expected(self, node: Node) -> Node:
-        """``Σ_s w_s E(k_s, z_s)``: the slope of the free energy, since each z_s is at its minimum."""
-        if not node.symbols & {*self.latents}:
-            return node
-        for z, n in zip(self.latents, self.nodes, strict=True):
-            node = replace_symbol(node, z, lambda index, n=n: Get(n, (self.axis, *index)))  # type: ignore[misc]
-        return contract(multiply(Get(self.weights, (self.axis,)), node), (self.axis,))
+    latents: tuple[Symbol, ...]
 
 
 @dataclass(frozen=True)
@@ -119,14 +99,13 @@ def of_minima(problem: Problem) -> Decision | Refusal:
         return Refusal(OF_MINIMA, f"no rule minimises over {free}")
     axis = fresh(total, "s")
     latents = (*problem.latents, *problem.inner)
-    nodes = tuple(Symbol(f"{z.name}~nodes", "latent", (total, *z.shape), REAL) for z in latents)
-    weights = Symbol("weights", "latent", (total,), Domain("nonnegative"))
+    nodes, weights = points_of(latents, total)
     return Decision(
         OF_MINIMA, f"softmin over {problem.names} of min over {free}",
         f"for each of the {total} values of {problem.names}: {inner.algorithm}; then logsumexp over them",
         "exact" if inner.guarantee == "global" else inner.guarantee, f"{total} times {inner.cost}",
         (f"{problem.names} takes finitely many values", *inner.facts), (),
-        OfMinima(problem.latents, problem.inner, inner, problem.beta, axis, nodes, weights),
+        OfMinima(problem.latents, problem.inner, inner, problem.beta, axis, nodes, weights, latents),
     )  # fmt: skip
 
 

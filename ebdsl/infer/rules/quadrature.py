@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.infer.posterior import Statistic
-from ebdsl.model.algebra import contract, multiply, replace_symbol
+from ebdsl.infer.posterior import Weighted, points_of
 from ebdsl.model.build import fresh
-from ebdsl.model.domains import REAL, Domain
-from ebdsl.model.ir import Axis, Get, Node, Symbol
+from ebdsl.model.ir import Axis, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
@@ -25,7 +23,7 @@ KINDS = ("real", "nonnegative", "positive", "box")
 
 
 @dataclass(frozen=True)
-class Quadrature:
+class Quadrature(Weighted):
     """``energy`` over ``axis``, the nodes; ``nodes`` holds a symbol for each latent, with that axis first."""
 
     latents: tuple[Symbol, ...]
@@ -35,27 +33,6 @@ class Quadrature:
     nodes: tuple[Symbol, ...]
     weights: Symbol
     size: int
-
-    @property
-    def replaced(self) -> bool:
-        return True
-
-    @property
-    def statistics(self) -> tuple[Statistic, ...]:
-        own = [Statistic(n, z, "nodes") for n, z in zip(self.nodes, self.latents, strict=True)]
-        return (Statistic(self.weights, None, "weights"), *own)
-
-    def at_nodes(self, node: Node) -> Node:
-        """The node with latents at the nodes: a number for each."""
-        for z, n in zip(self.latents, self.nodes, strict=True):
-            node = replace_symbol(node, z, lambda index, n=n: Get(n, (self.axis, *index)))  # type: ignore[misc]
-        return node
-
-    def expected(self, node: Node) -> Node:
-        """``Σ_s w_s E(z_s)``."""
-        if not node.symbols & {*self.latents}:
-            return node
-        return contract(multiply(Get(self.weights, (self.axis,)), self.at_nodes(node)), (self.axis,))
 
 
 def consider(problem: Problem) -> Decision | Refusal:
@@ -75,8 +52,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal(NAME, endless)
     count = (PANELS[size] * ORDER) ** size
     axis = fresh(count, "s")
-    nodes = tuple(Symbol(f"{z.name}~nodes", "latent", (count, *z.shape), REAL) for z in problem.latents)
-    weights = Symbol("weights", "latent", (count,), Domain("nonnegative"))
+    nodes, weights = points_of(problem.latents, count)
     bare = Quadrature(problem.latents, problem.energy, problem.beta, axis, nodes, weights, size)
     payload = replace(bare, energy=bare.at_nodes(problem.energy))
     dims = f"{size} dimension{'s' * (size > 1)}"
