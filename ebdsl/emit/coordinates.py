@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.newton import NewtonBody
+from ebdsl.emit.descent import DescentBody
 from ebdsl.emit.stacked import stacked_row
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.values import Value, bracket, is_number, number
@@ -12,7 +12,7 @@ from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Axis, Lit, Node, Symbol
 
 
-class CoordinateBody(NewtonBody):
+class CoordinateBody(DescentBody):
     """A body that can bring one entry after the other to its minimum."""
 
     def coordinates(self, p: Coordinates) -> None:
@@ -22,20 +22,18 @@ class CoordinateBody(NewtonBody):
         if p.once:
             self._once_each(p, functions, lists)
             return
-        self.context.runtime |= {"coordinate_minimum", "prox_of_size"}
+        self.context.runtime.add("prox_of_size")
+        if p.form is None:
+            assert p.downhill is not None
+            self._size_prox(latents, lists)
+            self.descent(p.downhill, prox="prox")
+            return
+        self.context.runtime.add("coordinate_minimum")
         start = self._start(latents)
         matrix, parts = self._joint_system(p.form)
         gram = self.scope.assign("gram", Value(matrix))
         linear = self.scope.assign("linear", Value(stacked_row(self.scope, p.form.second.at, parts)))
-        self.line("")
-        self.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
-        self.line("    step = step.expand(point.shape)")
-        moved = [
-            self._prox_of(lists[z], z, x, t) if z in lists else self._clamped(z, x)
-            for z, x, t in zip(latents, self._unpack(latents, "point"), self._unpack(latents, "step"), strict=True)
-        ]
-        self.line(f"    return {self._pack(latents, moved)}")
-        self.line("")
+        self._size_prox(latents, lists)
         values, firsts, seconds = [], [], []
         for z, x in zip(latents, self._unpack(latents, "point"), strict=True):
             if z in functions:
@@ -66,10 +64,23 @@ class CoordinateBody(NewtonBody):
         self.line(")")
         self._found(latents)
 
+    def _size_prox(self, latents: tuple[Symbol, ...], lists: dict[Symbol, str]) -> None:
+        """Define ``prox`` of all latents as one vector, each entry with its own step."""
+        self.line("")
+        self.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
+        self.line("    step = step.expand(point.shape)")
+        moved = [
+            self._prox_of(lists[z], z, x, t) if z in lists else self._clamped(z, x)
+            for z, x, t in zip(latents, self._unpack(latents, "point"), self._unpack(latents, "step"), strict=True)
+        ]
+        self.line(f"    return {self._pack(latents, moved)}")
+        self.line("")
+
     def _once_each(self, p: Coordinates, functions: dict[Symbol, Sizes], lists: dict[Symbol, str]) -> None:
         """Nothing couples the entries: one proximal step is the answer."""
         self.context.runtime.add("prox_of_size")
         (z,) = p.latents
+        assert p.form is not None
         (at,), ((bend,),), (linear,) = p.form.second.at, p.form.second.blocks, p.form.linear
         bend, linear = with_batch(bend), with_batch(linear)
         self.scope.count(bend, linear)

@@ -18,7 +18,7 @@ PROBES = 3
 class DescentBody(NewtonBody):
     """A body that can go downhill from several points."""
 
-    def descent(self, d: Descent, improve: Callable[[list[str]], None] | None = None) -> None:
+    def descent(self, d: Descent, improve: Callable[[list[str]], None] | None = None, prox: str | None = None) -> None:
         """``improve`` may write lines that replace ``begin`` by better points, before all latents go down together."""
         latents = d.latents
         self.context.runtime |= {"starting_points", "lowest_rows"}
@@ -31,7 +31,8 @@ class DescentBody(NewtonBody):
         self.line(f"begin = {start}")
         self.line(f"probes = starting_points({self._cold('begin')}, {PROBES}, {low:g}, {high:g}, grid=False)")
         self.line(f"count = {d.keep} if start is None else 1")
-        prox = self._prox_lines(d.penalties, latents) if all(_projects(s) for s in latents) else None
+        if prox is None and all(_projects(s) for s in latents):
+            prox = self._prox_lines(d.penalties, latents)
         self.line("if start is None:")
         self.line(f"    begin = starting_points(begin, {d.starts}, {low:g}, {high:g}, grid={d.grid})")
         if d.keep < d.starts:

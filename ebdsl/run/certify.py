@@ -177,12 +177,13 @@ class Certifier(Averages):
         known = {k: v for k, v in self.model.dims.items() if v is not None}
         values = list(itertools.product(*(points(s, known) for s in finite))) if self._few(finite) else []
         if settings.inference_rule(self.plan) == "coordinate descent":
-            one = entrywise(self.problem.energy, free, self.table)
-            if isinstance(one, str):
-                return Certificates("", reason=one)
-            self.one = one
-            others = ", the finite latents as they are" if finite else ""
-            return Certificates(f"what one entry alone could still lower, as a slope{others}")
+            found = entrywise(self.problem.energy, free, self.table, lambda given: self._cold(given, free))
+            if isinstance(found, str):
+                return Certificates("", reason=found)
+            self.one, measure, quadratic = found
+            self.probed = not quadratic
+            self.slack = 1.01 if quadratic else 2.0
+            return Certificates(measure + ", the finite latents as they are" * bool(finite))
         analysed = analyse(Problem(self.model, "min", free, self.problem.energy))
         if isinstance(analysed, str):
             return self._prepare_gap(analysed)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ebdsl.facts.sizes import sizes
 from ebdsl.model.adjoint import gradient
-from ebdsl.model.algebra import rename
+from ebdsl.model.algebra import degree, rename
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import ZERO, Axis, Node, Symbol
 from ebdsl.run.judge import Array, Given, Verdict
@@ -23,24 +23,27 @@ GOLDEN = (5**0.5 - 1) / 2
 EPS = np.finfo(float).eps
 
 
-def entrywise(energy: Node, latents: tuple[Symbol, ...], table: Table) -> Callable[[Given], Verdict] | str:
-    """What gives for each sample its residual, relative to the largest slope at 0; or why there is no such thing.
+def entrywise(
+    energy: Node, latents: tuple[Symbol, ...], table: Table, cold: Callable[[Given], list[Given]]
+) -> tuple[Callable[[Given], Verdict], str, bool] | str:
+    """What judges a batch, the words for it, and whether the rest of the energy is quadratic; or why there is nothing.
 
-    The residual is a slope: ``√(2 q d)`` where an entry of curvature q can lower the energy by d, and the slope in an
-    entry that is neither 0 nor at a bound.
+    A residual is a slope: that of an entry as it is, and ``√(2 q d)`` where one of curvature q can lower the energy
+    by d. That is known where the rest of the energy is quadratic; else points are judged by their own slopes.
     """
     found = sizes(energy, latents)
     if isinstance(found, str):
         return found
     smooth, penalties = found
     by_symbol = {p.symbol: p for p in penalties}
+    quadratic = degree(smooth, frozenset(latents)) == 2
     parts = []
     for z in latents:
         p = by_symbol.get(z)
         at, twin = p.at if p else fresh_index(z), fresh_index(z)
         try:
             slope = gradient(smooth, z, at)
-            bend = rename(derivative(slope, z, twin), dict(zip(twin, at, strict=True)))
+            bend = rename(derivative(slope, z, twin), dict(zip(twin, at, strict=True))) if quadratic else ZERO
         except NoDerivative as e:
             return f"there is no derivative of {e}"
         value, first = (p.value, p.slopes[0]) if p else (ZERO, ZERO)
@@ -48,8 +51,8 @@ def entrywise(energy: Node, latents: tuple[Symbol, ...], table: Table) -> Callab
 
     def residual(given: Given) -> Verdict:
         rows = len(given[latents[0]])
-        worst, scale = np.zeros(rows), np.zeros(rows)
-        cold = given | {z: np.zeros_like(given[z]) for z in latents}
+        elsewhere = [given | at for at in cold(given)]
+        worst, scale = np.zeros(rows), np.zeros((len(elsewhere), rows))
         for z, at, slope, bend, value, first in parts:
 
             def height(x: Array, value: Node = value, at: tuple[Axis, ...] = at, z: Symbol = z) -> Array:
@@ -58,17 +61,38 @@ def entrywise(energy: Node, latents: tuple[Symbol, ...], table: Table) -> Callab
             def steep(x: Array, first: Node = first, at: tuple[Axis, ...] = at, z: Symbol = z) -> Array:
                 return table(first, given | {z: x}, at)
 
-            left = _left(given[z], table(slope, given, at), table(bend, given, at), height, steep, z)
+            here = table(slope, given, at)
+            left = _slope_left(given[z], here, height, steep, z)
+            if quadratic:
+                left = np.maximum(left, _jump_left(given[z], here, table(bend, given, at), height, z))
             worst = np.maximum(worst, left.reshape(rows, -1).max(1))
-            scale = np.maximum(scale, np.abs(table(slope, cold, at)).reshape(rows, -1).max(1))
-        return Verdict(worst, scale, table(energy, given, ()))
+            size = [np.abs(table(slope, there, at)).reshape(rows, -1).max(1) for there in elsewhere]
+            scale = np.maximum(scale, np.stack(size))
+        asked = scale[0] if quadratic else np.nan_to_num(np.median(scale, 0), posinf=0)
+        return Verdict(worst, asked, table(energy, given, ()))
 
-    return residual
+    measure = "what one entry alone could still lower, as a slope" if quadratic else "slope of an entry as it is"
+    return residual, measure, quadratic
 
 
-def _left(
-    z: Array, slope: Array, bend: Array, height: Callable[[Array], Array], steep: Callable[[Array], Array], s: Symbol
+def _slope_left(
+    z: Array, slope: Array, height: Callable[[Array], Array], steep: Callable[[Array], Array], s: Symbol
 ) -> Array:
+    """Of each entry the least slope among those at both its sides, 0 where they differ in sign or the penalty jumps."""
+    low, high = s.domain.row.bounds(s.domain.args)
+    near = 1e-9 * np.where(z != 0, np.abs(z), np.maximum(np.abs(z).max(initial=0), 1e-3))
+    with np.errstate(all="ignore"):
+        falls, rises = slope + steep(z - near), slope + steep(z + near)
+        now = height(z)
+        wall = 100 * near * np.abs(slope) + 64 * EPS * np.abs(now)
+        falls = np.where((height(z - near) > now + wall) | (z - near < low), -np.inf, falls)
+        rises = np.where((height(z + near) > now + wall) | (z + near > high), np.inf, rises)
+    outside = (z < low - 1e-5 * max(1, abs(low))) | (z > high + 1e-5 * max(1, abs(high)))
+    found = np.where(outside, np.inf, np.where(falls * rises <= 0, 0.0, np.minimum(np.abs(falls), np.abs(rises))))
+    return np.where(np.isnan(z) | np.isnan(slope), np.nan, found)
+
+
+def _jump_left(z: Array, slope: Array, bend: Array, height: Callable[[Array], Array], s: Symbol) -> Array:
     """Of each entry, how much it can lower the energy alone, as a slope."""
     low, high = s.domain.row.bounds(s.domain.args)
     bend = np.maximum(bend, EPS * np.abs(bend).max(initial=0))
@@ -95,12 +119,4 @@ def _left(
         a, b = np.where(left, a, c), np.where(left, d, b)
     value, noise = rise((a + b) / 2)
     least, blurred = np.where(value < least, value, least), np.where(value < least, noise, blurred)
-    jump = np.sqrt(2 * bend * np.where(least < -blurred, -least, 0.0))
-    inside = (z != 0) & (z > low) & (z < high)
-    near = 1e-9 * np.abs(z)
-    with np.errstate(all="ignore"):
-        sides = np.stack([slope + steep(z - near), slope + steep(z + near)])
-    kink = np.where(sides.min(0) * sides.max(0) < 0, 0.0, np.abs(sides).min(0))
-    outside = (z < low - 1e-5 * max(1, abs(low))) | (z > high + 1e-5 * max(1, abs(high)))
-    found = np.where(outside, np.inf, np.maximum(jump, np.where(inside, kink, 0.0)))
-    return np.where(np.isnan(z), np.nan, found)
+    return np.sqrt(2 * bend * np.where(least < -blurred, -least, 0.0))

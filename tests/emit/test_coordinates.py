@@ -102,6 +102,29 @@ def test_names_orders_and_units_change_nothing(name: str) -> None:
             assert torch.allclose(found.latents["z"] / scale, wanted.latents["z"], atol=1e-6)
 
 
+LOSSES = {
+    "logistic": "Σ_i softplus(-y[i] (W z)[i]) + 0.05||z||^2",
+    "quartic": "Σ_i (y[i] - (W z)[i])^4 + ||y - W z||^2",
+}
+
+
+@pytest.mark.parametrize("term", ["λ ||z||_0", "λ Σ_k √|z[k]|", "λ Σ_k min(|z[k]|, 0.5)"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_that_are_no_quadratic(loss: str, term: str) -> None:
+    """Proximal gradient comes to rest, and near the answer nothing is lower."""
+    c, net, y = built(spec(term, const="const λ = 0.1\n").replace("||y - W z||^2", LOSSES[loss]))
+    assert (c.rule, c.guarantee) == ("coordinate descent", "local")
+    found = net.infer(y)  # type: ignore[attr-defined]
+    assert bool(found.converged.all())
+    generator = torch.Generator().manual_seed(0)
+    for size in (1e-5, 1e-3):
+        near = size * torch.randn(5, 300, 8, generator=generator, dtype=y.dtype)
+        moved = torch.where(torch.rand(near.shape, generator=generator) < 0.5, near, 0) + found.latents["z"][:, None]
+        with torch.no_grad():
+            tried = net.energy(y.repeat_interleave(300, 0), moved.reshape(-1, 8))  # type: ignore[attr-defined]
+        assert bool((tried.reshape(5, 300).amin(1) >= found.energy - 1e-9).all())
+
+
 def test_nothing_coupled_is_one_proximal_step() -> None:
     c = compile_spec("observed y : R[6]\nlatent z : R[6]\nF(y) = min_z ½||y - z||^2 + 0.5||z||_0")
     assert c.guarantee == "global" and "coordinate_minimum" not in c.text

@@ -64,6 +64,13 @@ def test_no_entry_alone_lowers_an_answer(name: str, domain: str) -> None:
     assert others.mean() < 0.4
 
 
+@pytest.mark.parametrize("rest", ["0.1||z||_0", "0.1 Σ_k √|z[k]|"])
+def test_slopes_of_entries_beside_a_loss_that_is_no_quadratic(rest: str) -> None:
+    text = SPARSE.format(domain="", rest=rest).replace("||y - W z||^2", "Σ_m (y - W z)[m]^4 + ||y - W z||^2")
+    assert certified(text).good.all()
+    assert not certified(text, lambda _, z: 0.99 * z + 0.02).good.any()
+
+
 @pytest.mark.parametrize("name", CONVEX)
 def test_answers_hold_and_worse_ones_do_not(name) -> None:
     good = certified(CONVEX[name])

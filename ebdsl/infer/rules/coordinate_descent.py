@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.second import Joint, joint
 from ebdsl.facts.sizes import Sizes, sizes
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.infer.rules.proximal_gradient import GRAM_LIMIT
+from ebdsl.infer.rules import descent
+from ebdsl.infer.rules.proximal_gradient import GRAM_LIMIT, analyse
 from ebdsl.model.ir import Symbol
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ SUPPORTS = 12
 
 @dataclass(frozen=True)
 class Coordinates:
-    """``form``: the quadratic part; ``sizes``: functions of the sizes of entries. ``once``: nothing couples them."""
+    """``form``: the quadratic part; ``sizes``: functions of the sizes of entries. ``once``: nothing couples them.
+
+    ``downhill``: where there is no such form, the rest of the energy goes by its gradient.
+    """
 
     latents: tuple[Symbol, ...]
-    form: Joint
+    form: Joint | None
     sizes: tuple[Sizes, ...]
-    once: bool
+    once: bool = False
+    downhill: descent.Descent | None = None
 
     @property
     def kind(self) -> str:
@@ -45,16 +50,20 @@ def consider(problem: Problem) -> Decision | Refusal:
     smooth, penalties = found
     if not penalties:
         return Refusal(NAME, f"no term is a function of single entries of {problem.names}")
-    form = joint(smooth, problem.latents)
-    if form is None:
-        return Refusal(NAME, f"the rest of the energy is not quadratic in {problem.names}")
-    if problem.curvature(smooth) != "convex":
-        return Refusal(NAME, f"the rest of the energy is not known to be convex in {problem.names}")
-    size = problem.elements()
-    if (size or 0) > GRAM_LIMIT:
-        return Refusal(NAME, f"a matrix of more than {GRAM_LIMIT} rows costs more than gradients")
+    form, shape, size = joint(smooth, problem.latents), problem.curvature(smooth), problem.elements()
     convex = all(p.convex for p in penalties)
-    facts = [f"but for functions of single entries the energy is quadratic and convex in {problem.names}"]
+    why = ""
+    if form is None:
+        why = f"the rest of the energy is not quadratic in {problem.names}"
+    elif shape != "convex":
+        why = f"the rest of the energy is not known to be convex in {problem.names}"
+    elif (size or 0) > GRAM_LIMIT:
+        why = f"a matrix of more than {GRAM_LIMIT} rows costs more than gradients"
+    facts = [
+        f"no steps entry by entry: {why}"
+        if why
+        else f"but for functions of single entries the energy is quadratic and convex in {problem.names}"
+    ]
     for p in penalties:
         what = "the number of entries that are not 0, weighted" if p.counts else "a function of each entry's size"
         bent = "convex" if p.convex else "not convex"
@@ -63,6 +72,21 @@ def consider(problem: Problem) -> Decision | Refusal:
         straight = all(q.straight for q in p.pieces)
         how = "each of degree 2: one step" if straight else "a convex slope on each: Newton's method from the right"
         facts.append(f"its proximal operator is exact: {count}, {how}, the ends compared")
+    if why or form is None:
+        if not isinstance(analyse(problem), str):
+            return Refusal(NAME, why)
+        found_ = descent.consider(problem)
+        if isinstance(found_, Refusal):
+            return found_
+        assert isinstance(found_.payload, descent.Descent)
+        downhill = replace(found_.payload, smooth=smooth, penalties=(), newton=None)
+        place = found_.algorithm.partition(" from ")[2]
+        return Decision(
+            NAME, f"min over {problem.names}",
+            f"proximal gradient, each entry by its scalar proximal operator, from {place}",
+            "global" if convex and shape == "convex" else "local", found_.cost, tuple(facts), (),
+            Coordinates(problem.latents, None, penalties, False, downhill),
+        )  # fmt: skip
     if form.second.diagonal:
         facts.append("nothing couples the entries")
         algorithm = "the proximal operator of each entry, once"
