@@ -9,7 +9,7 @@ LOCAL = ("descent with restarts", "alternating minimisation")
 """Rules that go down from several starts."""
 ITERATIVE = (
     "proximal gradient", "splitting", "conjugate gradients", "convolutional splitting", "Newton",
-    "banded interior point", "coordinate descent",
+    "banded interior point", "coordinate descent", "interior points",
 )  # fmt: skip
 """Rules whose answers are certified to a tolerance, which learning asks for less strictly."""
 

@@ -2,53 +2,68 @@
 
 from __future__ import annotations
 
-from ebdsl.emit.proximal import ProximalBody
+from ebdsl.emit.newton import NewtonBody
+from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, bracket
+from ebdsl.facts.composite import Piece
 from ebdsl.infer.rules.interior import Interior
 from ebdsl.model.algebra import with_batch
-from ebdsl.model.derivative import derivative, fresh_index
-from ebdsl.model.ir import BATCH, Axis, Node
+from ebdsl.model.ir import BATCH
+
+NONE = "torch.zeros_like({w})"
+ENDS = {"abs": ("-{w}", "{w}", NONE), "relu": (NONE, "{w}", NONE), "huber": ("-{w}", "{w}", "1 / {w}"),
+        "least": ("-torch.inf * {w}", NONE, NONE), "most": (NONE, "torch.inf * {w}", NONE)}  # fmt: skip
+"""Of each kind of piece: from where to where its slope turns, and how softly."""
 
 
-class InteriorBody(ProximalBody):
-    """A body that can minimise kinks beside a quadratic, of one sample."""
+class InteriorBody(NewtonBody):
+    """A body that can minimise kinks beside what is smooth."""
 
     def interior(self, p: Interior) -> None:
         latents, held = p.latents, frozenset(p.latents)
-        self.context.runtime.add("interior_point")
+        self.context.runtime |= {"interior_point"}
         start = self._start(latents)
-        ats = [fresh_index(s) for s in latents]
         maps = [(piece.maps[0].node, piece.outer) for piece in p.pieces]
-        slopes = [(derivative(p.smooth, s, at), at) for s, at in zip(latents, ats, strict=True)]
-        hoisted = [(self._hoist(node, held), axes) for node, axes in (*maps, *slopes)]
+        hoisted = [(self._hoist(node, held), axes) for node, axes in maps]
         texts = {s: t for (_, found, _), _ in hoisted for s, t in found.items()}
-
-        def closure(name: str, parts: list[tuple[Node, tuple[Axis, ...]]], flat: bool) -> None:
-            inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
-            inner.count(*(with_batch(n) for n, _ in parts))
-            values = [inner.tensor(with_batch(n), (BATCH, *axes)) for n, axes in parts]
-            rows = [v.code if len(a) == 1 else f"{v.atom}.reshape(point.shape[0], -1)"
-                    for v, (_, a) in zip(values, parts, strict=True)]  # fmt: skip
-            whole = self._pack(latents, [v.code if flat else v.atom for v in values]) if name == "gradient" else None
-            whole = whole or (rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}), 1)")
-            self._closure(name, [], latents, [*inner.lines, f"return {whole}"])
-
-        nodes = [(node, axes) for (node, _, _), axes in hoisted]
-        closure("forward", nodes[: len(maps)], self._flat(latents))
-        closure("gradient", nodes[len(maps) :], self._flat(latents))
-        high = []
-        for piece in p.pieces:
-            weight = self.scope.tensor(piece.weight, piece.outer)
-            number = not weight.axes and not self.scope.is_tensor(piece.weight)
-            code = self.scope.constant(weight) if number else bracket(weight.code)
-            high.append(self.scope.assign("weight", Value(f"{code}.reshape(-1)")).code)
-        low = [f"torch.zeros_like({h})" if piece.kind == "relu" else f"-{h}"
-               for h, piece in zip(high, p.pieces, strict=True)]  # fmt: skip
-        ends = [parts[0] if len(parts) == 1 else f"torch.cat(({', '.join(parts)}))" for parts in (low, high)]
+        needed = dict.fromkeys(s for (_, _, of), _ in hoisted for s in of)
+        given = [texts.get(s) or self.name(s) for s in needed]
+        inner = self._loop_scope(texts, latents, [self.name(s) for s in latents])
+        inner.count(*(with_batch(node) for (node, _, _), _ in hoisted))
+        rows = []
+        for (node, _, _), axes in hoisted:
+            value = inner.tensor(with_batch(node), (BATCH, *axes))
+            rows.append(value.code if len(axes) == 1 else f"{value.atom}.reshape(point.shape[0], -1)")
+        whole = rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}), 1)"
+        self._closure("forward", given, latents, [*inner.lines, f"return {whole}"])
+        names, bend = self._smooth_functions(p.smooth, latents, p.second, value=False)
         self.line(f"begin = {start}")
+        ends = self._reaches(p.pieces)
         self.line(f"cold = {self._cold('begin')}")
         self._goal(self.energy_of(dict(zip(latents, self._unpack(latents, "cold"), strict=True))))
+        low, high = self._ends(latents)
+        bend = "bend" if p.second is not None else "None"
         self.line("point, residual, iterations = interior_point(")
-        self.line(f"    forward, gradient, {ends[0]}, {ends[1]}, begin, goal, max_steps")
+        self.line(f"    (forward, gradient, {bend}), ({', '.join(ends)}), ({low}, {high}), begin,")
+        self.line(f"    ({tuple_text(given)}, {tuple_text(names)}), goal, max_steps,")
         self.line(")")
         self._found(latents)
+
+    def _reaches(self, pieces: tuple[Piece, ...]) -> list[str]:
+        """Texts of the slopes between which each kink turns: ``(m,)``, or ``(B, m)`` where they differ by sample."""
+        each = any(s.per_sample for piece in pieces for s in piece.weight.symbols)
+        names = []
+        for piece in pieces:
+            own = any(s.per_sample for s in piece.weight.symbols)
+            node = with_batch(piece.weight) if own else piece.weight
+            weight = self.scope.tensor(node, (BATCH, *piece.outer) if own else piece.outer)
+            number = not weight.axes and not self.scope.is_tensor(piece.weight)
+            code = self.scope.constant(weight) if number else bracket(weight.code)
+            shape = "begin.shape[0], -1" if own else "1, -1" if each else "-1"
+            code = f"{code}.reshape({shape})" + ".expand(begin.shape[0], -1)" * (each and not own)
+            names.append(self.scope.assign("weight", Value(code)).code)
+        texts = []
+        for k in range(3):
+            parts = [ENDS[piece.kind][k].format(w=w) for piece, w in zip(pieces, names, strict=True)]
+            texts.append(parts[0] if len(parts) == 1 else f"torch.cat(({', '.join(parts)}), -1)")
+        return texts

@@ -76,9 +76,9 @@ class NewtonBody(ProximalBody):
         return texts[0], texts[1]
 
     def _smooth_functions(
-        self, energy: Node, latents: tuple[Symbol, ...], curved: Second | None
+        self, energy: Node, latents: tuple[Symbol, ...], curved: Second | None, value: bool = True
     ) -> tuple[list[str], str]:
-        """Define ``smooth``, ``gradient`` and, where it is given, ``bend``.
+        """Define ``smooth``, where its ``value`` is asked for, ``gradient`` and, where it is given, ``bend``.
 
         Gives the names of the per-sample tensors that they take, and the text of the second derivative.
         """
@@ -104,9 +104,10 @@ class NewtonBody(ProximalBody):
             inner.count(*of)
             return inner
 
-        inner = scope(hoisted[0])
-        value = inner.tensor(hoisted[0], (BATCH,)).code
-        self._closure("smooth", names, latents, [*inner.lines, f"return {value}"])
+        if value or not slopes:
+            inner = scope(hoisted[0])
+            result = inner.tensor(hoisted[0], (BATCH,)).code
+            self._closure("smooth", names, latents, [*inner.lines, f"return {result}"])
         if slopes:
             own = hoisted[1 : 1 + len(slopes)]
             inner = scope(*own)

@@ -27,7 +27,7 @@ def node_lines(c: Context, q: Quadrature) -> list[str]:
         count = _count(c, z)
         shape = "".join(f", {c.dim(d)}" for d in z.shape)
         cut = f"x[..., {begin}:{begin + count}]" if q.size != count else "x"
-        parts.append(f"x[..., {begin}]" if not z.shape else f"{cut}.reshape(*x.shape[:2]{shape})")
+        parts.append(f"places[..., {begin}]" if not z.shape else f"{cut}.reshape(*places.shape[:2]{shape})")
         begin += count
     values = ", ".join(parts) + ("," if len(parts) == 1 else "")
     args = c.args(c.observed)
@@ -42,18 +42,18 @@ def node_lines(c: Context, q: Quadrature) -> list[str]:
         '        """Nodes ``(B, S, *shape)`` where exp(-β E) is, the logarithms of their weights ``(B, S)``,',
         '        and what the integral may be off, relative to it, ``(B,)``."""',
         "",
-        "        def latents(x: Tensor) -> tuple[Tensor, ...]:",
+        "        def latents(places: Tensor) -> tuple[Tensor, ...]:",
         f"            return ({values})",
         "",
-        "        def energies(x: Tensor) -> Tensor:",
-        f"            return {beta}self.node_energies({args}, *latents(x))",
+        "        def energies(places: Tensor) -> Tensor:",
+        f"            return {beta}self.node_energies({args}, *latents(places))",
         "",
         f"        low = torch.tensor([{', '.join(low)}], dtype={c.like}.dtype, device={c.like}.device)",
         f"        high = torch.tensor([{', '.join(high)}], dtype={c.like}.dtype, device={c.like}.device)",
         f"        batch = {c.like}.shape[0]",
         f"        sizes = ({PANELS[q.size]}, {ORDER}, {ACCURACY[q.size]:g})",
-        "        x, log_weights, error = quadrature_nodes(energies, batch, low, high, *sizes)",
-        "        return latents(x), log_weights, error",
+        "        places, log_weights, error = quadrature_nodes(energies, batch, low, high, *sizes)",
+        "        return latents(places), log_weights, error",
     ]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.gauges import GAUGES, gauge
 from ebdsl.facts.normal import is_smooth, parts, split
 from ebdsl.model.algebra import contract, degree, freshen, rename, transform
-from ebdsl.model.build import add, fresh, mul, power, sub
+from ebdsl.model.build import add, fresh, mul, neg, power, sub
 from ebdsl.model.ir import Add, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 
 KINDS = {
@@ -63,21 +64,61 @@ def composite(energy: Node, *symbols: Symbol) -> Composite | str:
         piece = _piece(a, held)
         if isinstance(piece, str):
             return f"a term that is not smooth in {names} cannot be split off: {piece}"
-        if any(s.per_sample for s in piece.weight.symbols):
-            return f"the weight of a penalty on {names} differs from sample to sample"
         if sign(piece.weight) not in ("nonnegative", "positive"):
             return f"the weight of a penalty on {names} is not known to be nonnegative"
-        pieces.append(piece)
+        pieces.append(shared(piece))
     for symbol in (s for s in symbols if s.domain.kind != "real"):
         at = tuple(fresh(d) for d in symbol.shape)
         pieces.append(Piece("domain", at, (Map(Get(symbol, at), ()),), Lit(1.0)))
     return Composite(add(*smooth), tuple(pieces))
 
 
+def shared(piece: Piece) -> Piece:
+    """The same with a weight that all samples share: ``w f(m)`` is ``f(w m)``."""
+    if not any(s.per_sample for s in piece.weight.symbols):
+        return piece
+    maps = tuple(Map(mul(piece.weight, m.node), m.within) for m in piece.maps)
+    return Piece(piece.kind, piece.outer, maps, Lit(1.0))
+
+
+def with_bounds(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Intervals as pieces: ``least`` says that its map is never negative, ``most`` that it is never positive."""
+    result = []
+    for p in pieces:
+        if p.kind != "domain":
+            result.append(p)
+            continue
+        (m,) = p.maps
+        assert isinstance(m.node, Get)
+        row = m.node.symbol.domain.row
+        low, high = row.bounds(m.node.symbol.domain.args)
+        for kind, end in (("least", max(low, 1e-6) if row.strict else low), ("most", high)):
+            if math.isfinite(end):
+                result.append(Piece(kind, p.outer, (Map(sub(m.node, Lit(end)), ()),), Lit(1.0)))
+    return tuple(result)
+
+
+def with_huber(found: Composite, held: frozenset[Symbol]) -> Composite:
+    """Huber's function of affine maps as pieces too: a quadratic between two straight ones."""
+    smooth, pieces = [], list(found.pieces)
+    for a in parts(found.smooth, held)[0]:
+        part, core = split(a, held), split(a, held).core
+        known = isinstance(core, Fn) and core.atom == "huber1" and sign(part.weight) in ("nonnegative", "positive")
+        if known and isinstance(core, Fn) and degree(core.args[0], held) == 1:
+            pieces.append(Piece("huber", part.axes, (Map(core.args[0], ()),), part.weight))
+        else:
+            smooth.append(a)
+    return Composite(add(*smooth), tuple(pieces))
+
+
 def _one_sided(energy: Node, held: frozenset[Symbol]) -> Node:
-    """``max(a, b)`` of what is linear as ``b + max(a - b, 0)``, and ``min`` likewise."""
+    """``max(a, b)`` of what is linear as ``b + max(a - b, 0)``, ``min`` likewise; ``relu(|a| - c)``, c at least 0, as
+    ``relu(a - c) + relu(-a - c)``.
+    """
 
     def leaf(n: Node) -> Node | None:
+        if isinstance(n, Fn) and n.atom == "relu" and n.symbols & held:
+            return _dead_zone(n, held)
         if not (isinstance(n, Fn) and n.atom in ("max", "min") and n.symbols & held):
             return None
         degrees = [degree(a, held) for a in n.args]
@@ -89,6 +130,20 @@ def _one_sided(energy: Node, held: frozenset[Symbol]) -> Node:
         return sub(second, Fn("relu", (sub(second, first),)))
 
     return transform(energy, leaf)
+
+
+def _dead_zone(n: Fn, held: frozenset[Symbol]) -> Node | None:
+    inside, rest = parts(n.args[0], held)
+    if len(inside) != 1 or sign(add(*rest)) not in ("nonpositive", "negative"):
+        return None
+    part = split(inside[0], held)
+    core = part.core
+    if not isinstance(core, Fn) or core.atom != "abs" or part.axes or degree(core.args[0], held) != 1:
+        return None
+    if sign(part.weight) not in ("nonnegative", "positive"):
+        return None
+    at = mul(part.weight, core.args[0])
+    return add(Fn("relu", (add(at, *rest),)), Fn("relu", (add(neg(at), *rest),)))
 
 
 def _piece(addend: Node, held: frozenset[Symbol]) -> Piece | str:

@@ -123,6 +123,8 @@ def is_smooth(node: Node, symbols: frozenset[Symbol]) -> bool:
             return SCALARS[atom].smooth and all(is_smooth(a, symbols) for a in args)
         case Pow(base, Lit(value)):
             whole = value == int(value) and value >= 0
+            if isinstance(base, Fn) and base.atom == "relu" and value >= 2:  # its kink is where it is 0
+                base = base.args[0]
             return is_smooth(base, symbols) and (whole or _bounded_away(base))
         case Apply(str() as name):
             from ebdsl.atoms import OPAQUES

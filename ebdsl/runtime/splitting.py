@@ -192,7 +192,9 @@ def primal_dual(
                 break
             if step <= 800:
                 first = (move / tau + (pull - pull_new)).norm(dim=1, keepdim=True)
-                second = ((u_new - u) / sigma - (w_new - w)).norm(dim=1, keepdim=True) * size.sqrt()
+                first = first / (u_new.norm(dim=1, keepdim=True) * size.sqrt())  # shares, which have no unit
+                apart = ((u_new - u) / sigma - (w_new - w)).norm(dim=1, keepdim=True)
+                second = apart / w_new.norm(dim=1, keepdim=True)
                 ratio = (second / first).sqrt().nan_to_num(1.0).clamp(0.25, 4)
                 sigma = torch.where((ratio > 1.5) | (ratio < 0.67), sigma * ratio, sigma)
         else:

@@ -44,7 +44,7 @@ CONVEX = {
     "L1 data": (CODE + "|y - W z| + 0.2||z||^2", "splitting"),
     "L1 data, L1 code": (CODE + "|y - W z| + 0.3|z| + 0.05||z||^2", "splitting"),
     "square-root lasso": (CODE + "||y - W z|| + 0.2|z|", "splitting"),
-    "hinges": (CODE + "Σ_i relu(1 - y[i] (W z)[i]) + 0.3||z||^2", "splitting"),
+    "hinges": (CODE + "Σ_i relu(1 - y[i] (W z)[i]) + 0.3||z||^2", "interior points"),
     "pinball": (CODE + "Σ_i (0.7 relu((y - W z)[i]) + 0.3 relu(-(y - W z)[i])) + 0.1||z||^2", "splitting"),
     "logistic": (CODE + "Σ_i softplus(-y[i] (W z)[i]) + 0.2||z||^2", "Newton"),
     "Poisson": (CODE + "Σ_i (exp((W z)[i]) - y[i] (W z)[i]) + 0.5||z||^2", "Newton"),

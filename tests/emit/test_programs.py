@@ -135,7 +135,10 @@ def test_an_interior_point_certifies_itself() -> None:
     ).solve()
     for steps in (2, 5, 40):
         goal = torch.tensor([1e-9], dtype=torch.float64)
-        x_, gap, taken = interior_point(forward, torch.zeros_like, low, high, start, goal, steps)
+        ends = (low, high, torch.zeros_like(low))
+        x_, gap, taken = interior_point(
+            (forward, torch.zeros_like, None), ends, (-torch.inf, torch.inf), start, ((), ()), goal, steps
+        )
         assert energy(x_[0].numpy()) - best <= float(gap) + 1e-7 and int(taken) <= steps
     assert float(gap) <= 1e-9
 

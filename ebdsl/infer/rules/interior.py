@@ -1,6 +1,6 @@
-"""Absolute values and positive parts of affine maps beside a quadratic, of one large sample: an interior point method.
+"""Straight pieces of affine maps beside what is smooth and convex: an interior point method, a factor for each sample.
 
-A step factors one matrix with a row for each entry. For many samples splitting shares its one factor instead.
+A step factors one matrix for each sample. Where all share one factor splitting takes more steps, and quicker ones.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ebdsl.facts.composite import Piece, composite
+from ebdsl.facts.composite import Piece, composite, with_bounds, with_huber
+from ebdsl.facts.normal import defined_everywhere, through_module
+from ebdsl.facts.second import Second, second
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.model.algebra import degree
 from ebdsl.model.ir import Node, Symbol
@@ -17,48 +19,62 @@ if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
 
 NAME = "interior point"
-LIMIT = 512
+MANY = "interior points"
+LIMITS = {True: 512, False: 256}
+"""Entries up to which a factor a step is affordable, of one large sample and of each of many."""
 
 
 @dataclass(frozen=True)
 class Interior:
+    """``second``: the second derivative of ``smooth`` where that is no quadratic."""
+
     latents: tuple[Symbol, ...]
     smooth: Node
     pieces: tuple[Piece, ...]
+    second: Second | None
 
 
 def consider(problem: Problem) -> Decision | Refusal:
+    name, limit, names = NAME if problem.single else MANY, LIMITS[problem.single], problem.names
+    held = frozenset(problem.latents)
     for z in problem.latents:
-        if z.domain.kind != "real":
-            return Refusal(NAME, f"{z.name} is constrained to {z.domain}")
+        if z.domain.kind not in ("real", "nonnegative", "positive", "box"):
+            return Refusal(name, f"{z.name} is constrained to {z.domain}")
     size = problem.elements()
-    if (size or 0) > LIMIT or (size is None and any(len(z.shape) > 1 for z in problem.latents)):
-        return Refusal(NAME, f"{problem.names} may have more than {LIMIT} entries: their factor would be large")
+    if (size or 0) > limit or (size is None and any(len(z.shape) > 1 for z in problem.latents)):
+        return Refusal(name, f"{names} may have more than {limit} entries: their factor would be large")
+    if through_module(problem.energy, held):
+        return Refusal(name, f"{names} goes through a learned function")
     found = composite(problem.energy, *problem.latents)
     if isinstance(found, str):
-        return Refusal(NAME, found)
-    if not found.pieces:
-        return Refusal(NAME, "nothing has a kink")
-    other = next((p.kind for p in found.pieces if p.kind not in ("abs", "relu")), None)
+        return Refusal(name, found)
+    found = with_huber(found, held)
+    pieces = with_bounds(found.pieces)
+    if not any(p.kind in ("abs", "relu") for p in pieces):
+        return Refusal(name, "nothing has a kink")
+    other = next((p.kind for p in pieces if p.kind not in ("abs", "relu", "huber", "least", "most")), None)
     if other is not None:
-        return Refusal(NAME, f"a penalty is neither an absolute value nor a positive part: {other}")
-    order = degree(found.smooth, frozenset(problem.latents))
-    if order is None or order > 2:
-        return Refusal(NAME, f"the smooth part is not quadratic in {problem.names}")
+        return Refusal(name, f"a penalty is neither an absolute value nor a positive part: {other}")
+    order = degree(found.smooth, held)
+    straight = order is not None and order <= 2
+    curved = None if straight else second(found.smooth, problem.latents)
+    if not straight and (curved is None or problem.single or not defined_everywhere(found.smooth, frozenset())):
+        return Refusal(name, f"the smooth part is not quadratic in {names}")
     if problem.curvature(found.smooth) not in ("convex", "affine", "constant"):
-        return Refusal(NAME, f"the smooth part is not known to be convex in {problem.names}")
+        return Refusal(name, f"the smooth part is not known to be convex in {names}")
     endless = problem.falls_forever()
     if endless:
-        return Refusal(NAME, endless)
+        return Refusal(name, endless)
     facts = (
-        f"the smooth part is quadratic and convex in {problem.names}",
-        f"the rest are absolute values and positive parts of linear maps of {problem.names}",
+        f"the smooth part is {'quadratic and ' * straight}convex in {names}",
+        f"the rest are absolute values and positive parts of linear maps of {names}",
         "the residual is a duality gap",
     )
     return Decision(
-        NAME, f"min over {problem.names}",
+        name, f"min over {names}",
         "primal-dual interior point (Mehrotra's predictor and corrector; one factor a step, in float64)", "global",
-        "n² for each kink a step, some twenty steps", facts, (), Interior(problem.latents, found.smooth, found.pieces),
+        "n² for each kink a step, some twenty steps", facts, (),
+        Interior(problem.latents, found.smooth, pieces, curved),
     )  # fmt: skip
 
 
@@ -68,3 +84,4 @@ def emit(payload: object, body: InferBody) -> None:
 
 
 register(Rule(NAME, 35, "kinks of linear maps, of one large sample", consider, emit, ("min",), single=True))
+register(Rule(MANY, 45, "kinks of linear maps, a factor for each sample", consider, emit, ("min",)))

@@ -10,7 +10,9 @@ from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import through_module
 from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.rules import interior
 from ebdsl.model.algebra import degree
+from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
 from ebdsl.model.ir import ZERO, Node, Symbol
 
 if TYPE_CHECKING:
@@ -61,9 +63,18 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal(NAME, f"the smooth part is not quadratic in {z.name}")
     if problem.curvature(found.smooth) not in ("convex", "affine", "constant"):
         return Refusal(NAME, f"the smooth part is not known to be convex in {z.name}")
+    try:
+        for node in (found.smooth, *(m.node for p in found.pieces for m in p.maps)):
+            derivative(node, z, fresh_index(z))
+    except NoDerivative:
+        return Refusal(NAME, f"{z.name} goes through steps that have no transpose written out")
     smooth, maps = quadratic(found.smooth, z), quadratic(squares(found.pieces), z)
     kind = _kind(problem, smooth, maps)
-    strong = smooth is not None and smooth.diagonal and _positive(smooth.matrix)
+    if kind == "gradient" and isinstance(interior.consider(problem), Decision):
+        return Refusal(
+            NAME, f"no factor serves all samples, and {problem.elements()} numbers are few enough for one each"
+        )
+    strong = smooth is not None and smooth.diagonal and smooth.shared and _positive(smooth.matrix)
     names = " and ".join(dict.fromkeys(KINDS[p.kind] for p in found.pieces))
     facts = [
         f"the smooth part is quadratic and convex in {z.name}",
