@@ -8,12 +8,13 @@ from ebdsl.facts.ledger import ledger
 from ebdsl.facts.normal import is_smooth, normal, through_module
 from ebdsl.infer.core import Decision
 from ebdsl.learn.core import RULES
+from ebdsl.learn.sweeps import KEPT
 from ebdsl.learn.volume import STRATEGY_WORDS
 from ebdsl.model.algebra import degree, modules_in
 from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model, Term
 from ebdsl.plan import Plan
-from ebdsl.settings import defaults
+from ebdsl.settings import defaults, keeps_answers
 from ebdsl.strategies.core import Chosen
 
 _WORDS = {"mean": "E"}
@@ -218,13 +219,18 @@ def _schedule(plan: Plan) -> str:
 
 
 def _sweep_lines(plan: Plan) -> list[str]:
-    """What is done instead where there are few samples."""
-    found = plan.sweeps
+    """What is done beside or instead where samples are few enough."""
+    found, lines = plan.sweeps, []
+    if keeps_answers(plan):
+        lines = [
+            f"  inference starts at each sample's last answer, while those of all take no more than {KEPT:,} numbers"
+        ]
     if found is None:
-        return []
+        return lines
     (z,) = found.codes.latents
     often = "once" if found.passes == 1 else f"{found.passes} times"
     return [
+        *lines,
         f"  up to {found.samples:,} samples: sweeps over all data, each sample's {z.name} kept, the energy falling",
         f"    algorithm  each entry of {z.name} at its minimum given the others, {often}, then block after block",
         "    guarantee  in the end no entry and no block lowers the energy alone: block coordinate descent",

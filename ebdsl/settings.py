@@ -60,6 +60,18 @@ def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
     return None
 
 
+def keeps_answers(plan: Plan) -> bool:
+    """Whether learning from batches starts inference at each sample's last answer, where those of all can be kept.
+
+    It iterates, to one minimum whatever the start, and no encoder says where to start.
+    """
+    if plan.schedule != "batches" or plan.strategy is not None or plan.answers or plan.model.answers_otherwise:
+        return False
+    decided = plan.inference[0] if len(plan.inference) == 1 else None
+    once = getattr(decided and decided.payload, "kind", "") == "once"
+    return decided is not None and decided.rule in ITERATIVE and decided.guarantee == "global" and not once
+
+
 def inference_rule(plan: Plan) -> str:
     """The rule that finds the continuous latents, inside an enumeration too."""
     if not plan.inference:

@@ -60,6 +60,8 @@ def found_lines(c: Context) -> list[str]:
     exact = ", exact=True" if c.model.answers_otherwise else ""
     loose = settings.training_accuracy(c.plan) if c.plan.schedule == "batches" else None
     accuracy = "" if loose is None else f", tolerance={loose[0]:g}" + (f", max_steps={loose[1]}" if loose[1] else "")
+    if settings.keeps_answers(c.plan):
+        accuracy += ", start=start"
     lines = [f"found = model.infer({arguments}{accuracy}{exact})"]
     states = enumeration(c)
     if c.plan.statistics:

@@ -123,7 +123,8 @@ def _build_lines(c: Context) -> list[str]:
 
 
 def _fit_lines(c: Context) -> list[str]:
-    first, swept = c.like, c.plan.sweeps is not None
+    first, swept, keeps = c.like, c.plan.sweeps is not None, settings.keeps_answers(c.plan)
+    rows = "rows" if keeps else "_"
     return [
         "def fit(",
         f"    model: {c.class_name},",
@@ -137,16 +138,16 @@ def _fit_lines(c: Context) -> list[str]:
         f") -> Learner{' | Sweeps' if swept else ''}:",
         '    """Train on ``data`` (name -> ``(n, *shape)``); ``report`` is told the mean energy of each epoch."""',
         f'    n = data["{first}"].shape[0]',
-        f"    learning = {'learner(model, n, ' if swept else 'Learner(model, '}lr=lr, seed=seed)",
+        f"    learning = {'learner(model, n, ' if keeps else 'Learner(model, '}lr=lr, seed=seed)",
         "    learning.start(data)",
         "    generator = torch.Generator().manual_seed(seed)",
         "    for epoch in range(epochs):",
         "        if learning.full_batch:",
-        "            parts = [data]",
+        '            energies = [learning.step(data)["energy"]]',
         "        else:",
         "            order = torch.randperm(n, generator=generator)",
-        "            parts = [{k: v[i] for k, v in data.items()} for i in order.split(batch)]",
-        '        energies = [learning.step(part)["energy"] for part in parts]',
+        "            parts = [({k: v[i] for k, v in data.items()}, i) for i in order.split(batch)]",
+        f'            energies = [learning.step(part{", rows" if keeps else ""})["energy"] for part, {rows} in parts]',
         "        if report is not None:",
         '            report(f"epoch {epoch + 1}: energy {float(torch.stack(energies).mean()):.6g}")',
         "        if learning.converged:",

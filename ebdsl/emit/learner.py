@@ -7,7 +7,7 @@ from ebdsl.emit.learner_batches import batch_learner
 from ebdsl.emit.learner_full import full_learner
 from ebdsl.emit.learner_smooth import smooth_learner
 from ebdsl.emit.learner_strategy import strategy_learner
-from ebdsl.emit.learner_sweeps import sweep_lines
+from ebdsl.emit.learner_sweeps import choice_lines, sweep_lines
 from ebdsl.emit.learner_whole import whole_learner
 from ebdsl.emit.text import template
 
@@ -22,7 +22,8 @@ def learner_lines(c: Context) -> list[str]:
         case "together":
             return smooth_learner(c)
         case "batches":
-            return [*batch_learner(c), *sweep_lines(c)]
+            parts = (batch_learner(c), sweep_lines(c), choice_lines(c))
+            return [line for part in parts if part for line in ("", "", *part)][2:]
     return _idle(c)
 
 

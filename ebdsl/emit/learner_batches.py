@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from ebdsl import settings
 from ebdsl.emit.answers import found_lines, observed_lines, terms_at_answers
 from ebdsl.emit.argmins import within
-from ebdsl.emit.context import Context
+from ebdsl.emit.context import Context, called
 from ebdsl.emit.named import encoder_name, encoder_step_lines
 from ebdsl.emit.noise import monte_carlo
-from ebdsl.emit.text import quoted, template, words
+from ebdsl.emit.text import quoted, template, tuple_text, words
 from ebdsl.emit.unused import (
     SLICES_CHECKED_EACH,
     STATES_CHECKED_EACH,
@@ -21,7 +21,9 @@ from ebdsl.emit.unused import (
     state_blocks,
 )
 from ebdsl.emit.updates import LearnBody
+from ebdsl.emit.values import bracket, number
 from ebdsl.learn.core import RULES
+from ebdsl.learn.sweeps import KEPT
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import contract, modules_in, with_batch
 from ebdsl.model.build import add
@@ -68,6 +70,12 @@ def batch_learner(c: Context) -> list[str]:
     if body.statistics:
         parts.append('**{f"statistics.{name}": value.clone() for name, value in self.statistics.items()},')
         back += ["for name, value in self.statistics.items():", '    value.copy_(state[f"statistics.{name}"])']
+    keeps = settings.keeps_answers(plan)
+    if keeps:
+        parts.append('**{f"kept.{name}": value.clone() for name, value in self.kept.items()},')
+        back += ["for name, value in self.kept.items():", '    value.copy_(state[f"kept.{name}"])']
+    samples, rows = (", samples: int = 0", ", rows: Tensor | None = None") if keeps else ("", "")
+    told = " Inference starts where it ended for ``rows``." if keeps else ""
     if learned:
         c.runtime |= {"optimizer_tensors", "load_optimizer_tensors"}
         parts.append("**optimizer_tensors(self.optimizer),")
@@ -82,10 +90,13 @@ def batch_learner(c: Context) -> list[str]:
 
             full_batch = False
 
-            def __init__(self, model: {c.class_name}, *, lr: float | None = None, seed: int = 0) -> None:
+            def __init__(
+                self, model: {c.class_name}, *, lr: float | None = None, seed: int = 0{samples}
+            ) -> None:
                 self.model = model
                 self.steps = 0
                 self.converged = False
+                <kept>
                 <drawn>
                 <statistics>
                 <optimizer>
@@ -93,13 +104,15 @@ def batch_learner(c: Context) -> list[str]:
             def start(self, data: dict[str, Tensor]) -> None:
                 """Nothing to set from the data."""
 
-            def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-                """One update; gives the mean energy of the batch before it, and that of every term."""
+            def step(self, batch: dict[str, Tensor]{rows}) -> dict[str, Tensor]:
+                """One update; gives the mean energy of the batch before it, and that of every term.{told}"""
                 model = self.model
+                <start>
                 <observed>
                 <sized>
                 <seeded>
                 <found>
+                <keep>
                 self.steps += 1
                 <step>
 
@@ -116,6 +129,17 @@ def batch_learner(c: Context) -> list[str]:
                 <back>
         ''',
         decisions=decisions,
+        kept=answers_kept_lines(c) if keeps else [],
+        start=["start = None if rows is None else {name: value[rows] for name, value in self.kept.items()} or None"]
+        if keeps
+        else [],
+        keep=[
+            "if start is not None:",
+            "    for name, value in self.kept.items():",
+            "        value[rows] = found.latents[name]",
+        ]
+        if keeps
+        else [],
         drawn=["self.seed = seed", f"self.generator = torch.Generator({c.first_weight}.device)"] if noisy else [],
         seeded=[
             "self.generator.manual_seed(self.seed * 1_000_003 + self.steps)  # so that a resumed run draws the same"
@@ -132,6 +156,27 @@ def batch_learner(c: Context) -> list[str]:
         parts=parts,
         back=back,
     )
+
+
+def answers_kept_lines(c: Context) -> list[str]:
+    """``kept``: the answers of ``samples`` samples, at the start where inference begins by itself."""
+    numbers, rows = [], []
+    for z in c.latents:
+        shape = tuple_text(["samples", *(c.dim(d, "model") for d in z.shape)])
+        options, n = (
+            f"dtype={c.first_weight}.dtype, device={c.first_weight}.device",
+            c.dim(z.shape[-1], "model") if z.shape else "1",
+        )
+        centre = z.domain.row.centre
+        text = centre.format(*map(number, z.domain.args), shape=shape, options=options, n=n, ndim=len(z.shape))
+        c.runtime |= called(text)
+        numbers.append(" * ".join(bracket(c.dim(d, "model")) for d in z.shape) or "1")
+        rows.append(f'self.kept["{c.name(z)}"] = {text}')
+    return [
+        "self.kept: dict[str, Tensor] = {}",
+        f"if 0 < samples * {bracket(' + '.join(numbers))} <= {KEPT}:",
+        *("    " + r for r in rows),
+    ]
 
 
 def _refit_methods(c: Context) -> list[str]:

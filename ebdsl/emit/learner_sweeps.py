@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ebdsl import settings
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context, called
 from ebdsl.emit.learner_full import sum_lines
@@ -56,8 +57,6 @@ def sweep_lines(c: Context) -> list[str]:
     whole = ", ".join([*(f'batch["{c.name(s)}"]' for s in c.observed), f"self.{name}"])
     return template(
         f'''
-
-
         class Sweeps:
             """Keeps every sample's {name}, and minimises in turn: one step is {SWEEPS} sweeps over all data.
 
@@ -140,14 +139,6 @@ def sweep_lines(c: Context) -> list[str]:
                 self.last = float(state["last"])
                 self.{name}.copy_(state[{quoted(name)}])
 
-
-        def learner(
-            model: {c.class_name}, samples: int, *, lr: float | None = None, seed: int = 0
-        ) -> Learner | Sweeps:
-            """Up to {found.samples:,} samples are learned from in sweeps, more by batches."""
-            if samples <= {found.samples}:
-                return Sweeps(model, samples, lr=lr, seed=seed)
-            return Learner(model, lr=lr, seed=seed)
         ''',
         start=start,
         none=["each: list[Tensor] = []"] if blocks else [],
@@ -156,4 +147,27 @@ def sweep_lines(c: Context) -> list[str]:
         refit_unused=refit,
         sums=sum_lines(c, passing, [name]),
         updates=updates,
+    )
+
+
+def choice_lines(c: Context) -> list[str]:
+    """The function that makes the learner for so many samples, where their number counts; nothing elsewhere."""
+    if not settings.keeps_answers(c.plan):
+        return []
+    found = c.plan.sweeps
+    doc, sweeping, kind = "The learner, which keeps the answers of all samples.", [], "Learner"
+    if found is not None:
+        doc, kind = f"Up to {found.samples:,} samples are learned from in sweeps, more by batches.", "Learner | Sweeps"
+        sweeping = [
+            f"if samples <= {found.samples}:",
+            "    return Sweeps(model, samples, lr=lr, seed=seed)",
+        ]
+    return template(
+        f'''
+        def learner(model: {c.class_name}, samples: int, *, lr: float | None = None, seed: int = 0) -> {kind}:
+            """{doc}"""
+            <sweeping>
+            return Learner(model, lr=lr, seed=seed, samples=samples)
+        ''',
+        sweeping=sweeping,
     )

@@ -22,6 +22,8 @@ from ebdsl.learn.sums import Sums, sums
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Axis, Symbol
 
+KEPT = 2**24
+"""Numbers in the answers that a learner keeps at most: 64 MB in float32, in memory and in each checkpoint."""
 SWEEPS = 4
 """Sweeps in a step, which counts as an epoch."""
 PASSES = 3
@@ -84,4 +86,4 @@ def _price(block: Block, p: Proximal, found: Sums) -> tuple[int, int]:
     passes = max(1, min(PASSES, products // square))
     exact, warm = products + EXACT_STEPS * square + FINISH, products + passes * square
     most = BATCH_SIZE * STEPS_A_SWEEP * exact / warm
-    return passes, int(float(f"{most:.1g}"))
+    return passes, int(float(f"{min(most, KEPT / size(p.form.at)):.1g}"))

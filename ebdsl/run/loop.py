@@ -29,7 +29,7 @@ class Learner(Protocol):
     converged: bool
 
     def start(self, data: dict[str, Tensor]) -> None: ...
-    def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]: ...
+    def step(self, batch: dict[str, Tensor], *rows: Tensor) -> dict[str, Tensor]: ...
     def state_dict(self) -> dict[str, Tensor]: ...
     def load_state_dict(self, state: dict[str, Tensor]) -> object: ...
 
@@ -117,8 +117,10 @@ def run(
         order = None if learner.full_batch else permutation(n, options.seed, epoch)
         for within in range(first, per_epoch):
             at = within * options.batch
-            batch = everything(learner, data) if order is None else data.take(order[at : at + options.batch])
-            metrics = learner.step(batch) if batch is not None else streamed(learner, data)
+            rows = () if order is None else (order[at : at + options.batch],)
+            batch = data.take(*rows) if rows else everything(learner, data)
+            known = tuple(r.to(data.device) for r in rows) if getattr(learner, "kept", None) else ()
+            metrics = learner.step(batch, *known) if batch is not None else streamed(learner, data)
             now = time.monotonic()
             position.step, position.seconds = position.step + 1, now - began
             pending.append((position.step, epoch, position.seconds, metrics))

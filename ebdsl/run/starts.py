@@ -22,12 +22,14 @@ STEPS, BATCHES = 10, 100
 
 
 def learner_of(namespace: Any, network: nn.Module, data: Batches, options: Options, seed: int) -> Learner:
-    """The learner that the generated file has for so many samples, where they are in memory.
+    """The learner that the generated file has for so many samples.
 
-    A size of batches that was asked for is kept to.
+    By batches it is where a size of these was asked for, or where the samples are not in memory.
     """
-    if data.tensors is None or not hasattr(namespace, "learner") or options.batch != namespace.DEFAULTS["batch"]:
+    if not hasattr(namespace, "learner"):
         return namespace.Learner(network, lr=options.lr, seed=seed)
+    if data.tensors is None or options.batch != namespace.DEFAULTS["batch"]:
+        return namespace.Learner(network, lr=options.lr, seed=seed, samples=len(data))
     return namespace.learner(network, len(data), lr=options.lr, seed=seed)
 
 
