@@ -67,9 +67,17 @@ def _derivative_lines(inner: Context, a: Answered) -> list[str]:
     arguments = [f"lambda {z}: self.{inner.energy}({given}, {z})", z, "self.adjoint_residual"]
     arguments += [f"free={free}"] if free else []
     arguments += ["simplex=True"] if a.symbol.domain.kind == "simplex" else []
+    matrix: list[str] = []
+    if a.form is not None:
+        scope = inner.scope()
+        ((i, j),) = zip(a.form.at, a.form.twin, strict=True)
+        scope.assign("matrix", scope.tensor(a.form.matrix, (i, j)))
+        matrix = ["with torch.no_grad():", *("    " + x for x in scope.lines)]
+        arguments.append("matrix=matrix")
     return [
         *head,
         f'        {z} = self.{inner.method("solve")}({given}{exact}).latents["{z}"]',
+        *("        " + x for x in matrix),
         f"        return implicit_argmin({', '.join(arguments)})",
     ]
 

@@ -15,6 +15,7 @@ from ebdsl.facts.convexity import curvature
 from ebdsl.facts.definite import definite
 from ebdsl.facts.normal import normal
 from ebdsl.facts.penalties import Penalty
+from ebdsl.facts.quadratic import Quadratic, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal
 from ebdsl.infer.named import Named, named
 from ebdsl.infer.rules.newton import without_kinks
@@ -31,7 +32,8 @@ FACES = ("real", "nonnegative", "positive", "box", "simplex")
 @dataclass(frozen=True)
 class Answered:
     """``symbol`` as the argmin of ``problem``, found by ``decision``; differentiated through the steps of ``named``
-    where ``unrolled``, else implicitly, beside the kinks of ``penalties``. ``facts`` say why."""
+    where ``unrolled``, else implicitly, beside the kinks of ``penalties``. ``facts`` say why. ``form``: the quadratic
+    that all samples share, where its matrix is all of the curvature."""
 
     answer: Answer
     problem: Problem
@@ -40,6 +42,7 @@ class Answered:
     unrolled: bool
     penalties: tuple[Penalty, ...]
     facts: tuple[str, ...]
+    form: Quadratic | None = None
 
     @property
     def symbol(self) -> Symbol:
@@ -51,6 +54,8 @@ class Answered:
             assert self.named is not None
             steps, row = self.named.chosen.steps, self.named.chosen.algorithm
             return f"unrolled, through each of {steps} steps of {row.name}; a step's length is taken for a constant"
+        if self.form is not None:
+            return "implicit, by one linear system for each support, the entries that can move"
         return "implicit, by conjugate gradients on the second derivative at the answer, along what can move there"
 
 
@@ -84,8 +89,8 @@ def answered(model: Model, answer: Answer) -> Answered | Diagnostic:
     if isinstance(face, str):
         what = f"learning cannot differentiate the argmin over {z.name}: {face}"
         return Diagnostic("EB0505", what, _here(answer), _ways_out(problem))
-    penalties, facts = face
-    return Answered(answer, problem, decision, by_name, False, penalties, facts)
+    penalties, facts, form = face
+    return Answered(answer, problem, decision, by_name, False, penalties, facts, form)
 
 
 def _here(answer: Answer) -> tuple[Label, ...]:
@@ -110,8 +115,10 @@ def wanted_way(model: Model) -> str | None:
     return None if setting is None else setting.word.head
 
 
-def kinks(problem: Problem) -> tuple[tuple[Penalty, ...], tuple[str, ...]] | str:
-    """The penalties whose kinks an answer can stand on, with facts; or why it has no derivative of this kind."""
+def kinks(problem: Problem) -> tuple[tuple[Penalty, ...], tuple[str, ...], Quadratic | None] | str:
+    """The penalties whose kinks an answer can stand on, facts, and the quadratic that is all of the curvature, if any;
+    or why it has no derivative of this kind.
+    """
     (z,) = problem.latents
     if z.domain.row.finite:
         return f"{z.name} takes finitely many values: its argmin is made of steps, and has no slope"
@@ -127,7 +134,10 @@ def kinks(problem: Problem) -> tuple[tuple[Penalty, ...], tuple[str, ...]] | str
     straight = degree(smooth, frozenset({z})) in (0, 1)
     if straight and not any(p.kind == "entropy" for p in found[z]):
         return f"the energy is straight in {z.name} between its kinks: its argmin jumps, and has no slope"
-    return tuple(found[z]), _unique(problem, smooth, bool(found[z]) or z.domain.kind != "real")
+    form = quadratic(smooth, z) if len(z.shape) == 1 and z.domain.kind != "simplex" else None
+    if form is not None and (not form.shared or not form.coupled or any(p.kind != "l1" for p in found[z])):
+        form = None
+    return tuple(found[z]), _unique(problem, smooth, bool(found[z]) or z.domain.kind != "real"), form
 
 
 def _unique(problem: Problem, smooth: Node, kinked: bool) -> tuple[str, ...]:

@@ -8,16 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ebdsl.runtime.active_set import solve_active
+from ebdsl.runtime.inference import solve_symmetric
+
 
 def implicit_argmin(
-    energy: Callable[[Tensor], Tensor], z: Tensor, left: Tensor, free: Tensor | None = None, simplex: bool = False
+    energy: Callable[[Tensor], Tensor],
+    z: Tensor,
+    left: Tensor,
+    free: Tensor | None = None,
+    simplex: bool = False,
+    matrix: Tensor | None = None,
 ) -> Tensor:
     """``z`` ``(B, *shape)``, where ``energy`` ``(B,)`` is least, with its derivative in all that the energy holds.
 
     ``dz = -H⁻¹ d∇E`` along what can move, by the implicit function theorem: the entries that are ``free``, which on a
     ``simplex`` keep their sum along the last axis; ``H`` is the second derivative there (Mairal, Bach & Ponce 2012;
-    Bolte et al. 2021). Backward, ``H u = v`` is solved by conjugate gradients with products of the energy's second
-    derivative, and ``-u`` goes on through ``∇E``. ``left`` is set to the largest part of a sample's ``v`` that is left.
+    Bolte et al. 2021). Backward, ``H u = v`` is solved, and ``-u`` goes on through ``∇E``: by conjugate gradients with
+    products of the energy's second derivative, after a direct solve on each support where that is one ``matrix``
+    ``(n, n)`` for all samples. ``left`` is set to the largest part of a sample's ``v`` that is left.
     """
     if not torch.is_grad_enabled():
         return z
@@ -38,7 +47,11 @@ def implicit_argmin(
         return along(bent)
 
     def solve(v: Tensor) -> Tensor:
-        u, residual = conjugate_directions(product, along(v))
+        v = along(v)
+        start = torch.zeros_like(v)
+        if matrix is not None:
+            start = solve_symmetric(matrix, v.T).T if free is None else solve_active(matrix, v, free)
+        u, residual = conjugate_directions(product, v, start)
         left.fill_(residual.max() if len(v) else 0)
         return u
 
@@ -60,7 +73,7 @@ class ImplicitFunction(torch.autograd.Function):
         return None, -ctx.solve(v), None
 
 
-def conjugate_directions(product: Callable[[Tensor], Tensor], right: Tensor) -> tuple[Tensor, Tensor]:
+def conjugate_directions(product: Callable[[Tensor], Tensor], right: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     """``x`` with ``H x = right`` for each sample, H positive semidefinite, and how much is left of ``right``, ``(B,)``.
 
     Hestenes & Stiefel 1952. A sample stops where a direction has no curvature: its matrix is singular, and what is left
@@ -70,23 +83,26 @@ def conjugate_directions(product: Callable[[Tensor], Tensor], right: Tensor) -> 
     def dot(a: Tensor, b: Tensor) -> Tensor:
         return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
 
-    eps = torch.finfo(right.dtype).eps
     size = dot(right, right)
-    goal = eps**1.5 * size
-    x, left, rest = torch.zeros_like(right), right, size
+    goal = torch.finfo(right.dtype).eps ** 1.5 * size
+    x = start
+    left = right - product(x) if bool(start.any()) else right
+    rest = dot(left, left)
     for _ in range(4):
         r = p = left
-        square = rest
+        square, busy = rest, rest > goal
         for step in range(2 * right[:1].numel() + 10):
+            if step % 4 == 0 and not bool(busy.any()):
+                break
             q = product(p)
             bend = dot(p, q)
-            busy = (square > goal) & (bend > 0)
+            busy = busy & (square > goal) & (bend > 0)
             length = torch.where(busy, square / torch.where(busy, bend, 1), 0)
             x, r = torch.addcmul(x, length, p), torch.addcmul(r, length, q, value=-1)
             before, square = square, torch.where(busy, dot(r, r), square)
             p = torch.addcmul(r, square / torch.where(before > 0, before, 1), p)
-            if step % 4 == 3 and not bool(busy.any()):
-                break
+        if not step:
+            break
         left = right - product(x)
         before, rest = rest, dot(left, left)
         if not bool(((rest > goal) & (rest < before / 4)).any()):
