@@ -23,7 +23,7 @@ def strategy_learner(c: Context, chosen: Chosen) -> list[str]:
     first = c.first_weight
     shape = tuple_text([c.dim(d, "model") for d in case.over.shape])
     texts = {"y": c.name(case.over), "given": tuple_text([c.name(s) for s in case.given]), "shape": shape}
-    texts |= {s.name: c.name(s) for s in case.given}
+    texts |= {f"given:{s.name}": c.name(s) for s in case.given}
     texts |= {f"module:{m.name}": f"model.{c.name(m)}" for m in c.plan.modules}
 
     def filled(text: str) -> str:

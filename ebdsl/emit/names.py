@@ -126,6 +126,7 @@ OWN = [
     "every",
     "rows",
     "adjoint_residual",
+    "free",
 ]
 RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | frozenset(OWN)
 

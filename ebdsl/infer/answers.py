@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ebdsl import infer
 from ebdsl.diagnostics import Diagnostic, Label
 from ebdsl.facts.convexity import curvature
-from ebdsl.facts.definite import definite
+from ebdsl.facts.definite import LARGEST, definite
 from ebdsl.facts.normal import normal
 from ebdsl.facts.penalties import Penalty
 from ebdsl.facts.quadratic import Quadratic, quadratic
@@ -22,7 +22,7 @@ from ebdsl.infer.rules.newton import without_kinks
 from ebdsl.infer.rules.proximal_gradient import analyse
 from ebdsl.model.algebra import degree
 from ebdsl.model.algorithms import ALGORITHMS, Chosen
-from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Answer, Model
 
 FACES = ("real", "nonnegative", "positive", "box", "simplex")
@@ -134,28 +134,20 @@ def kinks(problem: Problem) -> tuple[tuple[Penalty, ...], tuple[str, ...], Quadr
     straight = degree(smooth, frozenset({z})) in (0, 1)
     if straight and not any(p.kind == "entropy" for p in found[z]):
         return f"the energy is straight in {z.name} between its kinks: its argmin jumps, and has no slope"
-    form = quadratic(smooth, z) if len(z.shape) == 1 and z.domain.kind != "simplex" else None
-    if form is not None and (not form.shared or not form.coupled or any(p.kind != "l1" for p in found[z])):
-        form = None
-    return tuple(found[z]), _unique(problem, smooth, bool(found[z]) or z.domain.kind != "real"), form
-
-
-def _unique(problem: Problem, smooth: Node, kinked: bool) -> tuple[str, ...]:
-    """What is known of the answer's being the only one."""
-    (z,) = problem.latents
-    facts = [f"the argmin is smooth as long as the same entries of {z.name} stand on kinks or edges"] if kinked else []
+    kinked = bool(found[z]) or z.domain.kind != "real"
     known = degree(smooth, frozenset({z}))
-    if known is not None and known <= 2:
-        proof = definite(problem.model, smooth, (z,))
-        if proof.holds:
-            return (f"there is one minimum: {proof.reason}", *facts)
-    shape = curvature(smooth, frozenset({z}))
-    if shape == "convex":
-        facts.insert(
-            0, f"the energy is convex in {z.name}; that its minimum is one point is seen in the adjoint residual"
-        )
+    proof = definite(problem.model, smooth, (z,)) if known is not None and known <= 2 else None
+    form = quadratic(smooth, z)
+    tried = form is not None and None not in problem.model.dims.values() and (problem.elements() or 0) <= LARGEST
+    if proof is not None and not proof.holds and tried and not kinked:
+        return f"its minimum is not one point, and has no slope; a term like 0.1||{z.name}||^2 makes it one"
+    facts = [f"the argmin is smooth as long as the same entries of {z.name} stand on kinks or edges"] if kinked else []
+    if proof is not None and proof.holds:
+        first = f"there is one minimum: {proof.reason}"
+    elif curvature(smooth, frozenset({z})) == "convex":
+        first = f"the energy is convex in {z.name}; that its minimum is one point is seen in the adjoint residual"
     else:
-        facts.insert(
-            0, f"the energy is not known to be convex in {z.name}: the derivative is that of the minimum found"
-        )
-    return tuple(facts)
+        first = f"the energy is not known to be convex in {z.name}: the derivative is that of the minimum found"
+    plain = len(z.shape) == 1 and z.domain.kind != "simplex" and all(p.kind == "l1" for p in found[z])
+    form = form if plain and form is not None and form.shared and form.coupled else None
+    return tuple(found[z]), (first, *facts), form

@@ -81,30 +81,36 @@ def conjugate_directions(product: Callable[[Tensor], Tensor], right: Tensor, sta
     """
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+        return (a * b).reshape(len(a), -1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
 
+    eps = torch.finfo(right.dtype).eps
     size = dot(right, right)
-    goal = torch.finfo(right.dtype).eps ** 1.5 * size
-    x = start
-    left = right - product(x) if bool(start.any()) else right
+    goal = eps**1.5 * size
+    x, left = start, right - product(start) if bool(start.any()) else right
     rest = dot(left, left)
+    worse = ~(rest <= size)  # a direct solve of a singular system
+    x, left, rest = torch.where(worse, 0, x), torch.where(worse, right, left), torch.where(worse, size, rest)
     for _ in range(4):
-        r = p = left
-        square, busy = rest, rest > goal
+        new, r, p = x, left, left
+        square, busy, most = rest, rest > goal, torch.zeros_like(rest)
         for step in range(2 * right[:1].numel() + 10):
             if step % 4 == 0 and not bool(busy.any()):
                 break
             q = product(p)
-            bend = dot(p, q)
-            busy = busy & (square > goal) & (bend > 0)
+            bend, length = dot(p, q), dot(p, p)
+            most = torch.maximum(most, bend / torch.where(length > 0, length, 1))
+            busy = busy & (square > goal) & (bend > eps * most * length)
             length = torch.where(busy, square / torch.where(busy, bend, 1), 0)
-            x, r = torch.addcmul(x, length, p), torch.addcmul(r, length, q, value=-1)
+            new, r = torch.addcmul(new, length, p), torch.addcmul(r, length, q, value=-1)
             before, square = square, torch.where(busy, dot(r, r), square)
             p = torch.addcmul(r, square / torch.where(before > 0, before, 1), p)
         if not step:
             break
-        left = right - product(x)
-        before, rest = rest, dot(left, left)
-        if not bool(((rest > goal) & (rest < before / 4)).any()):
+        r = right - product(new)
+        square = dot(r, r)
+        better = square < rest
+        gained = bool((better & (square > goal) & (square < rest / 4)).any())
+        x, left, rest = torch.where(better, new, x), torch.where(better, r, left), torch.where(better, square, rest)
+        if not gained:
             break
     return x, (rest / torch.where(size > 0, size, 1)).sqrt().flatten()

@@ -94,7 +94,8 @@ class Use:
 
     ``loss`` is the text of a call that gives a loss and a report, a dict of 0-dim tensors with ``energy`` first. In it
     and in ``start`` (statements, run once with ``data``) ``{y}`` is the variable, ``{given}`` the tuple of those given,
-    ``{shape}`` its shape; ``free_energy(y, *given)``, ``model``, ``self.state`` and ``self.generator`` are at hand.
+    ``{given:x}`` one of them, ``{shape}`` its shape; ``free_energy(y, *given)``, ``model``, ``self.state`` and
+    ``self.generator`` are at hand.
     ``state`` maps names of tensors that are kept between steps to the text of their start, ``learned`` names of
     parameters of the method itself to that of theirs. ``adversary``: the text of a generator's loss, whose samples
     are ``made`` there and in ``loss``; ``rate``: its step size, in units of the energy's. ``findings`` are

@@ -217,7 +217,10 @@ def test_what_is_said_of_an_argmin() -> None:
     assert "implicit, by one linear system for each support" in text and "the distance to the exact code" in text
 
 
-HEAD = "observed y : R[5], x : R[3]\nlatent z : R[4], v : R[4], k : onehot[4]\nparam D : R[5, 4], V : R[3, 4]\n"
+HEAD = (
+    "observed y : R[5], x : R[3]\nlatent z : R[4], v : R[4], k : onehot[4], w : R[7]\n"
+    "param D : R[5, 4], V : R[3, 4], B : R[5, 7]\n"
+)
 WRONG = {
     "two of them": ("F(y, x) = ||x - V argmin_{z, v} (||y - D z||^2 + ||z - v||^2)||^2", "EB0315"),
     "another latent": ("F(y, x) = ||x - V argmin_z (||y - D z||^2 + ||z - v||^2)||^2", "EB0315"),
@@ -229,6 +232,7 @@ WRONG = {
     "one in another": ("F(y, x) = ||x - V argmin_v ||v - argmin_z ||y - D z||^2||^2||^2 + ||y||^2", "EB0315"),
     "of a parameter": ("F(y, x) = ||x - V argmin_D ||y - D z||^2||^2", "EB0305"),
     "finite": ("F(y, x) = ||x - V argmin_k ||y - D k||^2||^2", "EB0505"),
+    "many minima": ("F(y, x) = ||x||^2 + ||argmin_w ||y - B w||^2||^2", "EB0505"),
     "straight": ("F(y, x) = ||x - V argmin_z (y' D z + 0.1|z|)||^2", "EB0505"),
     "kinks of a map": ("F(y, x) = ||x - V argmin_z (||y - D z||^2 + |D z|)||^2", "EB0505"),
     "beside a minimum": ("F(y, x) = min_v (||x - V argmin_z ||y - D z||^2||^2 + ||v - D' y||^2)", "EB0505"),

@@ -155,3 +155,22 @@ def test_a_temperature_is_learned_by_strategies_alone() -> None:
     y = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
     model, _, _ = train(TEMPERATURE + "train\n    strategy maximum_likelihood\n", {"y": y}, epochs=20, lr=0.02)
     assert model.b.isfinite() and 0.05 < float(model.b.detach()) != 1
+
+
+@pytest.mark.parametrize("strategy", ["contrastive(margin = 1)", "denoising(sigma = 0.1)", "masking(share = 0.3)"])
+def test_what_is_given_may_be_called_y(strategy: str) -> None:
+    """The variable whose energy is shaped and the one that is given change names, and nothing else."""
+    text = (
+        "observed {given} : R[3], {over} : R[2]\nmodule Enc : R[2], R[3] -> R[4] = mlp(8, tanh)\n"
+        "module Dec : R[4], R[3] -> R[2] = mlp(8, tanh)\n"
+        "F({given}, {over}) = ||{over} - Dec(Enc({over}, {given}), {given})||^2\ntrain\n    strategy " + strategy + "\n"
+    )
+    found = []
+    for given, over in (("x", "y"), ("y", "x")):
+        module = compiled(text.format(given=given, over=over))
+        learner = module.Learner(module.build(seed=0), seed=0)
+        generator = torch.Generator().manual_seed(0)
+        data = {given: torch.randn(20, 3, generator=generator), over: torch.randn(20, 2, generator=generator)}
+        learner.start(data)
+        found.append(float(learner.step(data)["loss"]))
+    assert found[0] == found[1]

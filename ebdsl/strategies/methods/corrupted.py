@@ -34,7 +34,7 @@ def _wanted(case: Case) -> str:
     found = reconstruction(case.model)
     assert found is not None
     return ", ".join(
-        "{corrupt}" if s == case.over else "{" + s.name + "}"
+        "{corrupt}" if s == case.over else "{given:" + s.name + "}"
         for s in case.model.role("observed")
         if s in found[1].symbols
     )
@@ -70,7 +70,7 @@ def masking(case: Case) -> Use | No:
     if refused:
         return refused
     share = case.number("share")
-    made = f"lambda y: model.reconstruct({_wanted(case).replace('{corrupt}', 'y')})"
+    made = f"lambda {{y}}: model.reconstruct({_wanted(case).replace('{corrupt}', '{y}')})"
     mask = f"random_mask({{y}}, self.generator, {share!r})"
     return Use(
         f"masked_loss(free_energy, {{y}}, {{given}}, {made}, {mask})",
