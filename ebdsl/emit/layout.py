@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 
 WIDTH = 120
@@ -35,7 +36,7 @@ def _prose(line: str) -> list[str]:
 
 
 def _broken(line: str) -> list[str]:
-    """One long statement over several lines, at the last bracket that closes at its end."""
+    """One long statement over several lines: at the last bracket that closes at its end, or in front of its signs."""
     if len(line) <= WIDTH:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]
@@ -43,6 +44,11 @@ def _broken(line: str) -> list[str]:
     if found is None:
         return [line]
     begin, end = found
+    if begin >= WIDTH:
+        summed = _at_signs(line)
+        if summed:
+            return summed
+        begin, end = next((p for p in reversed(_groups(line)) if p[0] < WIDTH and p[1] > p[0] + 1), found)
     inside = line[begin + 1 : end].strip()
     head, tail = line[: begin + 1], line[end:]
     if not inside:
@@ -54,6 +60,44 @@ def _broken(line: str) -> list[str]:
     if len(parts) == 1:
         return [head, *_broken(deeper + parts[0]), indent + tail]
     return [head, *(x for p in parts for x in _broken(deeper + p + ",")), indent + tail]
+
+
+def _at_signs(line: str) -> list[str]:
+    """A sum or a tuple with a line for each part, in parentheses where it is a statement's; empty for anything else."""
+    indent = line[: len(line) - len(line.lstrip())]
+    body = line.strip()
+    marks = [k for k in _outside(body) if body[k - 1 : k + 2] in (" + ", " - ")]
+    equals = next((k for k in _outside(body) if body[k - 1 : k + 2] == " = "), None)
+    begin = len("return ") if body.startswith("return ") else 0 if equals is None else equals + 2
+    commas = [k for k in _outside(body) if body[k] == "," and k < len(body) - 1]
+    if commas and begin:
+        terms = [f"{t}," for t in _split(body[begin:])]
+        return [indent + body[:begin] + "(", *(x for t in terms for x in _broken(indent + "    " + t)), indent + ")"]
+    if not marks or commas or marks[0] < begin:
+        return []
+    cuts = [begin, *marks, len(body)]
+    terms = [body[a:b].strip() for a, b in itertools.pairwise(cuts)]
+    if not begin:
+        return [x for t in terms for x in _broken(indent + t)]
+    return [indent + body[:begin] + "(", *(x for t in terms for x in _broken(indent + "    " + t)), indent + ")"]
+
+
+def _outside(line: str) -> list[int]:
+    """The places outside of brackets and strings."""
+    places, depth, quote = [], 0, ""
+    for k, c in enumerate(line):
+        if quote:
+            if c == quote and line[k - 1] != "\\":
+                quote = ""
+        elif c in "\"'":
+            quote = c
+        elif c in OPEN:
+            depth += 1
+        elif c in CLOSE:
+            depth -= 1
+        elif depth == 0:
+            places.append(k)
+    return places
 
 
 def _groups(line: str) -> list[tuple[int, int]]:

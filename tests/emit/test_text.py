@@ -34,6 +34,11 @@ def test_the_same_again(name: str) -> None:
     assert driver.emit(planned(CORPUS[name], name)) == case(name).text
 
 
+@pytest.mark.parametrize("name", CORPUS)
+def test_no_line_is_too_long(name: str) -> None:
+    assert max(map(len, case(name).text.split("\n"))) <= 120
+
+
 def test_the_same_in_another_process(tmp_path: Path) -> None:
     """The order of sets and hashes does not show."""
     program = (
