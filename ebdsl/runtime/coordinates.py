@@ -349,6 +349,7 @@ def lower_pairs(
         part, now, before = matrix if matrix.ndim == 2 else matrix[busy], linear[busy], x[busy]
 
         def down(point: Tensor, part: Tensor = part, now: Tensor = now) -> tuple[Tensor, Tensor]:
+            """The point settled and lowered, and its energy."""
             point = settle(penalty, slopes, part, now, point, low, high)
             point = lower_entries(prox, penalty, part, now, point, 10 + len(low) // 4)[0]
             return point, penalty(point).sum(1) + (point * (0.5 * times_matrix(point, part) + now)).sum(1)
@@ -397,12 +398,14 @@ def coordinate_minimum(
         own, given, wanted = matrix if shared else matrix[k : k + tile], linear[k : k + tile], goal[k : k + tile]
 
         def several(count: int, own: Tensor = own, given: Tensor = given, wanted: Tensor = wanted) -> tuple:
+            """Matrix, linear part and goal of each sample, ``count`` times."""
             return (
                 own if shared else own.repeat_interleave(count, 0),
                 *(a.repeat_interleave(count, 0) for a in (given, wanted)),
             )
 
         def lowest(points: Tensor, energy: Tensor, count: int) -> Tensor:
+            """Of each sample's points the ``count`` lowest."""
             best = energy.nan_to_num(torch.inf).topk(count, largest=False).indices
             return points.reshape(*energy.shape, n).gather(1, best[..., None].expand(-1, -1, n)).reshape(-1, n)
 

@@ -630,6 +630,23 @@ DESCENT: dict[str, str] = {
     """,
 }
 
+SIZED: dict[str, str] = {
+    "counted": """
+        observed y : R[M]
+        latent   z : R[N]
+        param    W : R[M, N], unit columns, w : R[N], > 0
+        E(y, z) = ||y - W z||^2 + Σ_n (0.1 + w[n]) step(|z[n]|) + ||w||^2
+        F(y) = min_z E(y, z)
+    """,
+    "roots_masked": """
+        observed y : R[M], m : R[M]
+        latent   Z : R[K, P], >= 0, b : R
+        param    W : R[M, K, P]
+        E(y, m, Z, b) = Σ_i m[i]^2 (y[i] - b - Σ_{k,p} W[i,k,p] Z[k,p])^2 + 0.3 Σ_{k,p} √Z[k,p] + 0.1 b^2 + 0.1||W||^2
+        F(y, m) = min_{Z, b} E(y, m, Z, b)
+    """,
+}
+
 PLAIN: dict[str, str] = {
     "projection": """
         observed y : R[D]
@@ -748,4 +765,4 @@ NAMES: dict[str, str] = {
     """,
 }
 
-CORPUS: dict[str, str] = CLOSED | PROXIMAL | FINITE | MIXED | DESCENT | PLAIN | NAMES | AVERAGED
+CORPUS: dict[str, str] = CLOSED | PROXIMAL | FINITE | MIXED | DESCENT | SIZED | PLAIN | NAMES | AVERAGED

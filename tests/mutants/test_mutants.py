@@ -85,6 +85,22 @@ MUTANTS = [
     Mutant("a wrong axis", "groups", "z.square().sum(-1).sqrt()", "z.square().sum(-2).sqrt()", ENERGY),
     Mutant("a root that is missing", "groups", "z.square().sum(-1).sqrt()", "z.square().sum(-1)", ENERGY),
     Mutant("a shift by two", "steps", "x[:, 1:] - x[:, :-1]", "x[:, 1:] - x[:, 1:]", ENERGY),
+    # functions of sizes
+    Mutant("a linear part halved", "counted", "linear = -2 *", "linear = -1 *", INFERENCE),
+    Mutant("an answer of another sample", "counted", "found[0].append(x)", "found[0].append(x.flip(0))", INFERENCE),
+    Mutant(
+        "an answer of another sample", "roots_masked", "found[0].append(x)", "found[0].append(x.flip(0))", INFERENCE
+    ),
+    Mutant(
+        "curvature of another sample", "roots_masked", "matrix[k : k + tile]", "matrix[k : k + tile].flip(0)", INFERENCE
+    ),
+    Mutant(
+        "slopes with the wrong sign",
+        "roots_masked",
+        "torch.where(held, (slope + first)",
+        "torch.where(held, (slope - first)",
+        INFERENCE,
+    ),
     # proximal gradient
     Mutant("a dropped 2", "elastic", "gram = 2 * (", "gram = (", INFERENCE),
     Mutant("a flipped sign", "elastic", "linear = -2 *", "linear = 2 *", INFERENCE),
