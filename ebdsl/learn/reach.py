@@ -156,7 +156,12 @@ def _through_latents(
         return 1, f"{names} is taken to have fewer dimensions than {y.name}, whose size the data tells", None
     if symbolic or (width is not None and total < width):
         return 1, f"{names} has fewer dimensions than {y.name}", None
-    loose = next(s for s in free if s not in regular)
+    left = [s for s in free if s not in regular]
+    sizes = [_numel(model, s.shape) for s in left]
+    if width is not None and sum(n or width for n in sizes) < width:
+        few, many = (", ".join(s.name for s in which) for which in (left, regular))
+        return 7, f"{many} is regularised, and {few} has fewer dimensions than {y.name}", None
+    loose = left[0]
     return 7, f"{loose.name} is neither small nor penalised", Finding(
         "EB0510",
         f"this energy is flat: {loose.name} is as large as {y.name} and nothing limits it: it reaches every {y.name}",
@@ -257,12 +262,15 @@ def _numel(model: Model, shape: tuple[Dim, ...]) -> int | None:
 
 
 def regularised(model: Model, z: Symbol) -> bool:
-    """Whether a term that holds z alone among what varies grows with it, or its domain bounds it."""
+    """Whether a term that holds z alone among what varies grows with it, or its domain bounds it.
+
+    What is given and always positive may weigh the term.
+    """
     if z.domain.kind in ("simplex", "sphere"):
         return True
     for term in model.terms:
         for piece in addends(normal(term.node)):
-            varying = {s for s in piece.symbols if s.per_sample}
+            varying = {s for s in piece.symbols if s.per_sample and not (s.role == "observed" and s.domain.row.strict)}
             if varying == {z} and not modules_in(piece):
                 if not isinstance(match(piece, z), str):
                     return True

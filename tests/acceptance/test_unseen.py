@@ -52,6 +52,16 @@ CASES: dict[str, tuple[str, str, Sample, list[tuple[int, ...]], Oracle, str]] = 
         {"y": T + 3}, [(4,), ()], lambda s, z, b: cp.norm1(s["y"] - W @ z - b) + 0.2 * cp.sum_squares(z),
         "interior points",
     ),
+    "sparse codes and an offset": (
+        "observed y : R[20]\nlatent z : R[4], b : R\nparam W : R[20, 4]",
+        "min_{z,b} Σ_i (y[i] - (W z)[i] - b)^2 + 3|z|", {"y": T + 3}, [(4,), ()],
+        lambda s, z, b: cp.sum_squares(s["y"] - W @ z - b) + 3 * cp.norm1(z), "proximal gradient",
+    ),
+    "weights that are given": (
+        "observed y : R[20], v : R[4], > 0\nlatent z : R[4]\nparam W : R[20, 4]",
+        "min_z ||y - W z||^2 + Σ_k v[k] |z[k]|", {"y": T, "v": np.abs(T[:, :4]) + 0.1}, [(4,)],
+        lambda s, z: cp.sum_squares(s["y"] - W @ z) + cp.sum(cp.multiply(s["v"], cp.abs(z))), "interior points",
+    ),
     "support vectors of given data": (
         "observed X : R[20, 3], l : {-1,1}[20]\nlatent w : R[3], b : R",
         "min_{w,b} 0.1||w||^2 + Σ_i max(0, 1 - l[i] (X[i]·w + b))", {"X": X, "l": LABELS}, [(3,), ()],
