@@ -152,13 +152,14 @@ def remembered(now: tuple[Tensor, ...]) -> tuple[tuple[Tensor, int], ...]:
 
 
 def gram(y: Tensor) -> Tensor:
-    """``y'y`` for ``(n, d)``: of many samples only the blocks on and above the diagonal are multiplied."""
+    """``y'y`` for ``(n, d)``: of many samples the blocks on and above the diagonal, while a tile is in the cache."""
     d = y.shape[1]
     if y.is_cuda or d < 96 or len(y) < 4096:
         return y.T @ y
     found, width = y.new_zeros(d, d), max(48, d // 8)
-    for k in range(0, d, width):
-        found[k : k + width, k:] = y[:, k : k + width].T @ y[:, k:]
+    for tile in y.split(8192):
+        for k in range(0, d, width):
+            found[k : k + width, k:].addmm_(tile[:, k : k + width].T, tile[:, k:])
     return found.triu_().add_(found.triu(1).T)
 
 
