@@ -270,7 +270,8 @@ class Certifier(Averages):
                 bound = self.energy(given | at) - again.residual.numpy().repeat(states)
             else:
                 again = self._again(observed)
-                bound = (again.energy - again.residual).numpy()
+                at = {s: again.latents[self.names[s.name]].numpy() for s in self.model.role("latent")}
+                bound = self.energy(given | at) - again.residual.numpy()
             return Verdict(energy - bound, np.nan_to_num(scale, posinf=0), energy)
 
         self.one = above

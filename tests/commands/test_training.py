@@ -420,6 +420,42 @@ def test_infer_checks_its_answers(cli, run) -> None:
         assert found["checked_residual"].shape == (90,) and "step limit" in found["status"]
 
 
+@pytest.mark.parametrize(
+    "latents, formula",
+    [
+        ("k : onehot[2], z : R", "softmin_k[2] min_z ||y - m k - z w||^2 + 0.5|z|"),
+        ("z : R", "softmin_z[2] ||y - m[:, 0] - z w||^2 + 0.5 z^4"),
+    ],
+)
+def test_infer_checks_averages_and_their_energies(cli, tmp_path, monkeypatch, latents, formula) -> None:
+    """What ``infer`` gives besides the means goes to the certificate; one sample that is off is found."""
+    spec = f"""model averages
+observed y : R[4]
+latent {latents}
+param w : sphere[4], m : R[4, 2]
+F(y) = {formula} + 0.1||m||^2
+"""
+    (tmp_path / "averages.ebm").write_text(spec, encoding="utf-8")
+    np.save(tmp_path / "y.npy", np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32))
+    done = cli("train", "averages.ebm", "--data", "y.npy", "--out", "r", "--epochs", "1", "--device", "cpu")
+    assert done.code == 0, done.err
+    done = cli("infer", "r", "-o", "z.npz", "--check")
+    assert done.code == 0 and "energies hold   40 of 40" in done.err, done.err
+
+    from ebdsl.run import certify
+
+    add = certify.Certifier.add
+
+    def wrong(self, observed, latents, energy=None, posterior=None) -> None:
+        energy = np.array(energy)
+        energy[7] += 0.01
+        add(self, observed, latents, energy, posterior)
+
+    monkeypatch.setattr(certify.Certifier, "add", wrong)
+    failed = cli("infer", "r", "-o", "z.npz", "--check")
+    assert failed.code == 3 and "EB0731" in failed.err and "energies hold   39 of 40" in failed.err
+
+
 # ------------------------------------------------------------------ targets
 
 
