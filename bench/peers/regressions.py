@@ -1,10 +1,10 @@
 """Batches of small convex problems by hand, as fast as eager PyTorch allows: for each row of ``y`` its own minimum.
 
-``accelerated`` is FISTA on a shared Gram matrix with a restart for each row (Beck & Teboulle 2009; O'Donoghue & Candes
-2015), stopped by its optimality residual, finished rows leaving the batch. ``total_variation`` is ADMM with one dense
-inverse for all rows (Boyd et al. 2011, section 6.4.1). ``chambolle`` is accelerated projected gradient on the dual for
-isotropic total variation of pictures (Beck & Teboulle 2009b). ``hals`` is nonnegative factorisation by coordinates
-(Cichocki & Phan 2009; Gillis & Glineur 2012).
+``accelerated`` is FISTA on a shared Gram matrix with a restart for each row (Beck & Teboulle 2009; O'Donoghue &
+Candes 2015), stopped by its optimality residual, finished rows leaving the batch. ``total_variation`` is ADMM with one
+dense inverse for all rows (Boyd et al. 2011, section 6.4.1), of second differences too. ``chambolle`` is accelerated
+projected gradient on the dual for isotropic total variation of pictures (Beck & Teboulle 2009b). ``hals`` is
+nonnegative factorisation by coordinates (Cichocki & Phan 2009; Gillis & Glineur 2012).
 """
 
 from __future__ import annotations
@@ -54,21 +54,22 @@ def accelerated(
 
 
 @torch.no_grad()
-def total_variation(y: Tensor, weight: float, tolerance: float, most: int = 5000) -> Tensor:
-    """``argmin ½‖y - z‖² + weight Σ|z[i+1] - z[i]|`` for each row of ``y`` ``(B, n)``."""
+def total_variation(y: Tensor, weight: float, tolerance: float, order: int = 1, most: int = 5000) -> Tensor:
+    """``argmin ½‖y - z‖² + weight Σ|differences of z|`` for each row of ``y`` ``(B, n)``."""
     n = y.shape[1]
-    D = torch.diff(torch.eye(n, dtype=y.dtype), dim=0)
-    rho = 2 * weight
-    inverse = torch.linalg.inv(torch.eye(n, dtype=y.dtype) + rho * D.T @ D)
+    D = torch.diff(torch.eye(n, dtype=torch.float64), n=order, dim=0)
+    rho = 2 * weight if order == 1 else 10 * weight
+    back_rho = rho * (-1) ** order
+    inverse = torch.linalg.inv(torch.eye(n, dtype=torch.float64) + rho * D.T @ D).to(y.dtype)
     rows = torch.arange(len(y))
     answer, z = y.clone(), y
-    v = torch.diff(z)
+    v = torch.diff(z, n=order)
     u = torch.zeros_like(v)
     goal = tolerance * float(y.abs().max())
     for step in range(1, most + 1):
-        back = torch.nn.functional.pad(v - u, (1, 1))
-        z = (y - rho * torch.diff(back)) @ inverse
-        w = torch.diff(z)
+        back = torch.nn.functional.pad(v - u, (order, order))
+        z = (y + back_rho * torch.diff(back, n=order)) @ inverse
+        w = torch.diff(z, n=order)
         ahead = 1.7 * w - 0.7 * v
         before, v = v, torch.nn.functional.softshrink(ahead + u, weight / rho)
         u = u + ahead - v

@@ -77,16 +77,20 @@ def banded_interior_point(
     closed_low, closed_high = low.isfinite(), high.isfinite()
     pairs, straight = int(closed_low.sum() + closed_high.sum()), not bool(curved[0].any())
     ceiling, floor = high.masked_fill(~closed_high, 0), low.masked_fill(~closed_low, 0)
+    whole = pairs == 2 * len(low)
     answer, gaps = start.clone(), torch.full_like(goal, torch.inf)
     steps = torch.full((count,), max_steps, device=start.device)
 
-    def shrinks(value: Tensor, move: Tensor) -> Tensor:
-        """The greatest share of a value that a move takes away."""
-        return (-move / value).nan_to_num_(0).amax(1, keepdim=True)
+    def shrinks(p: Tensor, dp: Tensor, q: Tensor, dq: Tensor) -> Tensor:
+        """The greatest share of a value that a move takes away, of both kinds."""
+        shares = (dp / p, dq / q)
+        parts = [(s if whole else s.nan_to_num_(0)).amin(1, keepdim=True) for s in shares]
+        return torch.minimum(*parts).neg_()
 
     def together(p: Tensor, above: Tensor, q: Tensor, under: Tensor) -> tuple[Tensor, Tensor]:
         """``p (high - u)`` and ``q (u - low)``, 0 where there is no end."""
-        return (p * above).masked_fill_(~closed_high, 0), (q * under).masked_fill_(~closed_low, 0)
+        upper, lower = p * above, q * under
+        return (upper, lower) if whole else (upper.masked_fill_(~closed_high, 0), lower.masked_fill_(~closed_low, 0))
 
     for rows in torch.arange(count, device=start.device).split(max(1, 2**18 // max(n, 1))):
         x, own, fixed = start[rows].to(wide), tuple(a[rows].to(wide) for a in given), curved[0].to(wide)
@@ -107,9 +111,9 @@ def banded_interior_point(
             for begin, end, value in copies:  # near enough to a kink or an end to stand on it
                 inside = torch.minimum(above, under)[:, begin:end] * size
                 found = torch.where(torch.maximum(p, q)[:, begin:end] * pull < inside, value, found)
-            found = found.clamp(*ends).to(dtype).to(wide)
+            found = (found if ends == (-torch.inf, torch.inf) else found.clamp(*ends)).to(dtype).to(wide)
             there, steep = forward(found, *own) + shift, gradient(found, *own) + back(u, *own)
-            gap = (torch.where(there > 0, ceiling, floor) * there - u * there).sum(1) + bound(steep, found)
+            gap = torch.where(there > 0, ceiling, floor).sub_(u).mul_(there).sum(1) + bound(steep, found)
             gap = gap.to(dtype)
             better = gap < gaps[rows]
             answer[rows[better]], gaps[rows[better]] = found[better].to(dtype), gap[better]
@@ -125,37 +129,38 @@ def banded_interior_point(
                 )
                 shift = shift[keep] if isinstance(shift, Tensor) else shift
                 own, fixed = tuple(a[keep] for a in own), fixed if fixed.shape[2] == 1 else fixed[:, :, keep]
-            weight = (1 / (p / above + q / under)).masked_fill_(idle, 0)
-            bands = curved[1](weight) + fixed
-            factor = factor_band(bands.flatten(2))
+            weight = (p / above).addcdiv_(q, under).reciprocal_()
+            weight = weight if whole else weight.masked_fill_(idle, 0)
+            factor = factor_band(curved[1](weight).add_(fixed).flatten(2))
 
             def direction(more: Tensor, less: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
                 """Newton's step where ``p (high - u)`` and ``q (u - low)`` shall change by ``more`` and ``less``."""
-                miss = rest - more / above + less / under  # noqa: B023
-                right = -(slope + back(weight * miss, *own))  # noqa: B023
+                miss = torch.addcdiv(rest, more, above, value=-1).addcdiv_(less, under)  # noqa: B023
+                right = back(weight * miss, *own).add_(slope).neg_()  # noqa: B023
                 columns = right.reshape(-1, *shape).movedim(place + 1, 0)
                 dx = solve_factored(factor, columns.reshape(shape[place], -1))  # noqa: B023
                 dx = dx.view(columns.shape).movedim(0, place + 1).reshape(right.shape)
-                du = weight * (forward(dx, *own) + miss)  # noqa: B023
-                return dx, du, (more + p * du) / above, (less - q * du) / under  # noqa: B023
+                du = miss.add_(forward(dx, *own)).mul_(weight)  # noqa: B023
+                dp = torch.addcmul(more, p, du).div_(above)  # noqa: B023
+                return dx, du, dp, torch.addcmul(less, q, du, value=-1).div_(under)  # noqa: B023
 
             upper, lower = together(p, above, q, under)
             dx, du, dp, dq = direction(-upper, -lower)
-            far = 1 / torch.stack((shrinks(p, dp), shrinks(q, dq), shrinks(above, -du), shrinks(under, du))).amax(
-                0
-            ).clamp_min_(1)
+            far = torch.maximum(shrinks(p, dp, q, dq), shrinks(above, -du, under, du))
+            far = far.clamp_min_(1).reciprocal_()
             now = (upper + lower).sum(1, keepdim=True)
-            upper_then, lower_then = together(p + far * dp, above - far * du, q + far * dq, under + far * du)
-            then = (upper_then + lower_then).sum(1, keepdim=True)
-            aim = (then / now) ** 3 * now / pairs
-            dx, du, dp, dq = direction(aim - upper + dp * du, aim - lower - dq * du)
-            primal, dual = (
-                torch.maximum(shrinks(p, dp), shrinks(q, dq)),
-                torch.maximum(shrinks(above, -du), shrinks(under, du)),
-            )
+            upper_then, lower_then = together(
+                torch.addcmul(p, far, dp), torch.addcmul(above, far, du, value=-1),
+                torch.addcmul(q, far, dq), torch.addcmul(under, far, du),
+            )  # fmt: skip
+            aim = ((upper_then.add_(lower_then)).sum(1, keepdim=True) / now) ** 3 * now / pairs
+            more, less = aim - upper, aim - lower
+            dx, du, dp, dq = direction(more.addcmul_(dp, du), less.addcmul_(dq, du, value=-1))
+            primal, dual = shrinks(p, dp, q, dq), shrinks(above, -du, under, du)
             if not straight:  # the slope holds both
                 primal = dual = torch.maximum(primal, dual)
             primal, dual = ((0.9995 / a.clamp_min(1e-9)).clamp_max(1) for a in (primal, dual))
-            x, p, q, u = x + primal * dx, p + primal * dp, q + primal * dq, u + dual * du
+            x, p, q = (torch.addcmul(a, primal, move) for a, move in ((x, dx), (p, dp), (q, dq)))
+            u = torch.addcmul(u, dual, du)
             rest = rest * (1 - primal)  # measured anew it would be rounding, times the weights
     return answer, gaps, steps
