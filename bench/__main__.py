@@ -16,6 +16,7 @@ ITEMS = {
     "pca": "32 components to the same residual against all solvers of scikit-learn and torch",
     "dictionary": "256 atoms from 100,000 patches to a peer's held-out energy: SPAMS, scikit-learn, by hand",
     "mixture": "50 steps of expectation maximisation against scikit-learn and by hand",
+    "ica": "64 independent components to the same energy against FastICA, picard and by hand",
     "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
     "conv_codes": "convolutional codes of a 256 x 256 photograph against sporco and by hand",
     "targets": "fused steps through Inductor against the same plan eager; cold and warm start",

@@ -51,7 +51,7 @@ class Coordinates:
 
     def blocks(self, vector: Tensor) -> tuple[Tensor, ...]:
         """Each parameter's part."""
-        return vector.split([p.numel() for p in self.params])
+        return vector.split_with_sizes([p.numel() for p in self.params], -1)
 
     def sizes(self, vector: Tensor) -> Tensor:
         """The Euclidean norm of each parameter's part."""
@@ -82,6 +82,7 @@ class SmoothDescent:
     ) -> None:
         self.params, self.bounds, self.tolerance, self.width = list(params), list(bounds), tolerance, width
         self.seed, self.summed, self.rest = seed, summed, rest
+        self.entries = sum(p.numel() for p in params)
         self.bounded = any(math.isfinite(end) for ends in bounds for end in ends)
         self.coordinates = Coordinates(params)
         self.count = self.tries = 0
@@ -121,7 +122,7 @@ class SmoothDescent:
     def first_share(self, data: tuple[Tensor, ...]) -> int:
         """Samples to begin with: a power of 4 fewer, while there are ten numbers for each parameter."""
         entries = sum(t[0].numel() for t in data)
-        least = max(2048, 10 * sum(p.numel() for p in self.params) // max(1, entries))
+        least = max(2048, 10 * self.entries // max(1, entries))
         count = len(data[0])
         while count // 4 >= least:
             count //= 4
@@ -142,28 +143,31 @@ class SmoothDescent:
         if self.count < samples:
             drawn = torch.randperm(samples, generator=torch.Generator().manual_seed(self.seed))[: self.count]
             data = tuple(t[drawn.to(t.device)] for t in data)
-        self.data = data
+        size = -(-self.count // (4 if self.entries > 64 else 16))  # few entries tell little of their spread
+        rows = -(-size // -(-size // max(256, 2**17 // self.width)))
+        groups = zip(*(t.split(size) for t in data), strict=True)
+        self.groups = [list(zip(*(t.split(rows) for t in group), strict=True)) for group in groups]
+        self.sizes = self.largest.new_tensor([len(x) for x in data[0].split(size)])[:, None]
         self.enter(self.measure())
 
     def measure(self) -> tuple[Tensor, Tensor, Tensor]:
         """Mean energies of the terms, the mean slope ``(p,)`` and the spread of each block over the samples."""
-        rows, size = max(256, 2**16 // self.width), -(-self.count // 8)
         energies, mean = self.rest()
         groups: list[list[Tensor]] = []
-        for group in zip(*(t.split(size) for t in self.data), strict=True):
+        for group in self.groups:
             sums: list[Tensor] = []
-            for piece in zip(*(t.split(rows) for t in group), strict=True):
+            for piece in group:
                 values, slopes = self.summed(*piece)
                 energies = [e + v / self.count for e, v in zip(energies, values, strict=True)]
                 sums = [s.add_(t) for s, t in zip(sums, slopes, strict=True)] if sums else slopes
             groups.append(sums)
         packed = self.coordinates.slopes([torch.stack(parts) for parts in zip(*groups, strict=True)])
         slope = packed.sum(0) / self.count
-        sizes = packed.new_tensor([len(x) for x in self.data[0].split(size)])[:, None]
-        spread = ((packed / sizes - slope).square() * sizes).sum(0) / max(1, len(groups) - 1)
-        variances = torch.stack([b.sum() for b in self.coordinates.blocks(spread)])
+        apart = (packed / self.sizes - slope) * self.sizes.sqrt()
+        spread = torch.stack([torch.linalg.vector_norm(b, dim=1) for b in self.coordinates.blocks(apart)]).norm(dim=1)
         terms = torch.stack([torch.as_tensor(e, dtype=torch.float64, device=slope.device) for e in energies])
-        return terms, slope + self.coordinates.slopes([s[None] for s in mean])[0], variances.sqrt()
+        slope = slope + self.coordinates.slopes([s[None] for s in mean])[0]
+        return terms, slope, spread / max(1, len(groups) - 1) ** 0.5
 
     def enter(self, measured: tuple[Tensor, Tensor, Tensor]) -> None:
         """What was measured is where the search stands."""
@@ -213,7 +217,7 @@ class SmoothDescent:
             elif gone and looks < 20 and float(self.slope @ step) < 0.9 * drop:
                 low, best = length, (self.energies, self.slope, self.spread)
             else:
-                self.moves, self.turns = [*self.moves[-9:], step], [*self.turns[-9:], self.slope - slope]
+                self.moves, self.turns = [*self.moves[-6:], step], [*self.turns[-6:], self.slope - slope]
                 return looks, True
             length = 2 * low if high == math.inf else (low + high) / 2
             if high - low < 1e-3 * low or (best is None and looks > 12):
@@ -237,7 +241,7 @@ class SmoothDescent:
 
     def state_dict(self) -> dict[str, Tensor]:
         """What resuming needs besides the parameters."""
-        none = self.largest.new_zeros(0, sum(p.numel() for p in self.params))
+        none = self.largest.new_zeros(0, self.entries)
         return {
             "count": torch.tensor(self.count),
             "tries": torch.tensor(self.tries),
