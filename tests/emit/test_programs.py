@@ -209,5 +209,5 @@ def test_answers_from_a_table_of_values() -> None:
 def test_what_is_not_convex_goes_by_gradient() -> None:
     c = compile_spec("observed x : R[P], y : R\nparam w : R[P]\nF(x, y) = (y - tanh(w' x))^2 + ||w||^2\n")
     ((_, decision),) = c.plan.learning
-    assert decision.rule == "stochastic gradient"
+    assert decision.rule == "quasi-Newton"
     assert any(r.rule == "convex program" and "convex" in r.reason for r in decision.refused)

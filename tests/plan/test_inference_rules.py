@@ -31,7 +31,7 @@ CHOICES: dict[str, tuple[str, str, str]] = {
         "proximal gradient", "global", "backtracking"),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = min_z ||y - W z||^2": ("enumeration", "global", "try all"),
     "latent z : onehot[K]\nparam W : R[M, K]\nF(y) = softmin_z[2] ||y - W z||^2": (
-        "enumeration", "global", "logsumexp"),
+        "enumeration", "exact", "logsumexp"),
     "latent z : {0,1}[5]\nparam W : R[M, 5]\nF(y) = min_z ||y - W z||^2": ("enumeration", "global", "32"),
     "latent z : onehot[3], c : R[M]\nF(y) = min_{z,c} ||y - c||^2 + ||c||^2 + z[0]": (
         "every state solved", "global", "for each of the 3 values"),

@@ -109,7 +109,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         task = f"softmin over {problem.names}"
     facts = tuple(f"{s.name} takes finitely many values: {s.domain}{_dims(s)}" for s in problem.latents)
     return Decision(
-        "enumeration", task, algorithm, "global", f"{sizes} energies", facts, (),
+        "enumeration", task, algorithm, "global" if problem.kind == "min" else "exact", f"{sizes} energies", facts, (),
         Enumeration(problem.kind, states, at_states(problem.energy, states), problem.beta),
     )  # fmt: skip
 
