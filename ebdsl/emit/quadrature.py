@@ -26,7 +26,7 @@ def node_lines(c: Context, q: Quadrature) -> list[str]:
     for z in q.latents:
         count = _count(c, z)
         shape = "".join(f", {c.dim(d)}" for d in z.shape)
-        cut = f"x[..., {begin}:{begin + count}]" if q.size != count else "x"
+        cut = f"places[..., {begin}:{begin + count}]" if q.size != count else "places"
         parts.append(f"places[..., {begin}]" if not z.shape else f"{cut}.reshape(*places.shape[:2]{shape})")
         begin += count
     values = ", ".join(parts) + ("," if len(parts) == 1 else "")

@@ -71,6 +71,12 @@ CASES: dict[tuple[str, str], Case | str] = {
         "F(y) = min_z ||y - m - z||^2 + 0.7 Σ_t |z[t+2] - 2 z[t+1] + z[t]|",
         wrong=5e-2,
     ),
+    ("interior points", "min"): Case(
+        "observed y : R[6], v : R[4], > 0\nlatent z : R[4]\nparam W : R[6, 4], unit columns\n"
+        "F(y, v) = min_z ||y - W z||^2 + Σ_k v[k] |z[k]| + 0.2 Σ_k |z[k+1] - z[k]|",
+        wrong=5e-2,
+    ),
+    ("coordinate descent", "min"): Case(linear("R[8]", "||y - W z||^2 + 0.3||z||_0", n=8), wrong=1e-2),
     ("Newton", "min"): Case(linear("R[4]", "Σ_i log cosh(y[i] - (W z)[i]) + 0.1||z||^2")),
     ("alternating minimisation", "min"): Case(
         "observed Y : R[5, 6]\nlatent u : R[5], v : R[6]\nparam A : R[5, 6]\n"
