@@ -52,6 +52,8 @@ def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
     if plan.answers:
         return None  # a derivative through an answer is off by as much as the answer
     rule = inference_rule(plan)
+    if rule == "coordinate descent":
+        return (max(1e-3, tolerances(plan)[0]), min(30, max_steps(plan)))
     if rule in ITERATIVE:
         looser = 100 if rule == "proximal gradient" else 10  # dictionaries end no worse, by held-out energy
         return (looser * tolerances(plan)[0], None) if plan.model.setting("tolerance") is None else None

@@ -385,7 +385,8 @@ def coordinate_minimum(
     Of at most twelve entries the least squares on all supports are tried, which for ``φ`` a number of entries holds the
     minimum; of more, ``start``, zero, least squares and a path of L1 penalties, each thresholded and lowered entry by
     entry. The lowest go down by :func:`lower_pairs`; of more than twelve entries the best then loses a part of its
-    support, ``kicks`` times at random, and goes down again (iterated local search). The lowest is kept.
+    support, ``kicks`` times at random, and goes down again (iterated local search), unless at most thirty rounds are
+    asked for. The lowest is kept.
     """
     n = linear.shape[1]
     low, high = (torch.as_tensor(e, dtype=linear.dtype, device=linear.device).expand(n) for e in (low, high))
@@ -426,7 +427,7 @@ def coordinate_minimum(
             prox, penalty, slopes, square, right, lowest(points, energy, keep), low, high, aim, max_steps
         )
         most = rounds.reshape(-1, keep).amax(1)
-        for _ in range(0 if few else kicks):
+        for _ in range(0 if few or max_steps <= 30 else kicks):
             best = lowest(x, energy.reshape(-1, keep), 1).repeat_interleave(keep, 0)
             share = torch.linspace(0, 0.7, keep, dtype=x.dtype)[:, None]
             drop = (torch.rand(keep, n, generator=generator, dtype=x.dtype) < share).to(x.device).repeat(len(given), 1)
