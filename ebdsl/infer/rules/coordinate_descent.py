@@ -103,8 +103,8 @@ def consider(problem: Problem) -> Decision | Refusal:
         "zero, least squares and a path of L1 penalties"
     )  # fmt: skip
     algorithm = (
-        f"proximal gradient (thresholding) from {start}, then Newton's method on the support, greedy coordinate descent "
-        "and exchanges of entries, the best kept"
+        f"proximal gradient (thresholding) from {start}, then Newton's method on the support, greedy coordinate "
+        "descent and exchanges of entries, the best kept"
     )
     if convex:
         facts.append("the energy is convex, and what is not smooth falls apart by entry: no entry alone can lower it "
