@@ -72,7 +72,7 @@ def fewest(solve: Solve, energy: Callable[[tuple[Any, Any]], float], target: flo
 
 
 def learner(y: Tensor, k: int) -> Solve:
-    """Steps on all samples, each of some sweeps, then exact codes from those that were kept."""
+    """Steps on all samples, each of some sweeps; the codes are those that the learner keeps, as with the peers."""
     text = (ROOT / "examples" / "nonnegative_factorisation.ebm").read_text(encoding="utf-8")
     found = driver.plan_source(Source("nonnegative_factorisation.ebm", text.replace("K = 4", f"K = {k}"))).value
     assert found is not None
@@ -84,7 +84,7 @@ def learner(y: Tensor, k: int) -> Solve:
         learning.start({"y": y})
         for _ in range(passes):
             learning.step({"y": y})
-        return model.infer(y, start={"z": learning.z}).latents["z"], model.W.detach()
+        return learning.z, model.W.detach()
 
     return solve
 

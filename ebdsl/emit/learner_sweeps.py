@@ -47,7 +47,7 @@ def sweep_lines(c: Context) -> list[str]:
         RULES[decision.rule].emit(decision.payload, body)
     updates = [*kept_lines(c, body.lines), *body.lines]
     passing = {k: h for k, h in keys(c).items() if f'sums["{k}"]' in "\n".join(updates)}
-    shape = tuple_text(["samples", *(c.dim(d, "model") for d in z.shape)])
+    shape = tuple_text([*(c.dim(d, "model") for d in z.shape), "samples"])  # entry after entry in memory
     options = f"dtype={c.first_weight}.dtype, device={c.first_weight}.device"
     n = c.dim(z.shape[-1], "model")
     centre = domain.row.centre.format(*map(number, domain.args), shape=shape, options=options, n=n, ndim=len(z.shape))
@@ -73,7 +73,7 @@ def sweep_lines(c: Context) -> list[str]:
                 self.last = math.inf
                 self.converged = False
                 self.generator = torch.Generator().manual_seed(seed)
-                self.{name} = {centre}
+                self.{name} = {centre}.movedim(-1, 0)
 
             <start>
 

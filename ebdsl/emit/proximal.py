@@ -222,12 +222,17 @@ class ProximalBody(LoopBody):
         """Return the latent with each entry at its minimum given the others, so many times."""
         self.context.runtime.add("minimise_entries")
         (z,) = p.latents
-        gram, linear = self._gram_and_linear(p)
+        assert p.form is not None
+        *others, last = p.form.at
+        gram = self.scope.assign("gram", self.scope.tensor(p.form.matrix, (last, p.form.twin[-1])))
+        linear = self.scope.assign("linear", self.scope.tensor(with_batch(p.form.linear), (last, BATCH, *others)))
         self.line("")
         self._row_prox(p)
-        rows = f".reshape(-1, {self.context.dim(z.shape[-1])})" if p.rows else ""
-        found = f"minimise_entries({self.name(z)}{rows}, {gram.code}, {linear.code}{rows}, prox, {passes})"
-        self.line(f"return {found}{f'.view_as({self.name(z)})' if p.rows else ''}")
+        n = self.context.dim(z.shape[-1])
+        point = f"{self.name(z)}.reshape(-1, {n}).T" if others else f"{self.name(z)}.T"
+        lines = f"{linear.code}.reshape({n}, -1)" if others else linear.code
+        back = f".T.reshape({self.name(z)}.shape)" if others else ".T"
+        self.line(f"return minimise_entries({point}, {gram.code}, {lines}, prox, {passes}){back}")
 
     def _folded_gradient(self, p: Proximal) -> str:
         """Define ``forward``, a whole step down a quadratic: the point times one matrix, plus each sample's ``shift``.
