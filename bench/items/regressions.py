@@ -81,7 +81,13 @@ def compare(p: Problem, quick: bool, threads: int, more: dict[str, Any]) -> list
                 return s
         return None
 
-    ours: Method = ("ours", (*TOLERANCES, 3e-7, 1e-7), lambda t, y: model.infer(y, tolerance=t).latents["z"], len(p.y))
+    def infer(setting: Any, y: Tensor) -> Tensor:
+        wide, tolerance = tolerance_of(setting)
+        return (exact.infer(y.double(), tolerance=tolerance) if wide else model.infer(y, tolerance=tolerance)).latents[
+            "z"
+        ]
+
+    ours: Method = ("ours", (*TOLERANCES, 3e-7, 1e-7, *WIDE), infer, len(p.y))
     rows = []
     for target in TARGETS:
         mine = first(ours, target)
@@ -98,6 +104,11 @@ def compare(p: Problem, quick: bool, threads: int, more: dict[str, Any]) -> list
             theirs = tuple(scale * t for t in times[1])
             rows.append(Row(f"{p.name}, gap {target:g}", times[0], theirs, shown, limit=1.0))
     return rows
+
+
+def tolerance_of(setting: Any) -> tuple[bool, float]:
+    """Whether it is one of ``WIDE``, and its number."""
+    return (True, float(setting.split()[0])) if isinstance(setting, str) else (False, setting)
 
 
 def once(method: Method, setting: Any, y: Tensor) -> Callable[[int], object]:
@@ -118,8 +129,7 @@ def tiled(solve: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Ten
     """In tiles that stay in the cache."""
 
     def found(setting: Any, y: Tensor) -> Tensor:
-        wide = isinstance(setting, str)
-        tolerance = float(setting.split()[0]) if wide else setting
+        wide, tolerance = tolerance_of(setting)
         return torch.cat([solve(tolerance, part.double() if wide else part) for part in y.split(TILE)])
 
     return found
