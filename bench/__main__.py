@@ -17,6 +17,7 @@ ITEMS = {
     "dictionary": "256 atoms from 100,000 patches to a peer's held-out energy: SPAMS, scikit-learn, by hand",
     "mixture": "50 steps of expectation maximisation against scikit-learn and by hand",
     "ica": "64 independent components to the same energy against FastICA, picard and by hand",
+    "argmin": "the gradient of a loss of sparse codes in their dictionary, against two ways by hand",
     "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
     "conv_codes": "convolutional codes of a 256 x 256 photograph against sporco and by hand",
     "targets": "fused steps through Inductor against the same plan eager; cold and warm start",
