@@ -9,6 +9,7 @@ whose gradient is within ``TARGET`` of that in float64.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -72,11 +73,14 @@ def compare(kind: str, quick: bool, threads: int, more: dict[str, Any]) -> list[
         if found is None:
             more[f"{kind}: not reached"] = name
             continue
-        times = interleave(
-            lambda _: gradient(models[mine], y, x), lambda _, w=work, s=found: w(s), 1 if quick else 5, clock(threads)
-        )
+        ours = partial(gradient, models[mine], y, x)
+        times = interleave(each_round(ours), each_round(partial(work, found)), 1 if quick else 5, clock(threads))
         rows.append(Row(f"{kind}, {count} samples", *times, f"{name} at {found:g}", limit=1.0))
     return rows
+
+
+def each_round(work: Callable[[], Tensor]) -> Callable[[int], Tensor]:
+    return lambda _: work()
 
 
 def problem(kind: str, count: int, atoms: int) -> tuple[Tensor, Tensor]:
