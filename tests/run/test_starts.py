@@ -54,7 +54,7 @@ def test_the_lowest_goes_on() -> None:
 
 
 def test_batches_are_tried_too() -> None:
-    energy_text = "min_z Σ_m tanh((y_m - Σ_k W[m, k] z_k)^2)"
+    energy_text = "min_z Σ_m tanh(|y_m - Σ_k W[m, k] z_k|)"
     one, three = started(1, energy_text), started(3, energy_text)
     assert not three.learner.full_batch and energy(three) < energy(one)
 
