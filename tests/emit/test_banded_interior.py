@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.optimize import linprog, lsq_linear
 
+from ebdsl.run.certify import Certifier
 from ebdsl.runtime.banded_interior import factor_band, solve_factored
 from tests.emit.compiled import Compiled, compile_spec, planned
 
@@ -149,6 +150,17 @@ def test_what_is_refused_says_why(text: str, reason: str) -> None:
     (decision,) = planned(text).inference
     assert decision.rule == "splitting"
     assert reason in next(r.reason for r in decision.refused if r.rule == "banded interior point")
+
+
+@pytest.mark.parametrize("differences", ["z[i+1] - z[i]", "z[i+1] - 2 z[i] + z[i-1]"])
+def test_answers_along_time_are_certified(differences: str) -> None:
+    c = compile_spec(HEAD + f"½||y - z||^2 + 0.5 Σ_i |{differences}|")
+    net, Y = c.build().float(), np.cumsum(np.random.default_rng(3).normal(size=(20, T)), 1)
+    z = net.infer(torch.tensor(Y, dtype=torch.float32)).latents["z"].numpy()
+    for moved, good in ((0.0, True), (0.3, False)):
+        certifier = Certifier(c.plan, net)
+        certifier.add({"y": Y}, {"z": z + moved})
+        assert (certifier.found.good == good).all()
 
 
 def test_factors_of_bands() -> None:
