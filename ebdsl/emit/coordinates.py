@@ -106,7 +106,7 @@ class CoordinateBody(DescentBody):
             value = self._function(f"{stem}_value{k + 1}", s, s.size, (piece.value,))
             slopes = self._function(f"{stem}_slopes{k + 1}", s, s.size, (piece.slope, piece.bend))
             low, high = self._edge(piece.low, s.at, "maximum", "0"), self._edge(piece.high, s.at, "minimum", "math.inf")
-            rows.append(f"({value}, {slopes}, {low}, {high}, {piece.straight})")
+            rows.append(f"({value}, {slopes}, {low}, {high}, {piece.way})")
         name = self.scope.name(f"{stem}_pieces")
         self.line(f"{name} = [{', '.join(rows)}]")
         return name

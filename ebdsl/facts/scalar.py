@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from ebdsl.atoms import SCALARS
 from ebdsl.facts.convexity import bounds, curvature
@@ -64,6 +65,26 @@ def odd_derivatives(node: Node, variable: Get) -> tuple[bool, bool]:
         return False, False
     third = sp.diff(curve.second, curve.x)
     return curve.range_of(curve.first).nonnegative, curve.range_of(third).nonnegative
+
+
+def turning_points(node: Node, variable: Get) -> list[tuple[float, float, bool]]:
+    """Where the first derivative is convex or concave: intervals of the domain, and whether it is concave there.
+
+    Of functions whose third derivative is a ratio of polynomials in x or exp(x), of which all roots are known.
+    """
+    import sympy as sp
+
+    function, low, high = _function(node, variable)
+    curve = curve_of(function, low, high) if _is_scalar(function, _variable(low, high)) else None
+    if curve is None:
+        return []
+    third = sp.diff(curve.second, curve.x)
+    ratio = curve.ratio(third)
+    if ratio is None or ratio.has_root(ratio.bottom):
+        return []
+    ends = [low, *sorted(curve.zeros(third)), high]
+    inside = [(a + b) / 2 if b < INF else a + 1 for a, b in pairwise(ends)]
+    return [(a, b, bool(third.subs(curve.x, m) < 0)) for (a, b), m in zip(pairwise(ends), inside, strict=True)]
 
 
 def _function(node: Node, variable: Get) -> tuple[Node, float, float]:

@@ -1,8 +1,9 @@
 """Penalties that are functions of each entry's size, in the pieces that a scalar proximal operator goes through.
 
 On a piece where ``φ'`` is convex, ``u - v + t φ'(u)`` is convex in u. So it has at most one root at which
-``t φ(u) + ½ (u - v)²`` is least, the largest, and Newton's method from the right goes down to it and never past it.
-With the ends of the pieces these roots are all that a minimum can be, whether φ is concave, has jumps, or neither.
+``t φ(u) + ½ (u - v)²`` is least, the largest, and Newton's method from the right goes down to it and never past it;
+where it is concave, from the left up to the smallest. With the ends of the pieces these roots are all that a minimum
+can be, whether φ is concave, has jumps, or neither.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from ebdsl.facts.convexity import bounds, curvature, sign
 from ebdsl.facts.normal import Addend, is_smooth, parts, split
 from ebdsl.facts.penalties import whole_axes
-from ebdsl.facts.scalar import odd_derivatives
+from ebdsl.facts.scalar import odd_derivatives, turning_points
 from ebdsl.model.algebra import degree, rename, replace_symbol, transform
 from ebdsl.model.build import add, lit, mul, neg, power, sub
 from ebdsl.model.derivative import derivative
@@ -31,7 +32,7 @@ SIZE = Get(Symbol("size", "latent", (), Domain("nonnegative")))
 class Piece:
     """``value`` of the size between the greatest of ``low`` and the least of ``high``, with two derivatives.
 
-    ``straight``: of degree 2, so that the root is found in one step.
+    ``straight``: of degree 2, so that the root is found in one step. ``turned``: its slope is concave, and not convex.
     """
 
     value: Node
@@ -40,6 +41,12 @@ class Piece:
     low: tuple[Node, ...] = ()
     high: tuple[Node, ...] = ()
     straight: bool = False
+    turned: bool = False
+
+    @property
+    def way(self) -> int:
+        """From where Newton's method finds the root: 1 from the right, -1 from the left, 0 from anywhere."""
+        return 0 if self.straight else -1 if self.turned else 1
 
 
 @dataclass(frozen=True)
@@ -306,12 +313,19 @@ def _smooth_piece(value: Node, low: tuple[Node, ...], high: tuple[Node, ...]) ->
     if not (rises and bent):
         first, third = odd_derivatives(value, SIZE)
         rises, bent = rises or first, bent or third
-    if not bent:
-        return "has a slope that is not known to be convex in the size"
+    turns = [] if bent else turning_points(value, SIZE)
+    if not bent and not turns:
+        return "has a slope that is not known to be convex in the size, nor in pieces"
     if bounds(value).low == -math.inf:
         return "is not known to be bounded below"
     if not high and not rises:
         return "is not known to rise with the size"
+    if not bent:
+        return [
+            Piece(value, slope, bend, (*low, lit(a)) if a else low, (*high, lit(b)) if b < math.inf else high,
+                  turned=turned)
+            for a, b, turned in turns
+        ]  # fmt: skip
     return [Piece(value, slope, bend, low, high)]
 
 

@@ -15,27 +15,30 @@ from torch import Tensor
 def least_size(v: Tensor, t: Tensor, pieces: Sequence[tuple], low: float, high: float) -> tuple[Tensor, Tensor]:
     """The ``u`` in ``[low, high]`` at which ``t φ(u) + ½ (u - v)²`` is least, and that value.
 
-    A piece of φ is ``(value, slopes, start, end, straight)``, with functions of u. Its slope is convex, so that
+    A piece of φ is ``(value, slopes, start, end, way)``, with functions of u. Where its slope is convex, way 1,
     Newton's method from its right end, or from v, goes down to the largest root of ``u - v + t φ'(u)`` and never past
-    it; a straight slope takes one step. Roots and ends of all pieces are compared. Of one piece that is concave, as of
-    ``√u`` or ``log(1 + u)``, this is 0 or that root (Marjanovic & Solo 2012).
+    it; where it is concave, way -1, from its left end up to the smallest. A straight slope, way 0, takes one step.
+    Roots and ends of all pieces are compared. Of one piece that is concave, as of ``√u`` or ``log(1 + u)``, this is 0
+    or that root (Marjanovic & Solo 2012).
     """
     least = torch.full_like(v, torch.inf)
     best = v.clamp(low, high)
-    for value, slopes, start, end, straight in pieces:
+    for value, slopes, start, end, way in pieces:
         left = torch.as_tensor(start, dtype=v.dtype, device=v.device).clamp_min(low)
         right = torch.as_tensor(end, dtype=v.dtype, device=v.device).clamp_max(high)
-        u = torch.where(right.isfinite(), right, torch.maximum(v, left)).expand_as(v)
-        for _ in range(1 if straight else 50):
+        from_right = torch.where(right.isfinite(), right, torch.maximum(v, left))
+        u = (left if way < 0 else from_right).expand_as(v)
+        for _ in range(50 if way else 1):
             slope, bend = slopes(u)
             rise, curvature = u - v + t * slope, 1 + t * bend
             new = u - rise / curvature
-            if straight:
+            if not way:
                 u = torch.where(curvature > 0, torch.minimum(torch.maximum(new, left), right), u)
             else:
-                inside = torch.where((curvature > 0) & (new > left), new, left)
-                before, u = u, torch.where(rise > 0, inside, u)
-                if not bool((before - u > 2 * torch.finfo(v.dtype).eps * u).any()):
+                last = left if way > 0 else right
+                inside = torch.where((curvature > 0) & (way * (new - last) > 0), new, last)
+                before, u = u, torch.where(way * rise > 0, inside, u)
+                if not bool(((before - u).abs() > 2 * torch.finfo(v.dtype).eps * u.abs()).any()):
                     break
         for x in (left.expand_as(v), u, right.expand_as(v)):
             height = t * value(x) + 0.5 * (x - v).square()

@@ -16,6 +16,7 @@ TERMS = {
     "root": "λ Σ_k √|z[k]|",
     "power": "λ Σ_k |z[k]|^0.7",
     "logarithm": "λ Σ_k log(1 + |z[k]|/0.1)",
+    "arctangent": "λ Σ_k atan(|z[k]|/0.1)",
     "capped": "λ Σ_k min(|z[k]|, 0.5)",
     "MCP": "λ |z| - ½ Σ_k huber(z[k], 2*λ)",
     "truncated square": "λ Σ_k min(z[k]^2, 0.3)",

@@ -23,6 +23,8 @@ KNOWN = {  # pieces, of degree 2
     "λ Σ_k log(1 + |z[k]|/ε)": (1, False),
     "λ Σ_k |z[k]|/(ε + |z[k]|)": (1, False),
     "λ Σ_k (1 - exp(-|z[k]|/ε))": (1, False),
+    "λ Σ_k atan(|z[k]|/ε)": (2, False),
+    "λ Σ_k tanh(|z[k]|)": (2, False),
     "λ Σ_k min(|z[k]|, γ)": (2, True),
     "λ Σ_k min(z[k]^2, γ)": (2, True),
     "λ |z| - 1/γ Σ_k huber(z[k], γ*λ)": (2, True),
@@ -33,7 +35,7 @@ KNOWN = {  # pieces, of degree 2
     "λ Σ_k w[k]*min(|z[k]|, w[k])": (2, True),
 }
 UNKNOWN = {
-    "λ Σ_k atan(|z[k]|)": "convex in the size",
+    "λ Σ_k erf(|z[k]|)": "convex in the size",
     "λ Σ_k (1 - step(γ - |z[k]|))": "jumps down",
     "λ Σ_k √|z[k] - 1|": "no function of sizes",
     "-λ Σ_k min(|z[k]|, γ) - |z|": "bounded below",

@@ -16,7 +16,7 @@ Piece = tuple
 
 
 def curved(value: Callable[[Tensor], Tensor], first: Callable, second: Callable) -> list[Piece]:
-    return [(value, lambda u: (first(u), second(u)), 0, math.inf, False)]
+    return [(value, lambda u: (first(u), second(u)), 0, math.inf, 1)]
 
 
 def flat(c: float) -> tuple[Callable, Callable]:
@@ -27,17 +27,21 @@ ROOT = curved(lambda u: u**0.5, lambda u: 0.5 * u**-0.5, lambda u: -0.25 * u**-1
 TWO_THIRDS = curved(lambda u: u ** (2 / 3), lambda u: 2 / 3 * u ** (-1 / 3), lambda u: -2 / 9 * u ** (-4 / 3))
 LOGARITHM = curved(lambda u: (1 + 5 * u).log(), lambda u: 5 / (1 + 5 * u), lambda u: -25 / (1 + 5 * u) ** 2)
 CUBE = curved(lambda u: u**3, lambda u: 3 * u**2, lambda u: 6 * u)
-COUNT = [(*flat(0.0), 0, 0, True), (*flat(1.0), 0, math.inf, True)]
+ARCTANGENT = [
+    (lambda u: (3 * u).atan(), lambda u: (3 / (1 + 9 * u**2), -54 * u / (1 + 9 * u**2) ** 2), a, b, way)
+    for a, b, way in ((0, 3**-1.5, -1), (3**-1.5, math.inf, 1))
+]
+COUNT = [(*flat(0.0), 0, 0, 0), (*flat(1.0), 0, math.inf, 0)]
 CAPPED = [
-    (lambda u: u, lambda u: (torch.ones_like(u), torch.zeros_like(u)), 0, 0.7, True),
-    (*flat(0.7), 0.7, math.inf, True),
+    (lambda u: u, lambda u: (torch.ones_like(u), torch.zeros_like(u)), 0, 0.7, 0),
+    (*flat(0.7), 0.7, math.inf, 0),
 ]
 MCP = [
-    (lambda u: u - u**2 / 6, lambda u: (1 - u / 3, torch.full_like(u, -1 / 3)), 0, 3, True),
-    (*flat(1.5), 3, math.inf, True),
+    (lambda u: u - u**2 / 6, lambda u: (1 - u / 3, torch.full_like(u, -1 / 3)), 0, 3, 0),
+    (*flat(1.5), 3, math.inf, 0),
 ]
 PIECES = {"root": ROOT, "two thirds": TWO_THIRDS, "logarithm": LOGARITHM, "cube": CUBE, "count": COUNT,
-          "capped": CAPPED, "MCP": MCP}  # fmt: skip
+          "arctangent": ARCTANGENT, "capped": CAPPED, "MCP": MCP}  # fmt: skip
 
 
 def penalty(pieces: list[Piece], x: Tensor) -> Tensor:

@@ -70,7 +70,11 @@ def consider(problem: Problem) -> Decision | Refusal:
         facts.append(f"{p.symbol.name}: {what}, {bent}")
         count = f"{len(p.pieces)} piece" + "s" * (len(p.pieces) > 1)
         straight = all(q.straight for q in p.pieces)
-        how = "each of degree 2: one step" if straight else "a convex slope on each: Newton's method from the right"
+        turned = any(q.turned for q in p.pieces)
+        slopes = "a convex or a concave slope on each: Newton's method from the right or the left" if turned else (
+            "a convex slope on each: Newton's method from the right"
+        )  # fmt: skip
+        how = "each of degree 2: one step" if straight else slopes
         facts.append(f"its proximal operator is exact: {count}, {how}, the ends compared")
     if why or form is None:
         if not isinstance(analyse(problem), str):
