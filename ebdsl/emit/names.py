@@ -125,6 +125,7 @@ OWN = [
     "constant",
     "every",
     "rows",
+    "row",
     "adjoint_residual",
     "free",
     "back",
