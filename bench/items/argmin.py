@@ -33,8 +33,8 @@ F(y, x) = ||x - V argmin_z (||y - D z||^2 + 0.5|z|)||^2
 train
     tolerance {tolerance:g}
 """
-LAMBDA, TARGET = 0.5, 1e-3
-STEPS = (25, 50, 100, 200, 400, 800, 1600)
+LAMBDA, TARGET = 0.5, 1e-2
+STEPS = (25, 50, 100, 200, 400)
 
 
 def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
@@ -46,7 +46,7 @@ def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
 
 
 def compare(kind: str, quick: bool, threads: int, more: dict[str, Any]) -> list[Row]:
-    count, atoms = (64, 48) if quick else (1024, 256)
+    count, atoms = (64, 48) if quick else (256, 256)
     y, D = problem(kind, count, atoms)
     generator = torch.Generator().manual_seed(0)
     x, V = torch.randn(count, 10, generator=generator), torch.randn(10, atoms, generator=generator) / 4
@@ -71,7 +71,7 @@ def compare(kind: str, quick: bool, threads: int, more: dict[str, Any]) -> list[
     for name, (settings, work) in peers.items():
         found = reach(settings, work)
         if found is None:
-            more[f"{kind}: not reached"] = name
+            more[f"{kind}, {name}"] = "not reached"
             continue
         ours = partial(gradient, models[mine], y, x)
         times = interleave(each_round(ours), each_round(partial(work, found)), 1 if quick else 5, clock(threads))
