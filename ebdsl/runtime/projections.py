@@ -88,11 +88,6 @@ def nonnegative_unit(x: Tensor, dim: int) -> Tensor:
 
     What has no positive entry goes to the axis of its greatest one.
     """
-    if not x.is_cuda and x.numel():  # where nothing is out of the ordinary
-        positive = x.clamp_min(0)
-        length = torch.linalg.vector_norm(positive, dim=dim, keepdim=True)
-        if float((length + 1 / length).max()) < 1e15:
-            return positive / length
     largest, place = x.max(dim, keepdim=True)
     corner = torch.zeros_like(x).scatter_(dim, place, 1.0)
     x = torch.where(largest > 0, x.clamp_min(0) / largest.clamp_min(torch.finfo(x.dtype).tiny), corner)

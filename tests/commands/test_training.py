@@ -151,7 +151,7 @@ def test_a_killed_process_is_taken_up_to_the_bit(tmp_path, spec, data) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path, spec, data, number, code) -> None:
-    command = [sys.executable, str(ROOT / "cli.py"), "train", str(spec), "--data", str(data), "--epochs", "1000000"]
+    command = [sys.executable, str(ROOT / "cli.py"), "train", str(spec), "--data", str(data), *SMALL[:-1], "1000000"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
