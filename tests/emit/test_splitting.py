@@ -11,7 +11,8 @@ from scipy.optimize import lsq_linear
 
 from ebdsl import driver
 from ebdsl.diagnostics import Source
-from ebdsl.infer.rules import splitting
+from ebdsl.infer.core import Refusal
+from ebdsl.infer.rules import interior, splitting
 from tests.emit.compiled import Compiled, compile_spec, planned
 
 SPECS: dict[str, str] = {
@@ -73,6 +74,7 @@ def whole(name: str) -> str:
 
 @pytest.fixture(params=["factored", "matrix-free"])
 def found(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(interior, "consider", lambda _: Refusal("interior points", "not asked for"))
     if request.param == "matrix-free":
         monkeypatch.setattr(splitting, "_kind", lambda *_: "gradient")
     return request.param
