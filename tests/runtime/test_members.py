@@ -59,6 +59,7 @@ def test_states_that_bounds_decide_are_the_lowest(mean: float, scale: float, pri
         sums = members.settle(state, adding(k))
         w = torch.where(sums["one"][:, None] > 0, sums["y"] / sums["one"][:, None].clamp_min(1), w.double()).float()
         w = w if step % 10 else w + 1e-3 * torch.randn(k, d, generator=generator)
-    assert members.bounds is not None
-    rows = members.bounds.open_rows(w, scale * w.square().sum(1) + height, -2 * scale, members.state)
-    assert mean > 0 or (rows is not None and len(rows) < n / 2)  # far from 0 rounding leaves all of them open
+    if mean == 0:  # far from 0 rounding leaves all of them open, and some change for ever
+        assert members.bounds is not None
+        rows = members.bounds.open_rows(w, scale * w.square().sum(1) + height, -2 * scale, members.state)
+        assert rows is not None and len(rows) < n / 2
