@@ -123,3 +123,11 @@ def test_poisson_image_editing_is_the_sparse_solve() -> None:
         matrix = csr_matrix(inside @ laplace + outside)
         wanted = spsolve(matrix, inside @ (laplace @ g[k].ravel()) + outside @ y[k].ravel()).reshape(h, w)
         np.testing.assert_allclose(found.latents["x"][k].numpy(), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", [p.stem for p in sorted(EXAMPLES.glob("*.ebm")) if "    data " in p.read_text("utf-8")]
+)
+def test_an_example_trains_on_the_data_that_it_names(name: str) -> None:
+    net = example(name).fit(seed=0, device="cpu", epochs=1).module()
+    assert all(bool(torch.isfinite(p).all()) for p in net.parameters())

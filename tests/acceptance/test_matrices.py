@@ -41,7 +41,7 @@ def test_nonnegative_factorisation_reaches_the_error_of_scikit_learn() -> None:
     parts = rng.random((30, 4)) * (rng.random((30, 4)) < 0.5)
     amounts = rng.exponential(size=(2000, 4)) * (rng.random((2000, 4)) < 0.6)
     y = np.abs(amounts @ parts.T + 0.05 * rng.standard_normal((2000, 30)))
-    spec = example("nonnegative_factorisation").fit(y, seed=0, device="cpu", epochs=60)
+    spec = example("nonnegative_factorisation", K=4).fit(y, seed=0, device="cpu", epochs=60)
     theirs = NMF(4, init="nndsvda", tol=1e-6, max_iter=2000, random_state=0).fit(y)
     assert float(np.mean(spec.free_energy(y))) <= 1.01 * theirs.reconstruction_err_**2 / 2000
     w = spec.module().W.detach().numpy()
