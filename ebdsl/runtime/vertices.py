@@ -37,7 +37,9 @@ def finish_straight(
         (torch.cat((curve, maps), 2), torch.cat((maps.mT, torch.diag_embed((~fixed).to(v.dtype))), 2)), 1
     )
     right = torch.cat((-linear - back(u.masked_fill(fixed, 0), *given), (v - offset).masked_fill(~fixed, 0)), 1)
-    found = torch.linalg.solve_ex(system, right[..., None])[0]
+    factor, pivots, _ = torch.linalg.lu_factor_ex(system)
+    # of a system that cannot be factored LAPACK may leave pivots of 0, which a solve refuses for all rows
+    found = torch.linalg.lu_solve(factor, pivots.clamp_min(1), right[..., None])
     left = (system @ found)[..., 0] - right
     wrong = ~(left.abs().amax(1) <= torch.finfo(v.dtype).eps ** 0.75 * right.abs().amax(1))
     if bool(wrong.any()):  # more kinks than directions: the solution of least norm
