@@ -217,7 +217,7 @@ def test_square_ica_takes_laplace_sources_apart(d: int) -> None:
 def test_experts_are_oriented() -> None:
     from ebdsl.plots.gabor import oriented_share
 
-    spec = fit("product_of_experts", None, epochs=40)
+    spec = fit("product_of_experts", None, epochs=20)
     assert oriented_share(spec.module().W.detach().numpy(), 8)[0] > 0.4
 
 
