@@ -125,22 +125,9 @@ def _last_group(line: str) -> tuple[int, int] | None:
 
 def _split(text: str) -> list[str]:
     """The text at its outermost commas."""
-    parts, depth, quote, begin = [], 0, "", 0
-    for k, c in enumerate(text):
-        if quote:
-            if c == quote and text[k - 1] != "\\":
-                quote = ""
-        elif c in "\"'":
-            quote = c
-        elif c in OPEN:
-            depth += 1
-        elif c in CLOSE:
-            depth -= 1
-        elif c == "," and depth == 0:
-            parts.append(text[begin:k].strip())
-            begin = k + 1
-    rest = text[begin:].strip()
-    return [*parts, rest] if rest else parts
+    cuts = [-1, *(k for k in _outside(text) if text[k] == ","), len(text)]
+    parts = [text[a + 1 : b].strip() for a, b in itertools.pairwise(cuts)]
+    return parts if parts[-1] else parts[:-1]
 
 
 def _spaced(lines: list[str]) -> list[str]:

@@ -110,20 +110,7 @@ def full_learner(c: Context) -> list[str]:
                 <residuals>
                 return metrics
 
-            @torch.no_grad()
-            def update(self, sums: dict[str, Tensor], samples: int) -> None:
-                """Every block at its minimum, the others fixed, from sums over the samples."""
-                model = self.model
-                <updates>
-
-            <refit_unused>
-
-            def add(self, sums: dict[str, Tensor], name: str, value: Tensor) -> None:
-                """``sums[name] += value``."""
-                if name in sums:
-                    sums[name] += value
-                else:
-                    sums[name] = value
+            <update>
 
             def state_dict(self) -> dict[str, Tensor]:
                 """What resuming needs besides the model."""
@@ -168,8 +155,7 @@ def full_learner(c: Context) -> list[str]:
         else [],
         kept=['"again": torch.tensor(self.again),'] if once_more else [],
         loaded=['self.again, self.members = bool(state["again"]), None'] if once_more else [],
-        updates=updates,
-        refit_unused=refit_full_lines(c, width),
+        update=update_lines(updates, refit_full_lines(c, width)),
         residuals=residuals,
     )
 
@@ -302,6 +288,30 @@ def _parts(c: Context, passing: dict[str, Held], answers: list[str], arguments: 
         named=["model = self.model"] if c.plan.inference else [],
         found=_found(c),
         sums=sum_lines(c, passing, answers),
+    )
+
+
+def update_lines(updates: list[str], refit: list[str]) -> list[str]:
+    """The methods that a learner from sums has, full or in sweeps: ``update``, what refits unused parts, ``add``."""
+    return template(
+        '''
+        @torch.no_grad()
+        def update(self, sums: dict[str, Tensor], samples: int) -> None:
+            """Every block at its minimum, the others fixed, from sums over the samples."""
+            model = self.model
+            <updates>
+
+        <refit_unused>
+
+        def add(self, sums: dict[str, Tensor], name: str, value: Tensor) -> None:
+            """``sums[name] += value``."""
+            if name in sums:
+                sums[name] += value
+            else:
+                sums[name] = value
+        ''',
+        updates=updates,
+        refit_unused=refit,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ebdsl import settings
 from ebdsl.emit.bodies import InferBody
 from ebdsl.emit.context import Context, called
-from ebdsl.emit.learner_full import sum_lines
+from ebdsl.emit.learner_full import sum_lines, update_lines
 from ebdsl.emit.text import quoted, template, tuple_text
 from ebdsl.emit.unused import far_start_lines, refit_slices_lines, slice_blocks
 from ebdsl.emit.updates import LearnBody, kept_lines, keys
@@ -110,20 +110,7 @@ def sweep_lines(c: Context) -> list[str]:
 
             <sums>
 
-            @torch.no_grad()
-            def update(self, sums: dict[str, Tensor], samples: int) -> None:
-                """Every block at its minimum, the others fixed, from sums over the samples."""
-                model = self.model
-                <updates>
-
-            <refit_unused>
-
-            def add(self, sums: dict[str, Tensor], name: str, value: Tensor) -> None:
-                """``sums[name] += value``."""
-                if name in sums:
-                    sums[name] += value
-                else:
-                    sums[name] = value
+            <update>
 
             def state_dict(self) -> dict[str, Tensor]:
                 """What resuming needs besides the model."""
@@ -144,9 +131,8 @@ def sweep_lines(c: Context) -> list[str]:
         none=["each: list[Tensor] = []"] if blocks else [],
         refit=[f"self.refit_unused_{c.name(b.symbol)}(torch.cat(each), {whole})" for b in blocks],
         each=["each.append(torch.stack(tuple(found.values())).sum(0))"] if blocks else [],
-        refit_unused=refit,
         sums=sum_lines(c, passing, [name]),
-        updates=updates,
+        update=update_lines(updates, refit),
     )
 
 
