@@ -37,15 +37,28 @@ def finish_straight(
         (torch.cat((curve, maps), 2), torch.cat((maps.mT, torch.diag_embed((~fixed).to(v.dtype))), 2)), 1
     )
     right = torch.cat((-linear - back(u.masked_fill(fixed, 0), *given), (v - offset).masked_fill(~fixed, 0)), 1)
-    factor, pivots, _ = torch.linalg.lu_factor_ex(system)
-    # of a system that cannot be factored LAPACK may leave pivots of 0, which a solve refuses for all rows
-    found = torch.linalg.lu_solve(factor, pivots.clamp_min(1), right[..., None])
+    found = solve_by_lu(system, right)[..., None]
     left = (system @ found)[..., 0] - right
     wrong = ~(left.abs().amax(1) <= torch.finfo(v.dtype).eps ** 0.75 * right.abs().amax(1))
     if bool(wrong.any()):  # more kinks than directions: the solution of least norm
         inverse = torch.linalg.pinv(system[wrong].nan_to_num(0, 0, 0), hermitian=True)
         found[wrong] = inverse @ right[wrong][..., None]
     return found[:, :n, 0], torch.where(fixed, found[:, n:, 0], u)
+
+
+def solve_by_lu(systems: Tensor, right: Tensor) -> Tensor:
+    """``x`` with ``systems @ x = right`` for ``(B, n, n)`` and ``(B, n)``; anything where one has no factors.
+
+    On a processor large systems are factored one by one: in a batch MKL starts threads of its own inside of torch's,
+    and from 150 numbers on, after ``torch.set_num_threads``, hangs or leaves no pivots (pytorch issue 142815).
+    """
+    together = max(1, len(right)) if right.shape[1] <= 128 or right.is_cuda else 1
+    found = [right[:0]]
+    for some, b in zip(systems.split(together), right.split(together), strict=True):
+        factor, pivots, _ = torch.linalg.lu_factor_ex(some)
+        # LAPACK may leave pivots of 0 where a number is not finite, which a solve refuses for all rows
+        found.append(torch.linalg.lu_solve(factor, pivots.clamp_min(1), b[..., None])[..., 0])
+    return torch.cat(found)
 
 
 def try_kinks(

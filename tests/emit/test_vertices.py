@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -68,3 +71,20 @@ def test_hinges_of_each_sample_end_on_their_support_vectors(monkeypatch: pytest.
         weights = torch.linalg.lstsq(vectors, slope[i][:, None]).solution[:, 0]
         assert torch.allclose(vectors @ weights, slope[i], atol=1e-7)
         assert float(weights.min()) > -1e-7 and float(weights.max()) < 1 + 1e-7
+
+
+THREADS = """
+import torch
+from ebdsl.runtime.vertices import solve_by_lu
+torch.set_num_threads(2)
+a = torch.randn(3, 160, 160, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+a[2, 0, 0] = torch.nan
+b = a[:, 0]
+x = solve_by_lu(a, b)
+assert torch.allclose((a[:2] @ x[:2, :, None])[..., 0], b[:2])
+"""
+
+
+def test_large_systems_are_solved_beside_two_threads() -> None:
+    """A batch of them hangs in MKL, or has no pivots, once threads were set (pytorch issue 142815)."""
+    subprocess.run([sys.executable, "-c", THREADS], check=True, timeout=60)
