@@ -57,6 +57,8 @@ def _broken(line: str) -> list[str]:
     parts = _split(inside)
     if len(deeper + inside) <= WIDTH and not inside.endswith(","):
         return [head, deeper + inside, indent + tail]
+    if loops := _loops(inside):
+        return [head, *(x for p in loops for x in _broken(deeper + p)), indent + tail]
     if len(parts) == 1:
         return [head, *_broken(deeper + parts[0]), indent + tail]
     return [head, *(x for p in parts for x in _broken(deeper + p + ",")), indent + tail]
@@ -128,6 +130,15 @@ def _split(text: str) -> list[str]:
     cuts = [-1, *(k for k in _outside(text) if text[k] == ","), len(text)]
     parts = [text[a + 1 : b].strip() for a, b in itertools.pairwise(cuts)]
     return parts if parts[-1] else parts[:-1]
+
+
+def _loops(text: str) -> list[str]:
+    """A comprehension in front of its loops and conditions; empty for anything else."""
+    words = [f" {w} " for w in ("for", "if")]
+    cuts = [k for k in _outside(text) if any(text.startswith(w, k) for w in words)]
+    if not cuts or not text.startswith(words[0], cuts[0]):
+        return []
+    return [text[a:b].strip() for a, b in itertools.pairwise([0, *cuts, len(text)])]
 
 
 def _spaced(lines: list[str]) -> list[str]:

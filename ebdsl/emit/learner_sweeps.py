@@ -81,6 +81,7 @@ def sweep_lines(c: Context) -> list[str]:
             def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
                 """{SWEEPS} sweeps over all data; gives the mean energy after them, and that of every term."""
                 model, samples = self.model, len(self.{name})
+                <refit>
                 for _ in range({SWEEPS}):
                     sums: dict[str, Tensor] = {{}}
                     for {names} in self.tiles(batch):
@@ -88,11 +89,8 @@ def sweep_lines(c: Context) -> list[str]:
                         self.add_sums(sums, {names})
                     self.update(sums, samples)
                 energies: dict[str, Tensor] = {{}}
-                <none>
                 for {names} in self.tiles(batch):
-                    found = model.terms({names})
-                    <each>
-                    for name, term in found.items():
+                    for name, term in model.terms({names}).items():
                         self.add(energies, name, precise_sum(term))
                 terms = {{f"energy/{{name}}": value / samples for name, value in energies.items()}}
                 energy = torch.stack(tuple(terms.values())).sum()
@@ -100,7 +98,6 @@ def sweep_lines(c: Context) -> list[str]:
                 value = float(energy)
                 self.converged = abs(self.last - value) <= 1e-6 * max(1e-30, abs(value))
                 self.last = value
-                <refit>
                 return {{"energy": energy, **terms}}
 
             def tiles(self, batch: dict[str, Tensor]) -> Iterator[tuple[Tensor, ...]]:
@@ -128,9 +125,9 @@ def sweep_lines(c: Context) -> list[str]:
 
         ''',
         start=start,
-        none=["each: list[Tensor] = []"] if blocks else [],
-        refit=[f"self.refit_unused_{c.name(b.symbol)}(torch.cat(each), {whole})" for b in blocks],
-        each=["each.append(torch.stack(tuple(found.values())).sum(0))"] if blocks else [],
+        refit=["if self.steps:", *(f"    self.refit_unused_{c.name(b.symbol)}({whole})" for b in blocks)]
+        if blocks
+        else [],
         sums=sum_lines(c, passing, [name]),
         update=update_lines(updates, refit),
     )

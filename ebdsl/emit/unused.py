@@ -301,26 +301,35 @@ def refit_full_lines(c: Context, width: str) -> list[str]:
 
 
 def refit_slices_lines(c: Context, kept: bool = False) -> list[str]:
-    """A method ``refit_unused_W`` for each block of slices. ``kept``: given all codes; else there are statistics."""
+    """A method ``refit_unused_W`` for each block of slices. ``kept``: given all codes; else there are statistics.
+
+    A slice that costs something by itself stays as it was unless the energy of the batch falls; where codes are kept,
+    sweeps follow, which take it back.
+    """
     lines: list[str] = []
     for b in slice_blocks(c.plan):
         name = c.name(b.symbol)
         at = _at("number", b.place)
         body = LearnBody(c, full=False)
         scope, direction = direction_of(c, b)
-        names = [c.name(s) for s in (*c.observed, *c.latents)]
+        seen = [c.name(s) for s in c.observed]
+        names = [*seen, *(c.name(s) for s in c.latents)]
         project = body.project(b.symbol, "slope")
+        arguments = ", ".join(f"{n}: Tensor" for n in names)
+        costs = not kept and b.constant != ZERO
+        mean = f"float(model.infer({c.args(c.observed)}).energy.mean())"
         if lines:
             lines.append("")
         lines += template(
             f'''
             @torch.no_grad()
-            def refit_unused_{name}(self, energy: Tensor, {", ".join(f"{n}: Tensor" for n in names)}) -> None:
+            def refit_unused_{name}(self, {arguments if kept else f"energy: Tensor, {arguments}"}) -> None:
                 """Slices that no code uses take the direction in which the samples of highest energy would use them."""
                 model = self.model
                 <use>
                 if not numbers:
                     return
+                <before>
                 worst = energy.topk(min(len(numbers), len(energy))).indices
                 <worst>
                 <sized>
@@ -328,8 +337,14 @@ def refit_slices_lines(c: Context, kept: bool = False) -> list[str]:
                 for number, slope in zip(numbers, {direction}, strict=False):
                     model.{name}[{at}] = {project}[{at}]
                     <forgotten>
+                <kept>
             ''',
             use=_use_of_codes(c, b) if kept else _running_use(c, b),
+            before=[f"energy = torch.stack(tuple(model.terms({', '.join(names)}).values())).sum(0)"]
+            if kept
+            else [f"before, lowest = model.{name}.clone(), {mean}", *(f"every_{n} = {n}" for n in seen)]
+            if costs
+            else [],
             worst=[f"{n} = {n}[worst]" for n in names],
             sized=["samples = len(worst)"] if "samples" in words(direction + "".join(scope.lines)) else [],
             direction=scope.lines,
@@ -340,6 +355,12 @@ def refit_slices_lines(c: Context, kept: bool = False) -> list[str]:
                 f'self.statistics["{name}_matrix"][:, number] = 0',
                 f'self.statistics["{name}_linear"][{at}] = 0',
             ],
+            kept=[
+                f"if not float(model.infer({', '.join(f'every_{n}' for n in seen)}).energy.mean()) < lowest:",
+                f"    model.{name}.copy_(before)",
+            ]
+            if costs
+            else [],
         )
     return lines
 

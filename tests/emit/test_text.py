@@ -39,6 +39,16 @@ def test_no_line_is_too_long(name: str) -> None:
     assert max(map(len, case(name).text.split("\n"))) <= 120
 
 
+def test_a_long_comprehension_is_broken_at_its_loops() -> None:
+    c = compile_spec("""
+        observed y : R[P], w : R, > 0
+        latent z : onehot[4]
+        param C : R[4, P]
+        F(y, w) = min_z w Σ_k z[k] ||y - C[k]||^2
+    """)
+    assert "                        for y, w in tiles(" in c.text
+
+
 def test_the_same_in_another_process(tmp_path: Path) -> None:
     """The order of sets and hashes does not show."""
     program = (

@@ -160,6 +160,31 @@ def test_an_unused_atom_becomes_the_worst_residual() -> None:
     assert torch.equal(net.W[:, :4], kept)
 
 
+@pytest.mark.parametrize("samples", [0, 120])
+def test_a_slice_that_costs_more_than_it_explains_is_not_left_behind(samples: int) -> None:
+    """By batches a look at the last step, and in sweeps any step, ends no higher than without one."""
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((120, 6)) * (rng.random((120, 6)) < 0.3)
+    y = torch.as_tensor(codes @ rng.standard_normal((6, 5)) + 0.1 * rng.standard_normal((120, 5)))
+    c = compile_spec("""
+        observed y : R[M]
+        latent z : R[6]
+        param W : R[M, 6]
+        F(y) = min_z ||y - W z||^2 + 0.3|z| + 0.1||z||^2 + 0.15||W||^2
+    """)
+    ended = []
+    for refit in (True, False):
+        net = c.module.build(M=5, dtype=torch.float64)
+        learner = c.module.learner(net, samples) if samples else c.module.Learner(net)
+        if not refit:
+            learner.refit_unused_W = lambda *_: None
+        for _ in range(20 if samples else 50):
+            metrics = learner.step({"y": y})
+        ended.append(float(net.infer(y).energy.mean()))
+        assert ended[-1] <= float(metrics["energy"]) + 1e-4
+    assert ended[0] <= 1.01 * ended[1]
+
+
 @pytest.mark.parametrize("made", [streamed, lambda: dictionary(DICTIONARY)])
 def test_resuming_across_a_refit(made: Any) -> None:
     """From a state before the look at unused parts to after it, to the bit."""
