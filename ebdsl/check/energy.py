@@ -272,7 +272,7 @@ def _splits(f: ast.Expr, env: Env) -> bool:
     """Whether a factor may be more than one term, or hold an elimination."""
     f = unfold(f, env)
     if isinstance(f, ast.Sum | ast.Negate):
-        return True
+        return not _is_number(f, env)
     if isinstance(f, ast.BigOp):
         return f.kind in ("min", "softmin", "expect") or (f.kind == "sum" and not _over_latents(f, env))
     if isinstance(f, ast.Product):
@@ -280,6 +280,12 @@ def _splits(f: ast.Expr, env: Env) -> bool:
     if isinstance(f, ast.Call):
         return logsumexp.is_log_of_sum(f, env) or _definition(f.func, env)
     return isinstance(f, ast.Name) and _definition(f.id, env)
+
+
+def _is_number(f: ast.Expr, env: Env) -> bool:
+    """Whether a factor is made of numbers, constants and sizes alone: ``1 - ρ`` is a weight, and no two terms."""
+    value = lower(f, env.muted())
+    return value is not None and value.scalar and all(s.role == "const" for s in value.body.symbols)
 
 
 # --------------------------------------------------------------------------- definitions

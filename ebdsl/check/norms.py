@@ -11,6 +11,7 @@ from ebdsl.check.scope import Env, Value
 from ebdsl.diagnostics import Span
 from ebdsl.model import build
 from ebdsl.model.ir import Get, Lit, Node, Pow
+from ebdsl.model.like_terms import apart
 from ebdsl.syntax import ast
 
 ORDERS = {None: "2", "2": "2", "1": "1", "0": "0", "inf": "inf", "∞": "inf", "F": "2", "*": "nuclear", "op": "spectral"}
@@ -77,7 +78,7 @@ def _sum(body: Node, value: Value, span: Span) -> Value:
 
 def _map(value: Value) -> bool:
     """Whether bars around two axes and more can only be a sum: a map of codes, no matrix with a determinant."""
-    body = value.body
+    _, body = apart(value.body)
     plain = isinstance(body, Get) and body.symbol.per_sample
     return plain or (any(s.per_sample for s in body.symbols) and len(set(value.dims)) == value.rank)
 

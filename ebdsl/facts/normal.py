@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ebdsl.model.algebra import addends, contract, multiply, transform, varying
-from ebdsl.model.build import add, mul, power
+from ebdsl.model.build import add, lit, mul, power
 from ebdsl.model.ir import ONE, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Recurrence, Sum, Symbol
+from ebdsl.model.like_terms import apart
 
 _POWERS = {"sqrt": 0.5, "square": 2.0, "reciprocal": -1.0}
 
 
 def normal(node: Node) -> Node:
     """One form for all spellings: ``sqrt`` and its like as powers, ``log(a b²)`` as ``log a + 2 log b``,
-    ``√(λ² x)`` as ``λ √x``, ``√x²`` as ``|x|``, each where it holds.
+    ``√(λ² x)`` as ``λ √x``, ``√x²`` as ``|x|``, ``(x/2)²`` as ``x²/4``, each where it holds.
     """
 
     def leaf(n: Node) -> Node | None:
@@ -23,11 +24,27 @@ def normal(node: Node) -> Node:
             return _logarithm(normal(n.args[0]))
         if isinstance(n, Mul):
             return _entropy(n)
-        if isinstance(n, Pow) and isinstance(n.exponent, Lit) and not n.exponent.value.is_integer():
-            return _root(normal(n.base), n.exponent.value)
+        if isinstance(n, Pow) and isinstance(n.exponent, Lit):
+            whole = n.exponent.value.is_integer()
+            return _whole_power(n.base, n.exponent.value) if whole else _root(normal(n.base), n.exponent.value)
+        if isinstance(n, Fn) and n.atom == "abs" and isinstance(n.args[0], Mul):
+            weight, rest = apart(normal(n.args[0]))
+            return None if weight == ONE else mul(_size(weight), Fn("abs", (rest,)))
         return None
 
     return transform(node, leaf)
+
+
+def _whole_power(base: Node, exponent: float) -> Node | None:
+    """The numbers in a base in front of its power; None where there are none."""
+    weight, rest = apart(normal(base)) if isinstance(base, Mul) else (ONE, base)
+    return None if weight == ONE else mul(power(weight, exponent), power(rest, exponent))
+
+
+def _size(weight: Node) -> Node:
+    if isinstance(weight, Lit):
+        return lit(abs(weight.value))
+    return weight if _never_negative(weight) else Fn("abs", (weight,))
 
 
 def _entropy(node: Mul) -> Node | None:

@@ -14,6 +14,7 @@ from ebdsl.facts.normal import normal
 from ebdsl.model.algebra import addends
 from ebdsl.model.build import add
 from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.like_terms import collected
 from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def candidates(problem: Problem) -> list[Rule]:
 
 def total_energy(model: Model) -> Node:
     """The energy ``E`` as one node."""
-    return normal(add(*(t.node for t in model.terms)))
+    return normal(collected(add(*(t.node for t in model.terms))))
 
 
 def load_rules() -> None:

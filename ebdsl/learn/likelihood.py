@@ -13,7 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ebdsl.facts.normal import normal
+from ebdsl.model.algebra import addends
 from ebdsl.model.ir import Node, Part, Symbol, extent
+from ebdsl.model.like_terms import apart
 from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
@@ -23,10 +26,11 @@ MOST_VALUES = 1024
 MOST_ENTRIES = 24
 
 
-def normalised(model: Model) -> str | None:
-    """Name of the observed symbol over whose finitely many values ``exp(-E)`` adds up to a constant; else None.
+def normalised(model: Model) -> tuple[str, float] | None:
+    """Name of the observed symbol over whose finitely many values ``exp(-β E)`` adds up to a constant, and that β.
 
-    A term without data is a price on parameters, and weighs all values alike.
+    β is what takes the number off one of the terms. A term without data is a price on parameters, and weighs all
+    values alike.
     """
     import numpy as np
 
@@ -47,16 +51,27 @@ def normalised(model: Model) -> str | None:
     if len(values) > MOST_VALUES:
         return None
     rng = np.random.default_rng(7)
-    totals = []
+    draws = []
     for _ in range(3):
         given = reference.random_values(small, rng)
         functions = reference.random_functions(small, rng)
-        energies = [reference.energy(small, {**given, y: v}, functions) for v in values]
-        low = min(energies)
-        if not math.isfinite(low):
-            return None
-        totals.append(math.log(sum(math.exp(low - e) for e in energies)) - low)
-    return y.name if max(totals) - min(totals) < 1e-9 * max(1.0, abs(totals[0])) else None
+        draws.append(np.array([reference.energy(small, {**given, y: v}, functions) for v in values]))
+    if not np.isfinite(draws).all():
+        return None
+    weights = {1.0} | {_size(a, sizes) for t in of_data for a in addends(normal(t.node))}
+    for beta in sorted((1 / w for w in weights if w > 0), key=lambda b: (b != 1, b)):
+        totals = [float(np.logaddexp.reduce(-beta * e)) for e in draws]
+        if max(totals) - min(totals) < 1e-9 * max(1.0, abs(totals[0])):
+            return y.name, beta
+    return None
+
+
+def _size(addend: Node, sizes: dict[str, int]) -> float:
+    """Of the number that an addend is multiplied by."""
+    from ebdsl.model.reference import evaluate
+
+    weight, _ = apart(addend)
+    return 0.0 if any(s.value is None for s in weight.symbols) else abs(float(evaluate(weight, {}, sizes=sizes)))
 
 
 def integrates_to_one(model: Model, energy: Node) -> str | None:
@@ -112,22 +127,28 @@ def integrates_to_one(model: Model, energy: Node) -> str | None:
     return ", ".join(s.name for s in smooth + finite if s.role == "observed")
 
 
-def changes_variables(model: Model, energy: Node) -> tuple[str, str] | None:
-    """Names of W and y where ``F(y) = g(W y) - log |det W|``: ``∫ exp(-F) dy = ∫ exp(-g) ds`` whatever W is; else None.
+def changes_variables(model: Model, energy: Node) -> tuple[str, str, float] | None:
+    """Names of W and y where ``β F(y) = g(W y) - log |det W|``: ``∫ exp(-β F) dy = ∫ exp(-g) ds`` whatever W is, and
+    that β; else None.
 
     The change of variables ``s = W y`` (Bell & Sejnowski, Neural Computation 7, 1995). The logarithm of a square
     orthonormal W is 0, and is not written.
     """
-    from ebdsl.model.algebra import addends, transform
-    from ebdsl.model.ir import Apply, Axis, Get, Lit, Mul, Sum
+    from ebdsl.facts.convexity import bounds
+    from ebdsl.model.algebra import transform
+    from ebdsl.model.ir import Apply, Axis, Get, Mul, Sum
 
     volumes = [
-        (p, a) for p in addends(energy) if isinstance(p, Mul) and len(p.factors) == 2 and p.factors[0] == Lit(-1.0)
-        and isinstance(a := p.factors[1], Apply) and a.function == "logabsdet" and isinstance(a.args[0].body, Get)
+        (p, a, bounds(weight)) for p, (weight, a) in ((p, apart(p)) for p in addends(energy))
+        if isinstance(a, Apply) and a.function == "logabsdet" and isinstance(a.args[0].body, Get)
     ]  # fmt: skip
     turned = [s for s in energy.symbols if s.role == "param" and s.domain.kind == "orthonormal" and _square(model, s)]
+    beta = 1.0
     if len(volumes) == 1:
-        piece, volume = volumes[0]
+        piece, volume, weight = volumes[0]
+        if weight.low != weight.high or weight.low >= 0:
+            return None
+        beta = -1 / weight.low
         inner = volume.args[0].body
         assert isinstance(inner, Get)
         w = inner.symbol
@@ -155,7 +176,7 @@ def changes_variables(model: Model, energy: Node) -> tuple[str, str] | None:
     rest = [transform(p, leaf) for p in addends(energy) if p is not piece]
     if any(s in (w, y) for p in rest for s in p.symbols):
         return None
-    return w.name, y.name
+    return w.name, y.name, beta
 
 
 def _square(model: Model, w: Symbol) -> bool:

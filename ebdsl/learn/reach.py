@@ -5,8 +5,8 @@ from __future__ import annotations
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.forms import flatten
 from ebdsl.facts.normal import normal, split
-from ebdsl.facts.penalties import match
 from ebdsl.facts.quadratic import quadratic
+from ebdsl.learn.limits import limited
 from ebdsl.learn.noisy_codes import judge_noise
 from ebdsl.model.algebra import addends, degree, modules_in
 from ebdsl.model.build import add
@@ -147,7 +147,8 @@ def _through_latents(
             symbolic = symbolic or s.shape != y.shape
         else:
             total += n
-    regular = [s for s in free if regularised(model, s)]
+    kept = limited(model, y)
+    regular = [s for s in free if s in kept]
     if len(regular) == len(free):
         names = ", ".join(s.name for s in free)
         return 7, f"{names} is regularised", None
@@ -162,9 +163,14 @@ def _through_latents(
         few, many = (", ".join(s.name for s in which) for which in (left, regular))
         return 7, f"{many} is regularised, and {few} has fewer dimensions than {y.name}", None
     loose = left[0]
+    moving = {s for t in model.terms if t != term and loose in t.node.symbols for s in t.node.symbols if s.per_sample}
+    limits = "nothing limits it"
+    if moving:
+        beside = ", ".join(sorted(s.name for s in moving - {loose, *kept}))
+        limits = f"what else holds it moves with {beside}" if beside else "no term grows with it everywhere"
     return 7, f"{loose.name} is neither small nor penalised", Finding(
         "EB0510",
-        f"this energy is flat: {loose.name} is as large as {y.name} and nothing limits it: it reaches every {y.name}",
+        f"this energy is flat: {loose.name} is as large as {y.name}, and {limits}: it reaches every {y.name}",
         term, None,
         (f"penalise it: + λ|{loose.name}| or + λ||{loose.name}||^2 (strategy 7)",
          f"or make it smaller than {y.name}, or discrete: {loose.name} : onehot[K] (strategy 1)"),
@@ -259,21 +265,3 @@ def _numel(model: Model, shape: tuple[Dim, ...]) -> int | None:
             return None
         total *= size
     return total
-
-
-def regularised(model: Model, z: Symbol) -> bool:
-    """Whether a term that holds z alone among what varies grows with it, or its domain bounds it.
-
-    What is given and always positive may weigh the term.
-    """
-    if z.domain.kind in ("simplex", "sphere"):
-        return True
-    for term in model.terms:
-        for piece in addends(normal(term.node)):
-            varying = {s for s in piece.symbols if s.per_sample and not (s.role == "observed" and s.domain.row.strict)}
-            if varying == {z} and not modules_in(piece):
-                if not isinstance(match(piece, z), str):
-                    return True
-                if sign(piece) in ("nonnegative", "positive"):
-                    return True
-    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ebdsl.atoms import OPAQUES
 from ebdsl.facts.normal import normal
-from ebdsl.learn.reach import regularised
+from ebdsl.learn.limits import regularised
 from ebdsl.learn.reciprocals import reciprocal
 from ebdsl.model.algebra import addends, degree, expand, zeroed
 from ebdsl.model.domains import Domain

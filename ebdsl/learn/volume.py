@@ -98,16 +98,16 @@ def volume_of_low_energy(model: Model, energy: Node, chosen: Chosen | None = Non
         reasons.append(f"∫ exp(-β F) over {constant} is the same for all parameters: a negative log-likelihood")
     changed = changes_variables(model, energy) if strategy is None and not findings else None
     if changed is not None:
-        matrix, data = changed
+        matrix, data, beta = changed
         strategy = 1
-        reasons.append(
-            f"by s = {matrix} {data}, ∫ exp(-F) d{data} does not depend on {matrix}: a negative log-likelihood"
-        )
+        whole = f"by s = {matrix} {data}, ∫ {_gibbs(beta)} d{data}"
+        reasons.append(f"{whole} does not depend on {matrix}: a negative log-likelihood")
     if strategy is None and not findings:
-        name = normalised(model)
-        if name is not None:
-            strategy = 2
-            reasons.append(f"exp(-F) adds up to one over all values of {name}: the energy is a negative log-likelihood")
+        found = normalised(model)
+        if found is not None:
+            strategy, (name, beta) = 2, found
+            whole = f"{_gibbs(beta)} adds up to one over all values of {name}"
+            reasons.append(f"{whole}: the energy is a negative log-likelihood")
     if strategy is None and not findings:
         loose = _pushed_down(model, energy)
         if loose is not None:
@@ -120,6 +120,10 @@ def volume_of_low_energy(model: Model, energy: Node, chosen: Chosen | None = Non
                 )
             )  # fmt: skip
     return Volume(strategy, tuple(dict.fromkeys(reasons)), tuple(findings))
+
+
+def _gibbs(beta: float) -> str:
+    return "exp(-F)" if beta == 1 else f"exp(-{beta:g} F)"
 
 
 def _pushed_down(model: Model, energy: Node) -> Term | None:

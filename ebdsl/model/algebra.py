@@ -318,10 +318,16 @@ def functions_in(node: Node) -> tuple[Module | Recurrence, ...]:
     return tuple(found)
 
 
+def is_number(node: Node) -> bool:
+    """Whether the node is made of numbers, constants and sizes alone, the same for all entries."""
+    return not node.free and all(s.role == "const" for s in node.symbols)
+
+
 def addends(node: Node) -> tuple[Node, ...]:
     """The node as a sum: sums over indices of sums are split, weights distributed.
 
-    A product of two sums stays whole: multiplied out, ``(y - μ)(y - μ)'`` would lose its digits.
+    A product of two sums stays whole: multiplied out, ``(y - μ)(y - μ)'`` would lose its digits. So does a sum of
+    numbers, which is a weight: of ``z² - ρ z²`` one part bends down.
     """
     match node:
         case Add(terms):
@@ -330,7 +336,8 @@ def addends(node: Node) -> tuple[Node, ...]:
             parts = addends(body)
             return tuple(contract(p, axes) for p in parts) if len(parts) > 1 else (node,)
         case Mul(factors):
-            split = [(k, parts) for k, parts in enumerate(map(addends, factors)) if len(parts) > 1]
+            split = [(k, addends(f)) for k, f in enumerate(factors) if not is_number(f)]
+            split = [(k, parts) for k, parts in split if len(parts) > 1]
             if len(split) == 1:
                 k, parts = split[0]
                 rest = factors[:k] + factors[k + 1 :]

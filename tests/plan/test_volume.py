@@ -127,6 +127,20 @@ COLLAPSING: dict[str, tuple[str, str]] = {
         param W : R[M, N], unit columns
         F(y) = min_z ||y - W z||^2
     """),
+    "wide code whose penalty can be switched off": ("EB0510", """
+        dim M = 4
+        observed y : R[M]
+        latent k : {0,1}[M], z : R[M]
+        param W : R[M, M], unit columns
+        F(y) = min_{k,z} ||y - W z||^2 + Σ_m k[m] z[m]^2
+    """),
+    "two wide codes near each other": ("EB0510", """
+        dim M = 4
+        observed y : R[M]
+        latent a : R[M], b : R[M]
+        param W : R[M, M], unit columns
+        F(y) = min_{a,b} ||y - W a||^2 + ||a - b||^2
+    """),
     "wide free code through a decoder": ("EB0510", """
         observed y : R[4]
         latent z : R[4]
@@ -360,6 +374,25 @@ SOUND: dict[str, tuple[int | None, str]] = {
         latent s : R[5, D]
         param A : R[D, D]
         F(y) = min_s ||y - s||^2 + Σ_t ||s[t+1] - A s[t]||^2 + ||s[1]||^2
+    """),
+    "a switching system along time": (7, """
+        dim T = 5, K = 2
+        observed y : R[T, D]
+        latent k : onehot[T, K], s : R[T, D]
+        param A : R[K, D, D]
+        F(y) = min_{k,s} ||y - s||^2 + Σ_t Σ_c k[t, c] ||s[t+1] - A[c] s[t]||^2
+    """),
+    "wide code near a prediction": (7, """
+        observed x : R[3], y : R[5]
+        latent z : R[5]
+        module f : R[3] -> R[5] = mlp(8, tanh)
+        F(x, y) = min_z ||y - z||^2 + 0.5||z - f(x)||^2
+    """),
+    "wide code near a penalised one": (7, """
+        observed y : R[5]
+        latent a : R[5], b : R[5]
+        param W : R[5, 5], unit columns
+        F(y) = min_{a,b} ||y - W a||^2 + ||a - b||^2 + |b|
     """),
     "nothing learned": (None, """
         observed y : R[M]

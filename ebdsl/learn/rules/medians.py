@@ -60,17 +60,12 @@ def consider(block: Block) -> Decision | Refusal:
     if w.domain.row.whole or w.domain.row.finite or not w.domain.row.convex:
         return Refusal(NAME, f"{w.domain} ties the entries of {w.name}")
     at = fresh_index(w)
-    smooth: list[Node] = []
-    kinks: list[Kinks] = []
-    for a in parts(block.total, held)[0]:
-        d = degree(a, held)
-        if d is not None and d <= 2:
-            smooth.append(a)
-            continue
-        found = _kinks(a, w, at)
-        if isinstance(found, str):
-            return Refusal(NAME, found)
-        kinks.append(found)
+    inside = parts(block.total, held)[0]
+    smooth = [a for a in inside if (degree(a, held) or 3) <= 2]
+    read = [_kinks(a, w, at) for a in inside if a not in smooth]
+    kinks = [k for k in read if isinstance(k, Kinks)]
+    if len(kinks) < len(read):
+        return Refusal(NAME, min(k for k in read if isinstance(k, str)))  # whichever term comes first
     if not kinks:
         return Refusal(NAME, f"nothing has a kink in {w.name}")
     rest = quadratic(add(*smooth), w) if smooth else None

@@ -49,7 +49,7 @@ class Descent:
 
 def consider(block: Block) -> Decision | Refusal:
     model, total, w = block.model, block.total, block.symbol
-    params = [s for s in model.role("param") if s in total.symbols]
+    params = sorted((s for s in model.role("param") if s in total.symbols), key=lambda s: s != w)
     for key in ("optimizer", "lr", "batch"):
         if model.setting(key) is not None:
             return Refusal(NAME, f"the spec sets {key}, which stochastic gradient has")
@@ -69,7 +69,7 @@ def consider(block: Block) -> Decision | Refusal:
             gradient(total, s, fresh_index(s))
         except NoDerivative:
             return Refusal(NAME, f"the slope of the energy in {s.name} is not written out")
-    names = " and ".join(s.name for s in params)
+    names = " and ".join(s.name for s in model.role("param") if s in params)
     together = f", in which not every block has an exact minimum: {names} go down together" * (len(params) > 1)
     facts = [f"the energy is smooth in {names}{together}"]
     if block.inference:
