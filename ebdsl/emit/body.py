@@ -5,8 +5,12 @@ from __future__ import annotations
 from ebdsl.emit.context import Context
 from ebdsl.emit.systems import solve_code
 from ebdsl.emit.tensors import Scope
+from ebdsl.emit.values import bracket
 from ebdsl.facts.quadratic import Quadratic
-from ebdsl.model.ir import Node, Symbol
+from ebdsl.model.adjoint import gradient
+from ebdsl.model.algebra import with_batch, zeroed
+from ebdsl.model.derivative import fresh_index
+from ebdsl.model.ir import BATCH, Node, Symbol
 
 
 class Body:
@@ -74,15 +78,31 @@ class Body:
         """The latents that it takes."""
         return [s for s in self.context.latents if s not in self.averaged]
 
-    def finish_at_answer(self) -> None:
-        """A stationary point: the residual is the gradient that is left."""
-        self.finish(
-            self.energy_call(),
-            f"torch.zeros_like({self.like}.flatten(1)[:, 0])"
-            if self.context.observed[0].shape
-            else f"torch.zeros_like({self.like})",
-            "torch.ones_like(residual, dtype=torch.int64)",
-        )
+    def finish_at_answer(self, loose: Node | None = None) -> None:
+        """A stationary point: the residual is the gradient that is left.
+
+        It is measured where the system may have been singular: that of the energy ``loose``.
+        """
+        once = "torch.ones_like(residual, dtype=torch.int64)"
+        if loose is None:
+            flat = f"{self.like}.flatten(1)[:, 0]" if self.context.observed[0].shape else self.like
+            self.finish(self.energy_call(), f"torch.zeros_like({flat})", once)
+            return
+        self.context.runtime.add("residual_goals")
+        found = tuple(self.answers)
+        at = [fresh_index(s) for s in found]
+        slopes = [with_batch(gradient(loose, s, a)) for s, a in zip(found, at, strict=True)]
+        cold = [with_batch(zeroed(gradient(loose, s, a), found)) for s, a in zip(found, at, strict=True)]
+        texts = []
+        for nodes in (slopes, cold):
+            self.scope.count(*nodes)
+            flat = []
+            for node, axes in zip(nodes, at, strict=True):
+                value = self.scope.tensor(node, (BATCH, *axes))
+                flat.append(value.code if len(axes) == 1 else f"{value.atom}.reshape({self.like}.shape[0], -1)")
+            texts.append(flat[0] if len(flat) == 1 else f"torch.cat(({', '.join(flat)}), 1)")
+        self.line(f"goal = residual_goals({texts[1]}, tolerance)")
+        self.finish(self.energy_call(), f"{bracket(texts[0])}.abs().amax(1)", once, goal="goal")
 
     def _energy_args(self, repeated: list[str], found: dict[Symbol, str]) -> str:
         """Arguments of ``energy``: what is given, repeated for each start, then the latents in order."""

@@ -31,8 +31,13 @@ class NewtonBody(ProximalBody):
         self.line(f"begin = {start}")
         if p.search:
             self._search(names)
-        cold = "torch.ones_like(begin)" if p.search else self._cold("begin")
-        self._goal(f"gradient({', '.join([cold, *names])})")
+        if p.search:
+            self.line(f"slope = gradient({', '.join(['torch.zeros_like(begin)', *names])})")
+            self.line("defined = slope.isfinite().all(1, keepdim=True)")
+            self.line(f"slope = torch.where(defined, slope, gradient({', '.join(['torch.ones_like(begin)', *names])}))")
+            self._goal("slope")
+        else:
+            self._goal(f"gradient({', '.join([self._cold('begin'), *names])})")
         self.line(f"point, residual, iterations = {self._smooth_call(p, bend, tuple_text(names))}")
         self._found(latents)
 

@@ -156,7 +156,6 @@ class ProximalBody(LoopBody):
             self.line(f"point = solve_symmetric({left}, {right.code}[..., None])[..., 0]")
         for s, text in zip(form.latents, self._unpack(form.latents, "point"), strict=True):
             self.answer(s, text)
-        self.finish_at_answer()
 
     def _gram_and_linear(self, p: Proximal) -> tuple[Value, Value]:
         """``gram`` and ``linear`` of the smooth part."""

@@ -76,6 +76,7 @@ class Scope:
     picks: dict[str, tuple[str, str]] = field(default_factory=dict)
     fuse: bool = False
     columns: dict[str, str] = field(default_factory=dict)
+    handed: set[str] = field(default_factory=set)
 
     # ----------------------------------------------------------------- names
 
@@ -90,7 +91,8 @@ class Scope:
     def assign(self, stem: str, value: Value) -> Value:
         """``stem = value`` as a line; the value is then the name. What the last line named is only renamed."""
         name = self.name(stem)
-        if self.lines and self.lines[-1].startswith(f"{value.code} = "):
+        self.handed.add(name)  # and is somebody's: it stays
+        if value.code not in self.handed and self.lines and self.lines[-1].startswith(f"{value.code} = "):
             self.lines[-1] = name + self.lines[-1].removeprefix(value.code)
             for key, (held, order) in self.cache.items():
                 if held == value.code:
@@ -158,6 +160,7 @@ class Scope:
             value = self.assign(stem(node), value)
             there = dict(zip(axes, signature_axes(key, axes), strict=True))
             self.cache[key] = (value.code, tuple(there.get(a, a) for a in value.axes))
+            self.handed.discard(value.code)
         return value
 
     def _compute(self, node: Node) -> Value:
@@ -179,11 +182,9 @@ class Scope:
 
                 values = [self._emit(a) for a in args]
                 axes = union(*(v.axes for v in values))
+                numbers = [not v.axes and is_number(v.code) for v in values]
                 texts = [aligned(v, axes) if len(values) > 1 else v.code for v in values]
-                texts = [
-                    self.constant(v) if not v.axes and is_number(v.code) else t
-                    for v, t in zip(values, texts, strict=True)
-                ]
+                texts = [self.constant(v) if n else t for n, v, t in zip(numbers, values, texts, strict=True)]
                 template = SCALARS[atom].torch
                 if len(re.findall(ARGUMENT, template)) < template.count("{"):
                     texts = [bracket(t) for t in texts]
@@ -194,9 +195,8 @@ class Scope:
             case Shift(left, right, offset):
                 return self._shift(left, right, offset)
             case Position(axis):
-                return Value(
-                    f"torch.arange({self.dim(axis.dim)}, dtype={self.like}.dtype, device={self.like}.device)", (axis,)
-                )
+                options = f"dtype={self.like}.dtype, device={self.like}.device"
+                return Value(f"torch.arange({self.dim(axis.dim)}, {options})", (axis,))
             case Apply(function, args, index):
                 return self._apply(function, args, index)
         raise TypeError(type(node).__name__)

@@ -35,10 +35,8 @@ def definite(model: Model, energy: Node, latents: tuple[Symbol, ...]) -> Proof:
     held = [a for a in addends(energy) if a.symbols & together]
     if curvature(add(*held), together) != "convex":
         return Proof(False, f"the energy is not known to be convex in {names}: the integral may diverge")
-    strict = [z for z in latents if any(_strict(a, z) and a.symbols & together == {z} for a in held)]
+    strict = curved_alone(energy, latents)
     if len(strict) == len(latents):
-        return Proof(True, f"it is convex, and one term curves up in every direction of {names}")
-    if len(latents) == 1 and any(_strict(a, latents[0]) for a in held):
         return Proof(True, f"it is convex, and one term curves up in every direction of {names}")
     tried = _tried(model, energy, latents)
     if tried:
@@ -49,6 +47,17 @@ def definite(model: Model, energy: Node, latents: tuple[Symbol, ...]) -> Proof:
         f"its second derivative may be singular: no term alone curves up in every direction of {loose}, and the "
         f"integral diverges along a flat one; a term like ½||{loose.split(', ')[0]}||^2 mends that",
     )
+
+
+def curved_alone(energy: Node, latents: tuple[Symbol, ...]) -> list[Symbol]:
+    """Of an energy that is convex in the ``latents`` together those in which one addend curves up in every direction.
+
+    Where it is all of them, the second derivative is positive definite.
+    """
+    together = frozenset(latents)
+    held = [a for a in addends(energy) if a.symbols & together]
+    alone = len(latents) == 1
+    return [z for z in latents if any(_strict(a, z) and (alone or a.symbols & together == {z}) for a in held)]
 
 
 def _strict(addend: Node, z: Symbol) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ebdsl.model.algebra import addends, contract, multiply, transform, varying
-from ebdsl.model.build import add, lit, mul, power
-from ebdsl.model.ir import ONE, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Recurrence, Sum, Symbol
+from ebdsl.model.build import add, lit, mul, neg, power
+from ebdsl.model.ir import ONE, ZERO, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Recurrence, Sum, Symbol
 from ebdsl.model.like_terms import apart
 
 _POWERS = {"sqrt": 0.5, "square": 2.0, "reciprocal": -1.0}
@@ -14,7 +14,8 @@ _POWERS = {"sqrt": 0.5, "square": 2.0, "reciprocal": -1.0}
 
 def normal(node: Node) -> Node:
     """One form for all spellings: ``sqrt`` and its like as powers, ``log(a b²)`` as ``log a + 2 log b``,
-    ``√(λ² x)`` as ``λ √x``, ``√x²`` as ``|x|``, ``(x/2)²`` as ``x²/4``, each where it holds.
+    ``√(λ² x)`` as ``λ √x``, ``√x²`` as ``|x|``, ``(x/2)²`` as ``x²/4``, ``1 / exp x`` as ``exp(-x)``, ``max(0, x)`` as
+    ``relu(x)``, a power of ``relu(|x| - c)`` as one each of ``relu(x - c)`` and ``relu(-x - c)``, each where it holds.
     """
 
     def leaf(n: Node) -> Node | None:
@@ -25,8 +26,12 @@ def normal(node: Node) -> Node:
         if isinstance(n, Mul):
             return _entropy(n)
         if isinstance(n, Pow) and isinstance(n.exponent, Lit):
+            if isinstance(n.base, Fn) and n.base.atom == "exp":
+                return Fn("exp", (mul(n.exponent, normal(n.base.args[0])),))
             whole = n.exponent.value.is_integer()
             return _whole_power(n.base, n.exponent.value) if whole else _root(normal(n.base), n.exponent.value)
+        if isinstance(n, Fn) and n.atom == "max" and ZERO in n.args:
+            return Fn("relu", tuple(normal(a) for a in n.args if a != ZERO)[:1] or (ZERO,))
         if isinstance(n, Fn) and n.atom == "abs" and isinstance(n.args[0], Mul):
             weight, rest = apart(normal(n.args[0]))
             return None if weight == ONE else mul(_size(weight), Fn("abs", (rest,)))
@@ -36,7 +41,10 @@ def normal(node: Node) -> Node:
 
 
 def _whole_power(base: Node, exponent: float) -> Node | None:
-    """The numbers in a base in front of its power; None where there are none."""
+    """The numbers in a base in front of its power, dead zones as two powers; None where there are none."""
+    zone = _dead_zone(base, exponent)
+    if zone is not None:
+        return zone
     weight, rest = apart(normal(base)) if isinstance(base, Mul) else (ONE, base)
     return None if weight == ONE else mul(power(weight, exponent), power(rest, exponent))
 
@@ -45,6 +53,36 @@ def _size(weight: Node) -> Node:
     if isinstance(weight, Lit):
         return lit(abs(weight.value))
     return weight if _never_negative(weight) else Fn("abs", (weight,))
+
+
+def _dead_zone(base: Node, exponent: float) -> Node | None:
+    """``relu(w |x| - c) ** exponent`` as two powers without a kink at 0; None for anything else."""
+    from ebdsl.facts.convexity import sign
+
+    if isinstance(base, Fn) and base.atom == "max" and ZERO in base.args:
+        base = normal(base)
+    if not (isinstance(base, Fn) and base.atom == "relu" and exponent >= 2):
+        return None
+    terms = addends(normal(base.args[0]))
+    sizes = [t for t in terms if any(_is_size(f) for f in _factors(t))]
+    rest = add(*(t for t in terms if t not in sizes))
+    if len(sizes) != 1 or sign(rest) not in ("nonpositive", "negative"):
+        return None
+    (size,) = (f for f in _factors(sizes[0]) if _is_size(f))
+    assert isinstance(size, Fn)
+    weight = mul(*(f for f in _factors(sizes[0]) if f is not size))
+    if not _never_negative(weight):
+        return None
+    at = mul(weight, size.args[0])
+    return add(*(power(Fn("relu", (add(side, rest),)), exponent) for side in (at, neg(at))))
+
+
+def _is_size(node: Node) -> bool:
+    return isinstance(node, Fn) and node.atom == "abs"
+
+
+def _factors(node: Node) -> tuple[Node, ...]:
+    return node.factors if isinstance(node, Mul) else (node,)
 
 
 def _entropy(node: Mul) -> Node | None:

@@ -241,7 +241,8 @@ def descend(
         blurred = 64 * torch.finfo(x.dtype).eps * value.abs()
         good = (new_value <= bound) | ((bend <= square / step) & (new_value <= bound + blurred))
         gap = (new_slope - slope - move / step).abs().amax(-1, keepdim=True)
-        residual = torch.where(good, gap, residual)
+        lost = torch.finfo(x.dtype).eps * x.abs().amax(-1, keepdim=True) / step  # of a move that rounding swallows
+        residual = torch.where(good, torch.maximum(gap, lost), residual)
         x = torch.where(good, new, x)
         slope = torch.where(good, new_slope, slope)
         value = torch.where(good, new_value, value)

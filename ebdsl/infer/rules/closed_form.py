@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature
+from ebdsl.facts.definite import curved_alone
 from ebdsl.facts.quadratic import Quadratic, not_quadratic, quadratic
 from ebdsl.facts.second import Joint, joint
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.model.ir import ZERO
+from ebdsl.model.ir import ZERO, Node
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
@@ -21,9 +22,13 @@ LIMIT = 2048
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """``form`` of one latent, whose structure is used; several are one vector."""
+    """``form`` of one latent, whose structure is used; several are one vector.
+
+    ``loose``: the energy where nothing proves its matrix to be regular, so that there may be no minimum.
+    """
 
     form: Quadratic | Joint
+    loose: Node | None
 
 
 def consider(problem: Problem) -> Decision | Refusal:
@@ -62,8 +67,12 @@ def consider(problem: Problem) -> Decision | Refusal:
         cost,
         tuple(facts),
         (),
-        ClosedForm(form),
+        ClosedForm(form, _loose(problem)),
     )
+
+
+def _loose(problem: Problem) -> Node | None:
+    return None if len(curved_alone(problem.energy, problem.latents)) == len(problem.latents) else problem.energy
 
 
 def _several(problem: Problem) -> Decision | Refusal:
@@ -85,7 +94,7 @@ def _several(problem: Problem) -> Decision | Refusal:
         facts.append("its second derivative is the same for all samples")
     return Decision(
         name, f"min over {problem.names}", f"set the gradient to zero, {problem.names} as one vector: {how}", "global",
-        "O(n²) after O(n³) once" if form.shared else "O(n³)", tuple(facts), (), ClosedForm(form),
+        "O(n²) after O(n³) once" if form.shared else "O(n³)", tuple(facts), (), ClosedForm(form, _loose(problem)),
     )  # fmt: skip
 
 
@@ -93,10 +102,9 @@ def emit(payload: object, body: InferBody) -> None:
     assert isinstance(payload, ClosedForm)
     if isinstance(payload.form, Joint):
         body.joint(payload.form)
-        return
-    solution = body.solve(payload.form)
-    body.answer(payload.form.symbol, solution)
-    body.finish_at_answer()
+    else:
+        body.answer(payload.form.symbol, body.solve(payload.form))
+    body.finish_at_answer(payload.loose)
 
 
 register(Rule("closed form", 20, "a quadratic without constraints is solved", consider, emit))
