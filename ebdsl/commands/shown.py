@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import traceback
@@ -37,7 +38,16 @@ def as_json(found: Iterable[Diagnostic], source: Source | None) -> Any:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+    print(json.dumps(_finite(value), ensure_ascii=False, indent=1))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for NaN and infinity: null."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def say(text: str) -> None:
@@ -50,12 +60,18 @@ def count(n: int, thing: str) -> str:
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
-def unconverged(converged: int, samples: int, encoded: bool = False) -> None:
-    """Warn (EB0723) where answers are no minimum: steps ran out, or nothing was solved (``encoded``)."""
+MORE = "more steps help: --steps 10000"
+RESCALE = "numbers of this size are lost in rounding: scale the data, or train with --dtype float64"
+
+
+def unconverged(converged: int, samples: int, lost: int, encoded: bool = False) -> None:
+    """Warn (EB0723) of what is no minimum: ``lost`` energies are not finite, steps ran out, or nothing was solved."""
     if converged < samples:
         message = f"inference did not converge for {samples - converged} of {count(samples, 'sample')}"
-        help = "--exact solves for the minimum" if encoded else "more steps help: --steps 10000"
-        diagnostics([Diagnostic("EB0723", message, (), (help,))], None)
+        left = () if converged + lost == samples else ("--exact solves for the minimum",) if encoded else (MORE,)
+        if lost:
+            message += f": the energy of {lost} is not finite"
+        diagnostics([Diagnostic("EB0723", message, (), (*left, *(RESCALE,) * bool(lost)))], None)
 
 
 def colours(stream: Any) -> bool:

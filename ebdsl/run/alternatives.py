@@ -142,7 +142,8 @@ def _other(over: Symbol, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A value drawn uniformly from the domain; where it is the sample's own, one beside it."""
     drawn = over.domain.row.sample(rng, y.shape, over.domain.args)  # type: ignore[misc]
     same = (drawn == y).reshape(len(y), -1).all(1)
-    drawn[same] = _beside(over, y[same], rng)
+    if same.any():
+        drawn[same] = _beside(over, y[same], rng)
     return drawn
 
 

@@ -12,10 +12,14 @@ from ebdsl.run.batches import Batches
 
 
 def inferences(network: Any, data: Batches, size: int, **options: Any) -> Iterator[tuple[dict[str, Tensor], Any]]:
-    """``(observed, Inference)`` of each batch, in the order of the data; ``options`` go to ``infer``."""
+    """``(observed, Inference)`` of each batch, in the order of the data; ``options`` go to ``infer``.
+
+    An answer whose energy is no number has not converged, whatever its residual.
+    """
     for batch in data.slices(size):
         with torch.no_grad():
-            yield batch, network.infer(**batch, **options)
+            found = network.infer(**batch, **options)
+            yield batch, found._replace(converged=found.converged & found.energy.isfinite())
 
 
 def free_energies(network: Any, data: Batches, size: int) -> Iterator[Tensor]:

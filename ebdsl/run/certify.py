@@ -83,7 +83,8 @@ class Certifier(Averages):
         n = len(next(iter(given.values())))
         parts = [self.one({s: v[k : k + ROWS] for s, v in given.items()}) for k in range(0, n, ROWS)]
         residual, scale, wanted = (_column(parts, name) for name in ("residual", "scale", "energy"))
-        asked = np.maximum(scale, self.rounding * scale.max(initial=0)) if scale.any() else np.ones_like(scale)
+        some = scale[scale > 0]
+        asked = np.maximum(scale, self.rounding * np.median(some)) if some.size else np.ones_like(scale)
         allowed = self.slack * self.tolerance * asked + self.rounding * scale
         self.found.parts.append(residual)
         self.found.allowed.append(allowed)

@@ -154,7 +154,8 @@ def _noise(energy: Energy, points: Probe, each: list[np.ndarray]) -> float:
     off = points.off[0].arrays
     y = off[points.over.name]
     moved = energy({**off, points.over.name: y * (1 + 4 * EPS * (-1.0) ** np.arange(y.size).reshape(y.shape))})
-    change = np.abs(moved - each[0])
+    with np.errstate(invalid="ignore"):
+        change = np.abs(moved - each[0])
     return float(np.median(change)) if np.isfinite(change).all() else 0.0
 
 

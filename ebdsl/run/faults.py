@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import traceback
 
 import torch
@@ -13,7 +14,7 @@ from ebdsl.model.model import Model
 
 
 def translated(error: BaseException, model: Model, when: str) -> SpecError | None:
-    """EB0712, EB0713 or EB0722 for a failure inside the generated file; None for what is not its doing.
+    """EB0703, EB0712, EB0713 or EB0722 for a failure inside the generated file; None for what is not its doing.
 
     ``when`` says where in the run: ``"at step 12"``.
     """
@@ -21,6 +22,10 @@ def translated(error: BaseException, model: Model, when: str) -> SpecError | Non
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
         help = ("use a smaller --batch",)
         return SpecError([Diagnostic("EB0712", f"out of memory {when}{place}", labels, help)], model.source)
+    if place and re.search(r"non-finite|\b(nan|inf)\b", str(error)):
+        message = f"numbers are too large, or none any more, {when}{place}"
+        ways = ("scale the data, or train with --dtype float64", "try --lr ten times smaller")
+        return SpecError([Diagnostic("EB0703", message, labels, ways)], model.source)
     if isinstance(error, torch.linalg.LinAlgError):
         help = ("a small quadratic term (+ 1e-6 ||W||^2) makes it regular",)
         message = f"a linear system is singular {when}{place}"

@@ -27,10 +27,11 @@ FORMATS = (".npz", ".npy", ".csv")
 
 @dataclass
 class Tally:
-    """What inference came to: samples, how many of them converged, and the sum of their energies."""
+    """What inference came to: samples, how many of them converged or have no finite energy, and the sum of energies."""
 
     samples: int = 0
     converged: int = 0
+    lost: int = 0
     energy: float = 0.0
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -55,6 +56,7 @@ def rows(
                 about["checked_residual"] = certifier.found.parts[-1]
         tally.samples += len(about["energy"])
         tally.converged += int(about["converged"].sum())
+        tally.lost += int((~np.isfinite(about["energy"])).sum())
         tally.energy += float(about["energy"].sum(dtype=np.float64))
         tally.shapes = {name: values.shape[1:] for name, values in latents.items()}
         yield latents, about

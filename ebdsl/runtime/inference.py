@@ -38,15 +38,15 @@ def residual_goals(slope: Tensor, tolerance: float) -> Tensor:
     """The residual that is asked of each row: ``tolerance`` times the largest entry of its ``slope`` ``(B, ...)``.
 
     The slope is that of the smooth part at a point that does not depend on where a search begins, so that an energy in
-    other units gets the same answers, and a large sample makes no other's less exact. A slope of zero asks
-    for what the rounding of the other rows allows; what is not a number counts as 1.
+    other units gets the same answers, and a large sample makes no other's less exact. A slope of zero, or next to it,
+    asks for what the rounding of a middling row allows; what is not a number counts as 1.
     """
     if not slope.numel():
         return slope.new_full((len(slope),), tolerance)
     size = slope.abs().flatten(1).amax(1) if slope.ndim > 1 else slope.abs()
     size = torch.where(size.isfinite(), size, 1.0)
-    most = size.max()
-    return tolerance * torch.where(most > 0, size.clamp_min(torch.finfo(size.dtype).eps * most), 1.0)
+    middling = torch.where(size > 0, size, torch.nan).nanmedian()
+    return tolerance * torch.where(middling > 0, torch.maximum(size, torch.finfo(size.dtype).eps * middling), 1.0)
 
 
 def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:

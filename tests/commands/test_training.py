@@ -355,6 +355,21 @@ def test_infer_as_json(cli, run) -> None:
     assert answer["samples"] == 90 and answer["latents"] == {"z": [3]}
 
 
+def test_energies_that_are_not_finite_are_no_answers(cli, run, data, tmp_path) -> None:
+    y = np.load(data).astype(np.float64)
+    y[3] *= 1e30
+    np.save(tmp_path / "large.npy", y)
+    done = cli("infer", run, "--data", "large.npy", "-o", "z.npz", "--check", "--format", "json")
+    said = json.loads(done.out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert done.code == 3 and said["check"]["good"] == 89 and said["energy"] is None
+    found = np.load(tmp_path / "z.npz")
+    assert not found["converged"][3] and found["status"][3] == "not finite" and found["converged"].sum() == 89
+    done = cli("infer", run, "--data", "large.npy", "-o", "z.npz")
+    assert "the energy of 1 is not finite" in done.err and "--dtype float64" in done.err
+    done = cli("train", tmp_path / "m.ebm", "--data", "large.npy", "--out", "other", *SMALL)
+    assert done.code == 1 and "EB0703" in done.err and "Warning:" not in done.err
+
+
 def test_infer_tells_where_it_did_not_converge(cli, run) -> None:
     done = cli("infer", run, "-o", "z.npz", "--steps", "1", "--tolerance", "1e-7")
     assert done.code == 0 and "EB0723" in done.err

@@ -48,12 +48,13 @@ def test_other_units_same_answers(name: str, dtype: torch.dtype) -> None:
         assert torch.allclose(found.latents["z"] / data, wanted.latents["z"], **close)
 
 
+@pytest.mark.parametrize("times", [1e4, 1e13])
 @pytest.mark.parametrize("name", ENERGIES)
-def test_a_large_sample_makes_no_other_less_exact(name: str) -> None:
+def test_a_large_sample_makes_no_other_less_exact(name: str, times: float) -> None:
     c = compiled(name, 1.0, 1.0)
     net = c.randomise(c.build(), 1).float()
     y = 3 * c.observed(5, 2)["y"].float()
-    y[0] *= 1e4
+    y[0] *= times
     together, alone = net.infer(y), net.infer(y[1:])
-    assert bool(together.converged.all())
+    assert bool(together.converged[int(times > 1e4) :].all())
     assert torch.allclose(together.energy[1:], alone.energy, rtol=1e-4)

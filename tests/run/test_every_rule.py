@@ -204,6 +204,19 @@ def test_a_wrong_answer_is_found_in_its_sample(key: tuple[str, str], dtype: str)
         assert not found.good[2] and np.delete(found.good, 2).all(), (found.residual, found.allowed)
 
 
+def test_a_wrong_answer_is_found_beside_a_large_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = ("proximal gradient", "min")
+    c, net, y = built(key, "float32")
+    large = {"y": y["y"] * torch.tensor([1e13, 1, 1, 1, 1])[:, None]}
+    monkeypatch.setitem(globals(), "built", lambda *_: (c, net, large))
+
+    def change(answers: dict[str, Any]) -> None:
+        answers["z"][2] *= 1.01
+
+    assert certified(key, "float32").good[1:].all()
+    assert not certified(key, "float32", change).good[2]
+
+
 def other_state(s: Symbol, z: np.ndarray) -> np.ndarray:
     """One variable at another value."""
     wrong = z.copy()

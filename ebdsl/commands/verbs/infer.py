@@ -94,7 +94,7 @@ def command(
     codes = ", ".join(f"{name} {list(shape)}" for name, shape in tally.shapes.items())
     shown.say(f"data    {seen.about}")
     shown.say(f"wrote   {output}: {codes} of {shown.count(tally.samples, 'sample')}")
-    shown.unconverged(tally.converged, tally.samples, model.program.model.answers_otherwise and not exact)
+    shown.unconverged(tally.converged, tally.samples, tally.lost, model.program.model.answers_otherwise and not exact)
     if found is None:
         return
     for line in report(found):
@@ -106,9 +106,13 @@ def command(
         message = (
             f"{failed} of {shown.count(tally.samples, 'answer')} {'is' if failed == 1 else 'are'} not at the target"
         )
-        help = ("more steps help: --steps 10000", *(("--exact solves for the minimum",) if options == {} and
-                model.program.model.answers_otherwise else ()))  # fmt: skip
-        shown.diagnostics([Diagnostic("EB0731", message, (), help)], None)
+        solved = tally.converged == tally.samples - tally.lost
+        help = [] if solved else [shown.MORE]
+        if options == {} and model.program.model.answers_otherwise:
+            help.append("--exact solves for the minimum")
+        if tally.lost or not found.energies_hold.all():
+            help.append(shown.RESCALE)
+        shown.diagnostics([Diagnostic("EB0731", message, (), tuple(help))], None)
         raise click.exceptions.Exit(FAILED)
 
 

@@ -230,6 +230,9 @@ register(
 Some samples ran out of iterations before the optimality condition was met within the tolerance.
 Their codes are the best that was found. A larger number of iterations, or a smaller condition
 number of the parameters, helps.
+
+An energy that is not finite belongs to no answer: squares of such numbers are too large for float32. Scale the
+data, or train with `--dtype float64`.
 """,
 )
 register(
