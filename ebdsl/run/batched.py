@@ -19,11 +19,12 @@ def inferences(network: Any, data: Batches, size: int, **options: Any) -> Iterat
     for batch in data.slices(size):
         with torch.no_grad():
             found = network.infer(**batch, **options)
-            yield batch, found._replace(converged=found.converged & found.energy.isfinite())
+        yield batch, found._replace(converged=found.converged & found.energy.isfinite())
 
 
 def free_energies(network: Any, data: Batches, size: int) -> Iterator[Tensor]:
     """The free energy of each sample, (size,) at a time."""
     for batch in data.slices(size):
         with torch.no_grad():
-            yield network.free_energy(**batch).detach()
+            energies = network.free_energy(**batch)
+        yield energies.detach()

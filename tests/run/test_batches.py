@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ebdsl.run.batched import free_energies, inferences
 from ebdsl.run.batches import Batches, batches, fingerprint, permutation, read, split
+from tests.run.toy_generated import Inference
 
 CPU = torch.device("cpu")
 
@@ -68,3 +72,15 @@ def test_a_changed_sample_changes_the_fingerprint() -> None:
 
 def test_batches_len() -> None:
     assert len(Batches(torch.arange(3), CPU, torch.float32, {})) == 3
+
+
+def test_who_is_given_answers_may_differentiate() -> None:
+    """What certifies sums over states takes the derivative of their free energy."""
+    data = batches({"y": np.ones((5, 2))}, torch.arange(5), CPU, torch.float64)
+    network = SimpleNamespace(
+        infer=lambda y: Inference({}, y.sum(1), y[:, 0], y[:, 0], y[:, 0] > 0), free_energy=lambda y: y.sum(1)
+    )
+    for _ in inferences(network, data, 2):
+        assert torch.is_grad_enabled()
+    for _ in free_energies(network, data, 2):
+        assert torch.is_grad_enabled()
