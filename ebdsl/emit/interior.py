@@ -6,6 +6,7 @@ from ebdsl.emit.newton import NewtonBody
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, bracket
 from ebdsl.facts.composite import Piece
+from ebdsl.facts.normal import defined_everywhere
 from ebdsl.infer.rules.interior import Interior
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH
@@ -20,9 +21,12 @@ class InteriorBody(NewtonBody):
     """A body that can minimise kinks beside what is smooth."""
 
     def interior(self, p: Interior) -> None:
-        latents, held = p.latents, frozenset(p.latents)
+        latents = (*p.latents, *p.heights)
+        held = frozenset(latents)
         self.context.runtime |= {"interior_point"}
-        start = self._start(latents)
+        start = self._start(p.latents)
+        if p.heights:
+            start = self._with_heights(p)
         maps = [(piece.maps[0].node, piece.outer) for piece in p.pieces]
         hoisted = [(self._hoist(node, held), axes) for node, axes in maps]
         texts = {s: t for (_, found, _), _ in hoisted for s, t in found.items()}
@@ -40,14 +44,31 @@ class InteriorBody(NewtonBody):
         self.line(f"begin = {start}")
         ends = self._reaches(p.pieces)
         self.line(f"cold = {self._cold('begin')}")
-        self._goal(self.energy_of(dict(zip(latents, self._unpack(latents, "cold"), strict=True))))
+        cold = dict(zip(latents, self._unpack(latents, "cold"), strict=True))
+        level = self.energy_of({s: cold[s] for s in p.latents})
+        if not defined_everywhere(p.smooth, frozenset(p.latents)):
+            self.line(f"level = {level}")
+            self.line("cold = torch.ones_like(begin)")
+            level = f"torch.where(level.isfinite(), level, {level})"
+        self._goal(level)
         low, high = self._ends(latents)
         bend = "bend" if p.second is not None else "None"
         self.line("point, residual, iterations = interior_point(")
         self.line(f"    (forward, gradient, {bend}), ({', '.join(ends)}), ({low}, {high}), begin,")
         self.line(f"    ({tuple_text(given)}, {tuple_text(names)}), goal, max_steps,")
         self.line(")")
-        self._found(latents)
+        if p.heights:
+            self.line(f"point = point[:, :{' + '.join(self._numel(s) for s in p.latents)}]")
+        self._found(p.latents)
+
+    def _with_heights(self, p: Interior) -> str:
+        """Text of the packed start: the latents' and zeros."""
+        zeros = []
+        for t in p.heights:
+            self.context.names[t.name] = self.scope.name("height")
+            sizes = tuple_text([f"{self.like}.shape[0]", *(self.context.dim(d) for d in t.shape)])
+            zeros.append(f"{self.like}.new_zeros({sizes})")
+        return self._pack((*p.latents, *p.heights), [*(self.name(s) for s in p.latents), *zeros])
 
     def _reaches(self, pieces: tuple[Piece, ...]) -> list[str]:
         """Texts of the slopes between which each kink turns: ``(m,)``, or ``(B, m)`` where they differ by sample."""

@@ -259,8 +259,9 @@ class Certifier(Averages):
         nested = self.plan.inference[0].payload
 
         def above(given: Given) -> Verdict:
-            at_zero = given | {s: np.zeros_like(given[s]) for s in self.problem.latents}
-            scale, energy = np.abs(self.energy(at_zero)), self.energy(given)
+            cold = [given | {s: np.full_like(given[s], at) for s in self.problem.latents} for at in (0.0, 1.0)]
+            zero, one, energy = (np.abs(self.energy(cold[0])), np.abs(self.energy(cold[1])), self.energy(given))
+            scale = np.where(np.isfinite(zero), zero, one)  # log z has no value at 0
             observed = {s.name: given[s] for s in self.model.role("observed")}
             if isinstance(nested, OfMinima):  # each sample comes once for each state
                 states = nested.axis.dim

@@ -26,8 +26,9 @@ def interior_point(
     x. Where soft is 0 a piece has a kink, else it is Huber's. Newton's steps for the optimality conditions
     ``∇S + K'u = 0``, ``p (high - u) = q (u - low) = μ`` with ``r = p - q + soft u``, where μ falls to 0 as predicted
     (Mehrotra 1992; Portnoy & Koenker 1997 for absolute errors); each wants the factor of an ``(n, n)`` matrix. In
-    float64. The gap is to points no further from 0 than the answer is. Samples whose gap is at most ``goal`` ``(B,)``,
-    or has not fallen for twenty steps, leave; in float32 a hundredth of that, since two more steps cost little.
+    float64. The gap is to points no further from 0 than the answer is, or than constants over maps. Samples whose gap
+    is at most ``goal`` ``(B,)``, or has not fallen for twenty steps, leave; in float32 a hundredth of that, since two
+    more steps cost little.
     """
     count, n = start.shape
     m = ends[0].shape[-1]
@@ -51,19 +52,24 @@ def interior_point(
         square = (gradient(eye, *every[1]).reshape(count, n, n)).double() - linear[:, None]
     constant = constant.double()
     low, high, soft = (e.double().expand(count, m) for e in ends)
-    floor, ceiling = (torch.as_tensor(b, device=start.device).double() for b in bounds)
+    spread = constant.norm(dim=1) / maps.flatten(1).norm(dim=1), linear.norm(dim=1) / square.flatten(1).norm(dim=1)
+    reach = torch.maximum(*(a.nan_to_num(0, 0, 0) for a in spread))  # how far from 0 answers may be expected
+    reach = torch.where(reach > 0, reach, 1)
+    floor, ceiling = (torch.as_tensor(b, device=start.device).double().expand(n) for b in bounds)
+    if bend is not None:  # a logarithm has no value at a bound
+        floor = floor + torch.finfo(dtype).eps ** 2
     up, down = (e.isfinite() & (high > low) for e in (high, low))
     soft = torch.where(up & down, soft, 0)
 
     def slope_at(x: Tensor) -> Tensor:
         if bend is None:
             return times(square, x) + linear
-        return gradient(x.to(dtype), *for_slope).double()
+        return gradient(x.clamp(floor, ceiling).to(dtype), *for_slope).double()
 
     def curvature(x: Tensor) -> Tensor:
         if bend is None:
             return square
-        found = bend(x.to(dtype), *for_slope).double()
+        found = bend(x.clamp(floor, ceiling).to(dtype), *for_slope).double()
         return found if found.ndim == 3 else torch.diag_embed(found)
 
     def cost(r: Tensor) -> Tensor:
@@ -84,12 +90,17 @@ def interior_point(
     ratio = torch.where(ratio.isfinite() & (ratio > 0), ratio, 1)[:, None]
     x = x - factored(curved + ratio[..., None] * both)(slope + ratio * times(maps, r))
     x = torch.where(x.isfinite(), x, 0).clamp(floor, ceiling)
+    if bend is not None:
+        inside = torch.minimum(0.1 * reach[:, None], (ceiling - floor) / 4)
+        x = torch.minimum(torch.maximum(x, floor + inside), ceiling - inside)
     r = times(maps.mT, x) + constant
     size = r.abs().mean(1, keepdim=True)
     size = torch.where(size > 0, size, 1)
     steep = ratio * size
     u = torch.where(up & down, (low + high) / 2, torch.where(up, high - steep, torch.where(down, low + steep, 0)))
     p, q = torch.where(up, r.clamp_min(0) + size, 0), torch.where(down, (-r).clamp_min(0) + size, 0)
+    if bend is not None:  # what is inside stays so
+        p, q = torch.where(up & ~down & (r > 0), r, p), torch.where(down & ~up & (r < 0), -r, q)
     above, under = torch.where(up, high - u, 1), torch.where(down, u - low, 1)  # kept, so as not to be rounded to 0
     for step in range(max_steps + 1):
         own = slope_at(x)
@@ -97,7 +108,8 @@ def interior_point(
         near = x.clamp(floor, ceiling)
         left = slope if bool((near == x).all()) else slope_at(near) + times(maps, u)
         at = times(maps.mT, near) + constant
-        gap = (cost(at) + 0.5 * soft * u * u - u * at).sum(1) + left.norm(dim=1) * near.norm(dim=1).clamp_min(1)
+        far = torch.maximum(near.norm(dim=1), reach)
+        gap = (cost(at) + 0.5 * soft * u * u - u * at).sum(1) + left.norm(dim=1) * far
         better = gap < best[rows]
         last = torch.where(gap < 0.9 * best[rows], step, last)
         answer[rows[better]], best[rows[better]] = near[better], gap[better]
@@ -107,7 +119,7 @@ def interior_point(
             break
         if bool(done.any()):
             keep = ~done
-            rows, last, goal, x, u, r, slope = (a[keep] for a in (rows, last, goal, x, u, r, slope))
+            rows, last, goal, reach, x, u, r, slope = (a[keep] for a in (rows, last, goal, reach, x, u, r, slope))
             p, q, above, under = (a[keep] for a in (p, q, above, under))
             maps, square, linear, constant, low, high, soft, up, down = (
                 a[keep] for a in (maps, square, linear, constant, low, high, soft, up, down)

@@ -5,10 +5,11 @@ A step factors one matrix for each sample. Where all share one factor splitting 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.composite import Piece, composite, with_bounds, with_huber
+from ebdsl.facts.heights import with_heights
 from ebdsl.facts.normal import defined_everywhere, through_module
 from ebdsl.facts.second import Second, second
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
@@ -26,16 +27,24 @@ LIMITS = {True: 512, False: 256}
 
 @dataclass(frozen=True)
 class Interior:
-    """``second``: the second derivative of ``smooth`` where that is no quadratic."""
+    """``second``: the second derivative of ``smooth`` where that is no quadratic.
+
+    ``heights``: latents besides, each of which stands for the greatest of some maps.
+    """
 
     latents: tuple[Symbol, ...]
     smooth: Node
     pieces: tuple[Piece, ...]
     second: Second | None
+    heights: tuple[Symbol, ...] = ()
 
 
 def consider(problem: Problem) -> Decision | Refusal:
     name, limit, names = NAME if problem.single else MANY, LIMITS[problem.single], problem.names
+    latents, heights = problem.latents, ()
+    if not problem.single:
+        energy, heights = with_heights(problem.energy, frozenset(latents))
+        problem = replace(problem, energy=energy, latents=(*latents, *heights))
     held = frozenset(problem.latents)
     for z in problem.latents:
         if z.domain.kind not in ("real", "nonnegative", "positive", "box"):
@@ -65,16 +74,18 @@ def consider(problem: Problem) -> Decision | Refusal:
     endless = problem.falls_forever()
     if endless:
         return Refusal(name, endless)
+    greatest = ", greatest entries" * bool(heights)
     facts = (
         f"the smooth part is {'quadratic and ' * straight}convex in {names}",
-        f"the rest are absolute values and positive parts of linear maps of {names}",
+        f"the rest are absolute values{greatest} and positive parts of linear maps of {names}",
+        *["a greatest entry is a number that lies above all of them"] * bool(heights),
         "the residual is a duality gap",
     )
     return Decision(
         name, f"min over {names}",
         "primal-dual interior point (Mehrotra's predictor and corrector; one factor a step, in float64)", "global",
         "n² for each kink a step, some twenty steps", facts, (),
-        Interior(problem.latents, found.smooth, pieces, curved),
+        Interior(latents, found.smooth, pieces, curved, heights),
     )  # fmt: skip
 
 

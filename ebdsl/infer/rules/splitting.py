@@ -74,6 +74,9 @@ def consider(problem: Problem) -> Decision | Refusal:
         return Refusal(
             NAME, f"no factor serves all samples, and {problem.elements()} numbers are few enough for one each"
         )
+    greatest = (order or 0) < 2 and any(p.kind in ("max", "inf") for p in found.pieces)
+    if greatest and isinstance(interior.consider(problem), Decision):
+        return Refusal(NAME, "nothing curves, and greatest entries have no kinks of their own to end at")
     strong = smooth is not None and smooth.diagonal and smooth.shared and _positive(smooth.matrix)
     names = " and ".join(dict.fromkeys(KINDS[p.kind] for p in found.pieces))
     facts = [
