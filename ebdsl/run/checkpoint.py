@@ -119,7 +119,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, tuple[Diagnostic, ...]]:
 
 
 def restore(state: Mapping[str, Tensor], target: Mapping[str, Tensor], path: Path, what: str) -> None:
-    """Check that a saved state has the names and shapes of the one it replaces. Raises :class:`SpecError` (EB0705)."""
+    """Check names, shapes and types of a saved state against what it replaces. Raises :class:`SpecError` (EB0705)."""
     missing, extra = sorted(target.keys() - state.keys()), sorted(state.keys() - target.keys())
     if missing or extra:
         named = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} besides"
@@ -128,3 +128,6 @@ def restore(state: Mapping[str, Tensor], target: Mapping[str, Tensor], path: Pat
         if state[name].shape != tensor.shape:
             have, want = tuple(state[name].shape), tuple(tensor.shape)
             raise refuse("EB0705", f"the checkpoint {path} does not belong to this spec: {name} is {have}, not {want}")
+        if state[name].dtype != tensor.dtype:
+            kinds = f"{state[name].dtype}, not {tensor.dtype}"
+            raise refuse("EB0705", f"the checkpoint {path} does not belong to this run: {name} is {kinds}")

@@ -12,6 +12,9 @@ from ebdsl.diagnostics import Diagnostic, SpecError
 from ebdsl.diagnostics.core import Label
 from ebdsl.model.model import Model
 
+TOO_LARGE = "not enough memory|can't allocate memory|[Ss]ize calculation overflowed|Overflow when unpacking"
+"""What PyTorch says where there is no room, which is a RuntimeError of its own kind on each system."""
+
 
 def translated(error: BaseException, model: Model, when: str) -> SpecError | None:
     """EB0703, EB0712, EB0713 or EB0722 for a failure inside the generated file; None for what is not its doing.
@@ -19,8 +22,8 @@ def translated(error: BaseException, model: Model, when: str) -> SpecError | Non
     ``when`` says where in the run: ``"at step 12"``.
     """
     place, labels = generated_line(error, model)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
-        help = ("use a smaller --batch",)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or re.search(TOO_LARGE, str(error)):
+        help = ("use a smaller --batch, or smaller sizes",)
         return SpecError([Diagnostic("EB0712", f"out of memory {when}{place}", labels, help)], model.source)
     if place and re.search(r"non-finite|\b(nan|inf)\b", str(error)):
         message = f"numbers are too large, or none any more, {when}{place}"

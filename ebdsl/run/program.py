@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,12 +124,13 @@ def program(
     allow_flat: bool = False,
     target: str = "eager",
 ) -> Program:
-    """Plan and write out a model with the sizes of its data. Raises :class:`SpecError` (also EB0702)."""
+    """Plan and write out a model with the sizes of its data. Raises :class:`SpecError` (also EB0702, EB0712)."""
     from ebdsl import driver
 
     found = [] if found is None else found
     model = model.bind({**sizes})
     require_sizes(model)
+    require_room(model)
     plan = value_or_raise(driver.plan(model, allow_flat), model.source, found)
     return Program(model.source, model, driver.emit(plan, target), tuple(found), target)
 
@@ -146,6 +149,20 @@ def require_sizes(model: Model) -> None:
             f"write it in the spec (dim {unknown[0]} = 20) or on the command line ({sets})",
             source=model.source,
         )
+
+
+def require_room(model: Model) -> None:
+    """Raises :class:`SpecError` (EB0712) for parameters that are larger than the machine, before any is made."""
+    try:
+        room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return
+    counts = {s: math.prod(n or 1 for n in model.shape(s)) for s in model.role("param")}
+    if 4 * sum(counts.values()) > room:
+        largest = max(counts, key=counts.__getitem__)
+        many = f"{counts[largest]:,}" if counts[largest] < 10**15 else "more than 10^15"
+        message = f"the parameters do not fit in memory: {largest.name} has {many} numbers"
+        raise refuse("EB0712", message, "make its sizes smaller", span=largest.span, source=model.source)
 
 
 def renamed(program: Program, arrays: Mapping[str, Any]) -> dict[str, Any]:

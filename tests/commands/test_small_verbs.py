@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import ebdsl
+from ebdsl import commands
 from ebdsl.commands.verbs.new import template
 from ebdsl.diagnostics.catalogue import CATALOGUE
 from tests.commands.test_files import GOOD
@@ -114,6 +116,18 @@ def test_interrupting_is_130(cli, good, monkeypatch) -> None:
 
     monkeypatch.setattr(driver, "parse", pressed)
     assert cli("check", good).code == 130
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupting_before_there_is_a_command(number, code, monkeypatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(commands, "run", lambda _: signal.raise_signal(number))
+    try:
+        with pytest.raises(SystemExit) as left:
+            commands.main([])
+        assert left.value.code == code
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 # ------------------------------------------------------------------ check

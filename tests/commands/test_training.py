@@ -106,6 +106,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(cli, spec, data, tmp_p
     assert done.code == 1 and "notes.txt" in done.err and (tmp_path / "run" / "metrics.jsonl").exists()
 
 
+@pytest.mark.parametrize("size", [10**12, 10**20])
+def test_parameters_that_no_machine_holds(cli, spec, data, size) -> None:
+    done = cli("train", spec, "--data", data, "--set", f"N={size}")
+    assert done.code == 1 and "EB0712" in done.err and "W has" in done.err
+
+
 def test_an_output_that_cannot_be(cli, spec, data, tmp_path) -> None:
     (tmp_path / "file").touch()
     for out in ("file", "file/deeper", "a\0b"):

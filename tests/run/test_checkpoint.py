@@ -116,10 +116,11 @@ def test_a_failing_disk_keeps_what_was_there(tmp_path, monkeypatch, number: int,
     assert checkpoint.newest(tmp_path)[0].facts == {"n": 1}
 
 
-def test_restoring_checks_names_and_shapes(tmp_path) -> None:
+def test_restoring_checks_names_shapes_and_types(tmp_path) -> None:
     target = {"W": torch.zeros(3, 4)}
     checkpoint.restore({"W": torch.ones(3, 4)}, target, tmp_path, "model")
-    for wrong in ({}, {"W": torch.ones(4, 3)}, {"W": torch.ones(3, 4), "V": torch.ones(1)}):
+    typed = [{"W": torch.ones(3, 4, dtype=d)} for d in (torch.complex64, torch.int32, torch.float64)]
+    for wrong in ({}, {"W": torch.ones(4, 3)}, {"W": torch.ones(3, 4), "V": torch.ones(1)}, *typed):
         with pytest.raises(SpecError) as error:
             checkpoint.restore(wrong, target, tmp_path, "model")
         assert error.value.diagnostics[0].code == "EB0705"
