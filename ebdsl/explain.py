@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ebdsl.emit.learner_full import looks_at_changes
 from ebdsl.emit.unused import explained
 from ebdsl.facts.convexity import curvature
 from ebdsl.facts.ledger import ledger
 from ebdsl.facts.normal import is_smooth, normal, through_module
 from ebdsl.infer.core import Decision
 from ebdsl.learn.core import RULES
+from ebdsl.learn.known_as import known_as, promised
 from ebdsl.learn.sweeps import KEPT
 from ebdsl.learn.volume import STRATEGY_WORDS
 from ebdsl.model.algebra import degree, modules_in
@@ -42,6 +44,8 @@ def to_json(plan: Plan) -> dict[str, object]:
         "named": [n.sentence for n in plan.named],
         "averaged": list(plan.averaged),
         "schedule": plan.schedule,
+        "known as": known_as(plan.schedule, plan.inference, tuple(d for _, d in plan.learning)),
+        "steps": _step_lines(plan),
         "volume": {"strategy": plan.volume.strategy, "reasons": list(plan.volume.reasons)},
         "strategy": _strategy(plan.strategy),
         "conventions": ledger(model),
@@ -102,7 +106,7 @@ def text(plan: Plan) -> str:
     for latent in model.amortised:
         lines.append(f"  a trained model answers with its encoder for {latent}; exact inference starts there")
     lines += [f"  {n.sentence}" for n in plan.named]
-    lines += ["", f"learning  {_schedule(plan)}", *_sweep_lines(plan)]
+    lines += ["", f"learning  {_schedule(plan)}", *(f"  {line}" for line in _step_lines(plan)), *_sweep_lines(plan)]
     for w, d in plan.learning:
         lines += _decision_lines(d)
         unused = explained(plan, w)
@@ -142,7 +146,7 @@ def _strategy_lines(chosen: Chosen) -> list[str]:
         lines.append(f"    source     {method.source}")
     if chosen.open:
         lines.append(f"    or else    {', '.join(chosen.open)}")
-    return lines + [f"    refused    {name}: {reason}" for name, reason in chosen.refused]
+    return lines + _refused(list(chosen.refused))
 
 
 def _table(rows: list[tuple[str, str]]) -> list[str]:
@@ -164,7 +168,7 @@ def _declaration(model: Model, s: Symbol) -> str:
     where = "R" if s.domain.kind == "real" else str(s.domain)
     law = f" ~ {model.laws[s.name]}" if s.name in model.laws else ""
     free = [d for d in s.shape if model.size(d) is None]
-    return f"{s.name}{law} : {where}[{dims}]" + (
+    return f"{s.name}{law} : {where}{f'[{dims}]' if dims else ''}" + (
         f"  ({', '.join(map(str, dict.fromkeys(free)))} from the data)" if free else ""
     )
 
@@ -182,6 +186,8 @@ def _free_energy(model: Model) -> str:
     where = "".join(
         f", {a.latent.name} = argmin_{a.latent.name} {' + '.join(t.text for t in a.terms)}" for a in model.answers
     ).replace("+ -", "- ")
+    if not steps and not where:
+        return f"{model.free_energy_name}({observed})"
     return f"{model.free_energy_name}({observed}) = {(steps + ' ') if steps else ''}{_signature(model)}{where}"
 
 
@@ -201,8 +207,11 @@ def _facts(model: Model, term: Term) -> list[str]:
             kind = "smooth" if is_smooth(node, held) else "not smooth"
         shape = curvature(node, held)
         said.append(f"{kind}{', ' + shape if shape in ('convex', 'concave') and kind != 'linear' else ''} in {s.name}")
+    learned = [m.name for m in modules_in(node)]
+    if learned and not any("learned function" in text for text in said):
+        said.append(f"holds the learned function{'s' * (len(learned) > 1)} {' and '.join(learned)}")
     if not said:
-        said.append("holds no latent variable and no parameter of its own")
+        said.append("a constant" if not node.symbols else "holds no latent variable and nothing that is learned")
     return said
 
 
@@ -218,19 +227,33 @@ def _schedule(plan: Plan) -> str:
     return "batches of the data, in an order drawn anew for each epoch"
 
 
-def _sweep_lines(plan: Plan) -> list[str]:
-    """What is done beside or instead where samples are few enough."""
-    found, lines = plan.sweeps, []
+def _step_lines(plan: Plan) -> list[str]:
+    """What the steps of learning are called and come to, and what each takes over from the one before."""
+    decisions = tuple(d for _, d in plan.learning)
+    name = known_as(plan.schedule, plan.inference, decisions)
+    end = promised(plan.schedule, plan.inference, decisions)
+    lines = [f"this is {name}"] if name else []
+    lines += [end] if end else []
+    if looks_at_changes(plan):
+        lines.append(
+            "a step on the samples of the last one looks at what changes alone: bounds tell which samples may change "
+            "their state (Elkan 2003), and sums gain and lose those that do"
+        )
     if keeps_answers(plan):
-        lines = [
-            f"  inference starts at each sample's last answer, while those of all take no more than {KEPT:,} numbers"
-        ]
+        lines.append(
+            f"inference starts at each sample's last answer, while those of all take no more than {KEPT:,} numbers"
+        )
+    return lines
+
+
+def _sweep_lines(plan: Plan) -> list[str]:
+    """What is done instead where samples are few enough."""
+    found = plan.sweeps
     if found is None:
-        return lines
+        return []
     (z,) = found.codes.latents
     often = "once" if found.passes == 1 else f"{found.passes} times"
     return [
-        *lines,
         f"  up to {found.samples:,} samples: sweeps over all data, each sample's {z.name} kept, the energy falling",
         f"    algorithm  each entry of {z.name} at its minimum given the others, {often}, then block after block",
         "    guarantee  in the end no entry and no block lowers the energy alone: block coordinate descent",
@@ -243,7 +266,16 @@ def _sweep_lines(plan: Plan) -> list[str]:
 def _decision_lines(d: Decision) -> list[str]:
     lines = [f"  {d.task}: {d.algorithm}", f"    guarantee  {GUARANTEES[d.guarantee]}", f"    cost       {d.cost}"]
     if d.rule in RULES and RULES[d.rule].exact and d.guarantee == "global":
-        lines[1] = "    guarantee  the global minimum of this block, the others fixed"
+        together = [s.name for s in getattr(d.payload, "symbols", ())]
+        block = f"over {' and '.join(together)} together" if len(together) > 1 else "of this block"
+        lines[1] = f"    guarantee  the global minimum {block}, the others fixed"
     lines += [f"    because    {f}" for f in d.facts]
-    lines += [f"    refused    {r.rule}: {r.reason}" for r in d.refused]
-    return lines
+    return lines + _refused([(r.rule, r.reason) for r in d.refused])
+
+
+def _refused(rows: list[tuple[str, str]]) -> list[str]:
+    """A line for each reason, with all that it refuses."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in rows:
+        by_reason.setdefault(reason, []).append(name)
+    return [f"    refused    {', '.join(names)}: {reason}" for reason, names in by_reason.items()]

@@ -15,7 +15,7 @@ from ebdsl.infer.loops import Loop, loop_of
 from ebdsl.infer.named import Named, named
 from ebdsl.infer.posterior import Posterior, Statistic
 from ebdsl.learn.core import RULES as LEARN_RULES
-from ebdsl.learn.core import Block, load_rules, quick
+from ebdsl.learn.core import Block, load_rules, optimiser, quick
 from ebdsl.learn.rules.gradient import by_autograd
 from ebdsl.learn.sums import Sums, sums
 from ebdsl.learn.sweeps import Sweeps, sweeps
@@ -178,11 +178,11 @@ def _through_answers(
     for w in model.role("param"):
         through = [a for a in found if w in a.problem.energy.symbols]
         if strategy and (through or w in energy.symbols):
-            rows.append((w, _through_strategy(w)))
+            rows.append((w, _through_strategy(model, w)))
         elif through:
             names = ", ".join(f"the argmin over {a.symbol.name}" for a in through)
             facts = tuple(dict.fromkeys(a.sentence for a in through))
-            rows.append((w, by_autograd(w, f"through {names}, which depends on it", facts)))
+            rows.append((w, by_autograd(model, w, f"through {names}, which depends on it", facts)))
         elif w in energy.symbols:
             d = learn.decide(Block(model, w, energy, total), allowed)
             apart = ("no argmin depends on it: to it the answers are data",)
@@ -260,7 +260,7 @@ def _learning(
         return (), "batches" if encoder else "none", None
     if by_gradient:
         held = pointwise.symbols | {s for e in model.eliminations if e.beta is not None for s in e.beta.symbols}
-        return tuple((w, _through_strategy(w)) for w in params if w in held), "batches", None
+        return tuple((w, _through_strategy(model, w)) for w in params if w in held), "batches", None
     blocks = _blocks(model, pointwise, energy, inference)
     cheap = quick(inference)
     first = [(b.symbol, learn.decide(b)) for b in blocks]
@@ -291,8 +291,8 @@ def _blocks(model: Model, pointwise: Node, energy: Node, inference: tuple[Decisi
     return [Block(model, w, energy, total, inference, pointwise) for w in model.role("param") if w in energy.symbols]
 
 
-def _through_strategy(symbol: Symbol) -> Decision:
-    how = "Adam on batches, through the loss of the strategy"
+def _through_strategy(model: Model, symbol: Symbol) -> Decision:
+    how = f"{optimiser(model)} on batches, through the loss of the strategy"
     if symbol.domain.row.project:
         how += f", then projection onto {symbol.domain}"
     fact = "the loss is not the energy: an exact minimum of the energy is none of the loss"

@@ -9,7 +9,7 @@ import re
 
 from ebdsl.emit.again import Again, again, again_lines
 from ebdsl.emit.answers import answer_names, enumeration, found_lines, observed_lines
-from ebdsl.emit.context import Context, called
+from ebdsl.emit.context import Context, called, make_context
 from ebdsl.emit.differences import one_sided, widens
 from ebdsl.emit.program import certificates
 from ebdsl.emit.scores import NAME, constants
@@ -22,10 +22,18 @@ from ebdsl.learn.core import RULES
 from ebdsl.learn.sums import Held
 from ebdsl.model.algebra import zeroed
 from ebdsl.model.ir import BATCH, Add, Axis, Fn, Mul, Node, Pow, Sum
+from ebdsl.plan import Plan
 
 FEW_CHANGE = 2e-3
 """Of the energy: where a step lowers it by less, few samples change their state, some 5 % where it was measured."""
 SEEN = ["self.seen: tuple[tuple[Tensor, int], ...] = ()", "self.fixed: dict[str, Tensor] = {}"]
+
+
+def looks_at_changes(plan: Plan) -> bool:
+    """Whether a step on the samples of the last one looks at what changes alone, for ``explain``."""
+    if plan.schedule != "full" or plan.sums is None or [d.rule for d in plan.inference] != ["enumeration"]:
+        return False
+    return any("def collect_again" in line for line in full_learner(make_context(plan)))
 
 
 def full_learner(c: Context) -> list[str]:

@@ -12,11 +12,20 @@ from ebdsl.model.algebra import contract, degree, freshen, rename, transform
 from ebdsl.model.build import add, fresh, mul, neg, power, sub
 from ebdsl.model.ir import Add, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 
+
+@dataclass(frozen=True)
+class Kind:
+    """``noun``: what there are of it; ``words``: its proximal operator."""
+
+    noun: str
+    words: str
+
+
 KINDS = {
-    "abs": "soft threshold",
-    "relu": "one-sided threshold",
-    "domain": "projection",
-} | {k: g.words for k, g in GAUGES.items()}
+    "abs": Kind("absolute values", "soft threshold"),
+    "relu": Kind("positive parts", "one-sided threshold"),
+    "domain": Kind("a constraint", "projection"),
+} | {k: Kind(g.noun, g.words) for k, g in GAUGES.items()}
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ def composite(energy: Node, *symbols: Symbol) -> Composite | str:
             continue
         piece = _piece(a, held)
         if isinstance(piece, str):
-            return f"a term that is not smooth in {names} cannot be split off: {piece}"
+            return f"a term with kinks in {names} is no simple penalty of a linear map: {piece}"
         if sign(piece.weight) not in ("nonnegative", "positive"):
             return f"the weight of a penalty on {names} is not known to be nonnegative"
         pieces.append(shared(piece))

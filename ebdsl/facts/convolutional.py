@@ -57,11 +57,15 @@ def _apart(node: Node, op: Operator) -> tuple[Node, Node]:
     return mul(*(f for f in node.factors if op.symbol not in f.symbols)), multiply(*held)
 
 
+def _convolved(node: Node) -> bool:
+    return (isinstance(node, Apply) and "conv" in str(node.function)) or any(_convolved(c) for c in node.children)
+
+
 def _gram(node: Node, weight: Node, op: Operator) -> Convolutional | str:
     """``correlate(D[c], Σ_k conv(D[k], z[k]))`` at the latent's places."""
     no = "it is convolved in another way than by one sum of all maps"
     if not isinstance(node, Apply) or node.function not in ADJOINT:
-        return no
+        return no if _convolved(node) else "it is not convolved"
     assert isinstance(node.function, str)
     kernel, picture = node.args
     rank = len(node.index)

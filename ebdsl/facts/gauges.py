@@ -11,9 +11,10 @@ from ebdsl.model.ir import Apply, Axis, Fn, Node
 class Gauge:
     """``prox(v, t, axes)``: a runtime function over the axes of a group. ``value``: text of torch, those axes last.
 
-    ``matrix``: a group is a matrix and has two axes; else they are as good as one.
+    ``matrix``: a group is a matrix and has two axes; else they are as good as one. ``noun``: what there are of it.
     """
 
+    noun: str
     words: str
     prox: str
     value: str
@@ -21,11 +22,21 @@ class Gauge:
 
 
 GAUGES = {
-    "group": Gauge("group soft threshold", "group_soft_threshold", "torch.linalg.vector_norm({x}, dim=-1)"),
-    "max": Gauge("cut of the greatest entries", "prox_maximum", "{x}.amax(-1)"),
-    "inf": Gauge("cut of the greatest sizes", "prox_norm_inf", "{x}.abs().amax(-1)"),
-    "nuclear": Gauge("soft threshold of singular values", "prox_nuclear", "torch.linalg.matrix_norm({x}, 'nuc')", True),
-    "spectral": Gauge("cut of singular values", "prox_spectral", "torch.linalg.matrix_norm({x}, 2)", True),
+    "group": Gauge(
+        "norms of groups", "group soft threshold", "group_soft_threshold", "torch.linalg.vector_norm({x}, dim=-1)"
+    ),
+    "max": Gauge("greatest entries", "cut of the greatest entries", "prox_maximum", "{x}.amax(-1)"),
+    "inf": Gauge("greatest sizes", "cut of the greatest sizes", "prox_norm_inf", "{x}.abs().amax(-1)"),
+    "nuclear": Gauge(
+        "nuclear norms",
+        "soft threshold of singular values",
+        "prox_nuclear",
+        "torch.linalg.matrix_norm({x}, 'nuc')",
+        True,
+    ),
+    "spectral": Gauge(
+        "spectral norms", "cut of singular values", "prox_spectral", "torch.linalg.matrix_norm({x}, 2)", True
+    ),
 }
 
 

@@ -13,17 +13,20 @@ from ebdsl.facts.forms import flatten
 from ebdsl.facts.normal import normal, through_module
 from ebdsl.facts.penalties import Penalty, match, merged
 from ebdsl.facts.quadratic import quadratic
-from ebdsl.model.algebra import addends, expand, zeroed
+from ebdsl.model.algebra import addends, degree, expand, modules_in, zeroed
 from ebdsl.model.build import add
-from ebdsl.model.ir import ZERO, Add, Get, Lit, Mul, Node, Pow, Size, Symbol
-from ebdsl.model.model import Elimination, Model
+from ebdsl.model.ir import ZERO, Add, Apply, Get, Lit, Mul, Node, Pow, Size, Symbol
+from ebdsl.model.like_terms import apart
+from ebdsl.model.model import Elimination, Model, Term
 
 
 @dataclass(frozen=True)
 class Penalised:
     """``c‖y - …‖² + λ|z| + γ Σ‖z_g‖ + μ‖z‖²``, each factor as written, 0 where there is no such term.
 
-    ``entries`` is the number of entries of y, None while the data has to tell. ``whole``: no other term holds z.
+    ``entries`` is the number of entries of y, None while the data has to tell. ``whole``: no other term holds z, and
+    no other latent stands in the distance. ``linear``: what y is compared with is a matrix times z; ``convolved``:
+    maps of z.
     """
 
     y: Symbol
@@ -34,6 +37,8 @@ class Penalised:
     square: float
     entries: int | None
     whole: bool
+    linear: bool = True
+    convolved: bool = False
 
     @property
     def half(self) -> float:
@@ -59,11 +64,13 @@ class Penalised:
 
 def penalised(model: Model) -> list[Penalised]:
     """One row for each latent with a penalty of constant weight beside a squared distance of constant factor."""
-    pieces = [p for t in model.terms for p in addends(normal(t.node))]
-    return [row for z in model.role("latent") if (row := _penalised(model, z, pieces)) is not None]
+    answers = {a.latent: a.terms for a in model.answers}
+    rows = (_penalised(model, z, answers.get(z, model.terms)) for z in model.role("latent"))
+    return [row for row in rows if row is not None]
 
 
-def _penalised(model: Model, z: Symbol, pieces: list[Node]) -> Penalised | None:
+def _penalised(model: Model, z: Symbol, terms: tuple[Term, ...]) -> Penalised | None:
+    pieces = [p for t in terms for p in addends(normal(t.node))]
     found = [p for a in pieces if z in a.symbols and isinstance(p := match(a, z), Penalty)]
     found = [p for p in found if p.kind in ("l1", "group")]
     alone = [p for p in pieces if z in p.symbols and not any(s.per_sample and s != z for s in p.symbols)]
@@ -76,21 +83,34 @@ def _penalised(model: Model, z: Symbol, pieces: list[Node]) -> Penalised | None:
         square = half / 2 if half is not None else math.nan
     if math.isnan(square) or None in weights.values() or not (found or square):
         return None
+    compared = _distance(model, z, pieces)
+    if compared is None:
+        return None
+    y, c, plain = compared
+    sizes = model.shape(y)
+    entries = None if None in sizes else math.prod(n for n in sizes if n is not None)
+    distance = [p for p in plain if z in p.symbols]
+    others = any(s != z and s.role == "latent" for p in distance for s in p.symbols)
+    whole = not others and len(distance) + len(found) + len(own) == len([p for p in pieces if z in p.symbols])
+    held = frozenset({z})
+    linear = not any(through_module(p, held) for p in distance) and degree(add(*distance), held) == 2
+    l1, group = weights["l1"] or 0.0, weights["group"] or 0.0
+    return Penalised(y, z, c, l1, group, square, entries, whole, linear, any(map(_convolves, distance)))
+
+
+def _distance(model: Model, z: Symbol, pieces: list[Node]) -> tuple[Symbol, float, list[Node]] | None:
+    """What is observed, the factor of its squared distance from what z makes, and the addends that hold it."""
     for y in model.role("observed"):
         plain = [p for p in pieces if y in p.symbols and not through_module(p, frozenset({y}))]
         form = quadratic(add(*plain), y) if any(z in p.symbols for p in plain) else None
-        if form is None or not form.diagonal:
-            continue
-        factor = _value(form.matrix, model)
-        if factor is None or factor <= 0 or zeroed(form.linear, [z]) == form.linear:
-            continue
-        sizes = model.shape(y)
-        entries = None if None in sizes else math.prod(n for n in sizes if n is not None)
-        count = len([p for p in plain if z in p.symbols]) + len(found) + len(own)
-        whole = count == len([p for p in pieces if z in p.symbols])
-        l1, group = weights["l1"] or 0.0, weights["group"] or 0.0
-        return Penalised(y, z, factor / 2, l1, group, square, entries, whole)
+        factor = _value(form.matrix, model) if form is not None and form.diagonal else None
+        if form is not None and factor is not None and factor > 0 and zeroed(form.linear, [z]) != form.linear:
+            return y, factor / 2, plain
     return None
+
+
+def _convolves(node: Node) -> bool:
+    return (isinstance(node, Apply) and "conv" in str(node.function)) or any(map(_convolves, node.children))
 
 
 def _weight(found: list[Penalty], z: Symbol, kind: str) -> float | None:
@@ -106,8 +126,11 @@ def _weight(found: list[Penalty], z: Symbol, kind: str) -> float | None:
 def ledger(model: Model) -> list[str]:
     """Sentences, for each penalised latent and each mixture."""
     lines: list[str] = []
-    for row in penalised(model):
+    rows = penalised(model)
+    for row in rows:
         lines += _sentences(row)
+    if not rows:
+        lines += _factor(model)
     for e in model.eliminations:
         lines += _mixture(model, e)
         lines += _average(e)
@@ -124,10 +147,15 @@ def _sentences(r: Penalised) -> list[str]:
     rest = "" if r.whole else f" + {1 / (2 * r.c):g} (the other terms)"
     lines.append(f"papers: ½‖{y} - …‖² + " + " + ".join(text for weight, text in halves if weight) + rest)
     sign = r.z.domain.kind == "nonnegative"
-    if not r.whole or r.group or r.z.domain.kind not in ("real", "nonnegative"):
+    if not r.whole or not r.linear or r.group or r.z.domain.kind not in ("real", "nonnegative"):
+        return lines
+    if r.convolved:
+        if r.l1 and not r.square and not sign:
+            lines.append(f"sporco: ConvBPDN(D, s, lmbda = {r.half:.6g}), whose pictures go on at their other end")
         return lines
     second = f", lambda2 = {r.half_square:.6g}" if r.square else ""
-    lines.append(f"SPAMS: lasso(mode = 2, lambda1 = {r.half:.6g}{second}{', pos = True' if sign else ''})")
+    if r.l1:
+        lines.append(f"SPAMS: lasso(mode = 2, lambda1 = {r.half:.6g}{second}{', pos = True' if sign else ''})")
     positive = ", positive=True" if sign else ""
     if r.l1 and not r.square:
         lines.append(f"scikit-learn: sparse_encode(algorithm='lasso_cd', alpha={r.half:.6g}{positive})")
@@ -142,6 +170,61 @@ def _sentences(r: Penalised) -> list[str]:
     return lines
 
 
+def _factor(model: Model) -> list[str]:
+    """Of an energy without a penalty that has a name elsewhere: the factor alone, and what it makes of constants."""
+    if model.answers or any(e.kind != "min" for e in model.eliminations):
+        return []
+    pieces = [p for t in model.terms for p in addends(normal(t.node))]
+    for z in model.role("latent"):
+        compared = _distance(model, z, pieces)
+        if compared is None:
+            continue
+        y, c, plain = compared
+        rest = [p for p in pieces if z in p.symbols and p not in plain]
+        lines = [f"the squared distance has the factor {c:g}, as written: nothing is rescaled"]
+        if rest and c != 0.5:
+            held = {
+                s
+                for p in rest
+                for s in p.symbols
+                if s.value is not None and all(_only(q) == s for q in rest if s in q.symbols)
+            }
+            there = [
+                f"{s.name} = {s.value / (2 * c):g}" for s in model.role("const") if s in held and s.value is not None
+            ]
+            said = f": {', '.join(there)}" if there else ""
+            lines.append(f"where ½‖{y.name} - …‖² is written, the other terms have the factor {1 / (2 * c):g}{said}")
+        elif c != 0.5:
+            lines.append(
+                f"where ½‖{y.name} - …‖² is written, energies are {1 / (2 * c):g} times as large, answers the same"
+            )
+        if _is_kmeans(z, y, pieces):
+            times = "" if c == 1 else f", times {c:g}"
+            lines.append(
+                f"scikit-learn: KMeans(n_clusters = {z.shape[0]}), whose inertia_{times} is F added up over the data"
+            )
+        return lines
+    return []
+
+
+def _is_kmeans(z: Symbol, y: Symbol, pieces: list[Node]) -> bool:
+    """Whether there is a distance from one of the columns of a free matrix, and no more."""
+    held = {s for p in pieces for s in p.symbols if s.role != "const"}
+    centres = [s for s in held if s.role == "param"]
+    plain = held == {y, z, *centres} and not any(modules_in(p) for p in pieces)
+    one = [len(s.shape) for s in (y, z, *centres)] == [1, 1, 2] and centres[0].domain.kind == "real"
+    return plain and one and z.domain.kind == "onehot" and set(centres[0].shape) == {*y.shape, *z.shape}
+
+
+def _only(piece: Node) -> Symbol | None:
+    """The one constant that a term is proportional to."""
+    weight, rest = apart(piece)
+    factors = weight.factors if isinstance(weight, Mul) else (weight,)
+    held = [f.symbol for f in factors if isinstance(f, Get)]
+    alone = len(held) == 1 and len(weight.symbols) == 1 and held[0] not in rest.symbols
+    return held[0] if alone else None
+
+
 def _average(e: Elimination) -> list[str]:
     """What an integral over latents takes for granted: β, and a measure without a density."""
     smooth = [s.name for s in e.latents if not s.domain.row.finite]
@@ -153,8 +236,8 @@ def _average(e: Elimination) -> list[str]:
     outside = "-" if shown == "1" else f"-1/{shown} "
     return [
         f"the softmin is {outside}log ∫ exp({inside}) d({', '.join(s.name for s in e.latents)}): no average",
-        f"∫ is over {' and '.join(smooth)} with no density: a normal prior written ½||{smooth[0]}||^2 lacks "
-        f"½ dim {smooth[0]} log 2π, and F is so much less than the negative log-likelihood",
+        f"∫ is over {' and '.join(smooth)} with no density: where a normal prior is written ½||{smooth[0]}||^2, and a "
+        f"distance without its 2π, F is less than the negative log-likelihood by ½ log 2π for each of their numbers",
     ]
 
 
@@ -173,12 +256,16 @@ def _mixture(model: Model, step: Elimination) -> list[str]:
         if found is None or beta is None:
             continue
         factor, precision = found
+        mixture = [len(s.shape) for s in step.latents] == [1] and step.latents[0].domain.kind == "onehot"
         if precision is None:
             variance = 1 / (beta * factor)
             lines.append(
                 f"exp(-β E) with β = {beta:g} is a Gaussian of {y.name} around each state, covariance {variance:g}·I"
             )
-            lines.append(f"scikit-learn: GaussianMixture(covariance_type='spherical') with covariances_ = {variance:g}")
+            if mixture:
+                lines.append(
+                    f"scikit-learn: GaussianMixture(covariance_type='spherical') with covariances_ = {variance:g}"
+                )
         else:
             scale = beta * factor
             times = "" if math.isclose(scale, 1) else f"{scale:g}·"
@@ -186,7 +273,8 @@ def _mixture(model: Model, step: Elimination) -> list[str]:
                 f"exp(-β E) with β = {beta:g} is a Gaussian of {y.name} with precision {times}{precision.name}, "
                 f"covariance its inverse"
             )
-            lines.append(f"scikit-learn: GaussianMixture with precisions_ = {times}{precision.name}")
+            if mixture:
+                lines.append(f"scikit-learn: GaussianMixture with precisions_ = {times}{precision.name}")
     return lines
 
 

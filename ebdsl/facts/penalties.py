@@ -61,7 +61,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
                 return "the weights inside the root differ"
             body, scale = squares[0], Pow(rest, Lit(0.5))
         if not (isinstance(body, Pow) and body.exponent == Lit(2.0)):
-            return f"the root is not of a sum of squares of {symbol.name}"
+            return f"the root is not of a sum of squares of entries of {symbol.name}"
         entry, inside = _entry(body.base, symbol)
         if entry is None:
             return f"the norm is not of entries of {symbol.name} alone"

@@ -88,8 +88,6 @@ def variation(parts: Composite, z: Symbol) -> Variation | str:
 def _read(piece: Piece, z: Symbol) -> tuple[int | None, tuple[Axis, ...], Node] | str:
     """Of ``weight · (z[t+1] - z[t])`` the place of t, its axes in the latent's order and the weight; of ``weight · z``
     no place."""
-    if piece.kind not in ("abs", "relu"):
-        return "a penalty is neither an absolute value nor a positive part"
     (inside,) = piece.maps
     if zeroed(inside.node, [z]) != ZERO:
         return "what is penalised does not vanish with its difference"

@@ -45,7 +45,12 @@ class Problem:
 
     @property
     def names(self) -> str:
-        return ", ".join(s.name for s in self.latents)
+        """Of the spec's latents; those that a rule adds have a ``~`` in theirs."""
+        return ", ".join(s.name for s in self.latents if "~" not in s.name)
+
+    def says(self, one: str, several: str) -> str:
+        """The latents and a verb."""
+        return f"{self.names} {several if ',' in self.names else one}"
 
     def elements(self) -> int | None:
         """Numbers in all latents of one sample, None while a dimension is free."""

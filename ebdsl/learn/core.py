@@ -34,6 +34,16 @@ def quick(inference: tuple[Decision, ...]) -> bool:
     return not inference or inference[0].rule in QUICK or getattr(inference[0].payload, "kind", "") == "once"
 
 
+OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+
+
+def optimiser(model: Model) -> str:
+    """The name of what takes the steps of blocks that go by gradient: that of the spec, or Adam."""
+    found = model.setting("optimizer")
+    value = "adam" if found is None else found.value
+    return OPTIMISERS.get(str(getattr(value, "head", value)), str(value))
+
+
 @dataclass(frozen=True)
 class Block:
     """One block of parameters and what it has to lower.

@@ -93,6 +93,76 @@ def test_other_terms_with_the_code_are_named() -> None:
     assert "the other terms" in said and "Lasso" not in said
 
 
+def loaded(spec: str):
+    plan = driver.plan_source(Source("m.ebm", spec), allow_flat=True).value
+    assert plan is not None
+    return load(driver.emit(plan)).build(seed=0, dtype=torch.float64), ledger(plan.model)
+
+
+@pytest.mark.parametrize(("factor", "times"), [("", ""), ("2.5 ", ", times 2.5")])
+def test_inertia_of_kmeans(factor: str, times: str) -> None:
+    from sklearn.cluster import KMeans
+
+    net, said = loaded(
+        f"model k\nobserved y : R[3]\nlatent z : onehot[4]\nparam W : R[3, 4]\nF(y) = min_z {factor}||y - W z||^2\n"
+    )
+    y = np.random.default_rng(1).standard_normal((100, 3))
+    peer = KMeans(4, n_init=1, random_state=0).fit(y)
+    net.W.data.copy_(torch.as_tensor(peer.cluster_centers_.T))
+    assert f"scikit-learn: KMeans(n_clusters = 4), whose inertia_{times} is F added up over the data" in said
+    total = float(net.free_energy(torch.as_tensor(y)).sum().detach())
+    assert total == pytest.approx(float(factor or 1) * peer.inertia_, rel=1e-12)
+
+
+def test_what_a_softmin_over_codes_lacks_to_a_likelihood() -> None:
+    from sklearn.decomposition import FactorAnalysis
+
+    net, said = loaded("""model f
+observed y : R[5]
+latent z : R[2]
+param W : R[5, 2], μ : R[5], τ : R[5], > 0
+F(y) = softmin_z[1] (½ Σ_d τ[d] (y[d] - μ[d] - Σ_k W[d, k] z[k])^2 - ½ Σ_d log τ[d] + ½||z||^2)
+""")
+    assert any("less than the negative log-likelihood by ½ log 2π for each of their numbers" in line for line in said)
+    rng = np.random.default_rng(2)
+    y = rng.standard_normal((50, 2)) @ rng.standard_normal((2, 5)) + rng.standard_normal((50, 5))
+    peer = FactorAnalysis(2, max_iter=20, tol=1.0).fit(y)
+    for name, value in (("W", peer.components_.T), ("mu", peer.mean_), ("tau", 1 / peer.noise_variance_)):
+        getattr(net, name).data.copy_(torch.as_tensor(value))
+    energies = net.free_energy(torch.as_tensor(y)).detach().numpy()
+    np.testing.assert_allclose(-peer.score_samples(y), energies + 0.5 * 7 * np.log(2 * np.pi), rtol=1e-9)
+
+
+NOT_THEIRS: dict[str, str] = {
+    "a decoder is no matrix": "latent z : R[2]\nmodule Dec : R[2] -> R[6] = mlp(4, tanh)\n"
+    "F(y) = min_z ||y - Dec(z)||^2 + 0.1||z||^2",
+    "two latents": "latent z : R[6], u : R[6]\nF(y) = min_{z,u} ||y - z - u||^2 + 0.1|z| + 0.2||u||^2",
+    "convolved": "latent z : R[6]\nparam k : R[3], sphere\nF(y) = min_z ||y - k * z||^2 + 0.1|z|",
+    "predicted centres": "observed x : R[2]\nlatent z : onehot[3]\nmodule f : R[2] -> R[6, 3] = linear(18) >> reshape\n"
+    "F(x, y) = min_z ||y - f(x) z||^2",
+    "a chain of states": "latent s : onehot[6, 3]\nparam μ : R[3]\n"
+    "F(y) = softmin_s[1] ½ Σ_t Σ_k s[t, k] (y[t] - μ[k])^2 - 0.5 Σ_t Σ_k s[t, k] s[t+1, k]",
+}
+
+
+@pytest.mark.parametrize("name", NOT_THEIRS)
+def test_packages_are_named_for_their_own_problems_alone(name: str) -> None:
+    plan = driver.plan_source(Source("m.ebm", f"observed y : R[6]\n{NOT_THEIRS[name]}\n"), allow_flat=True)
+    assert plan.value is not None, plan.diagnostics
+    said = " ".join(ledger(plan.value.model))
+    assert said and not any(word in said for word in ("scikit-learn", "SPAMS")), said
+
+
+def test_the_energy_of_an_argmin_has_conventions_too() -> None:
+    text = """observed y : R[6], x : R[2]
+latent z : R[8]
+param D : R[6, 8], unit columns
+param V : R[2, 8]
+F(y, x) = ||x - V argmin_z (||y - D z||^2 + 0.4|z|)||^2 + 0.1||V||^2
+"""
+    assert "SPAMS: lasso(mode = 2, lambda1 = 0.2)" in ledger(checked(text))
+
+
 MIXTURE = """model m
 dim K = 3
 observed y : R[2]

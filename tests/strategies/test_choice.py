@@ -78,7 +78,10 @@ def test_explain_lists_what_applies_and_what_refuses_the_rest() -> None:
     assert plan is not None and plan.volume.strategy == 4
     said = explain.text(plan)
     assert "strategy 4: score matching" in said and "the trace of the curvature is taken exactly" in said
-    assert "or else" in said and "refused    ratio_matching: y is not made of entries 0 and 1" in said
+    assert (
+        "or else" in said
+        and "refused    ratio_matching, minimum_probability_flow: y is not made of entries 0 and 1" in said
+    )
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,6 @@ FEW = 64  # entries below which one dense factor is quicker than steps in order
 
 
 def consider(problem: Problem) -> Decision | Refusal:
-    if problem.kind != "min":
-        return Refusal(NAME, f"{problem.names} is averaged over, not minimised")
     for s in problem.latents:
         if s.domain.kind != "real":
             return Refusal(NAME, f"{s.name} is constrained to {s.domain}")
@@ -74,4 +72,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.band(payload)
 
 
-register(Rule(NAME, 18, "a quadratic along time is solved step by step", consider, emit))
+register(Rule(NAME, 18, "a quadratic along time is solved step by step", consider, emit, ("min",)))

@@ -7,14 +7,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.bands import Band, band
-from ebdsl.facts.composite import Composite, Map, composite, weighted_squares
+from ebdsl.facts.composite import Composite, Map, weighted_squares
 from ebdsl.facts.composite import Piece as Penalty
 from ebdsl.facts.convexity import sign
-from ebdsl.facts.normal import through_module
 from ebdsl.facts.quadratic import has_delta, quadratic
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.kinks import (
+    GAP,
+    STRAIGHT,
+    WEAK_GAP,
+    no_quadratic,
+    not_convex,
+    not_straight,
+    smooth_part,
+    taken_apart,
+)
 from ebdsl.infer.rules.splitting import Splitting
-from ebdsl.model.algebra import degree, expand, zeroed
+from ebdsl.model.algebra import expand, zeroed
 from ebdsl.model.build import add, fresh, sub
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import Get, Lit, Node, Symbol
@@ -44,27 +53,23 @@ def consider(problem: Problem) -> Decision | Refusal:
     if len(problem.latents) > 1:
         return Refusal(NAME, "there are several latents")
     (z,) = problem.latents
-    held = frozenset({z})
     row = z.domain.row
-    if row.finite or not z.shape:
-        return Refusal(NAME, f"{z.name} is {'discrete' if z.shape else 'a number'}")
-    if z.domain.kind != "real" and (not row.convex or row.whole or row.strict):
+    if not z.shape:
+        return Refusal(NAME, f"{z.name} is a number")
+    if z.domain.kind != "real" and not row.finite and (not row.convex or row.whole or row.strict):
         return Refusal(NAME, f"{z.domain} is no interval for each entry")
-    endless = problem.falls_forever()
-    if endless:
-        return Refusal(NAME, endless)
-    if through_module(problem.energy, held):
-        return Refusal(NAME, f"{z.name} goes through a learned function")
-    parts = composite(problem.energy, z)
+    parts = taken_apart(problem)
     if isinstance(parts, str):
         return Refusal(NAME, parts)
-    order = degree(parts.smooth, held)
-    if order is None or order > 2 or problem.curvature(parts.smooth) not in ("convex", "affine", "constant"):
-        return Refusal(NAME, f"the smooth part is not known to be quadratic and convex in {z.name}")
-    straight = [p for p in parts.pieces if p.kind in ("abs", "relu")]
-    other = next((p.kind for p in parts.pieces if p.kind not in ("abs", "relu", "domain")), None)
-    if other is not None or not straight:
-        return Refusal(NAME, f"a penalty is not straight: {other}" if other else "nothing has a kink")
+    straight = [p for p in parts.pieces if p.kind in STRAIGHT]
+    why = (
+        no_quadratic(problem, parts.smooth)
+        or not_convex(problem, parts.smooth)
+        or not_straight(parts.pieces, "domain")
+        or ("" if straight else "nothing has a kink")
+    )
+    if why:
+        return Refusal(NAME, why)
     pieces = (*straight, *_ends(z))
     weights = tuple(Symbol(f"w{k}", "row", tuple(a.dim for a in p.outer), REAL) for k, p in enumerate(pieces))
     found = band(add(parts.smooth, weighted_squares(pieces, weights)), (z,))
@@ -76,14 +81,13 @@ def consider(problem: Problem) -> Decision | Refusal:
     smooth = quadratic(parts.smooth, z)
     strong = smooth is not None and smooth.diagonal and smooth.shared and sign(smooth.matrix) == "positive"
     facts = [
-        f"the smooth part is quadratic and convex in {z.name}, the rest are absolute values and positive parts",
+        smooth_part(problem, parts.smooth),
+        f"the rest are absolute values and positive parts of linear maps of {z.name}",
         f"along {found.steps}, entries more than {found.width} apart are tied by nothing",
-        "the residual is a duality gap: the energy lies above its minimum by no more",
+        GAP,
     ]
     if not strong:
-        facts.append(
-            "where the smooth part does not curve, the gap is to points no further away than the answer is from 0"
-        )
+        facts.append(WEAK_GAP)
     offsets = tuple(zeroed(p.maps[0].node, [z]) for p in pieces)
     linear = tuple(replace(p, maps=(Map(_without(p.maps[0].node, z), ()),)) for p in pieces)
     whole = Splitting(z, Composite(parts.smooth, linear), smooth, None, "gradient", strong)

@@ -33,8 +33,6 @@ class ClosedForm:
 
 def consider(problem: Problem) -> Decision | Refusal:
     name = "closed form"
-    if problem.kind != "min":
-        return Refusal(name, f"{problem.names} is averaged over, not minimised")
     if len(problem.latents) > 1:
         return _several(problem)
     (z,) = problem.latents
@@ -107,4 +105,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.finish_at_answer(payload.loose)
 
 
-register(Rule("closed form", 20, "a quadratic without constraints is solved", consider, emit))
+register(Rule("closed form", 20, "a quadratic without constraints is solved", consider, emit, ("min",)))

@@ -34,8 +34,6 @@ class Descent:
 
 
 def consider(problem: Problem) -> Decision | Refusal:
-    if problem.kind != "min":
-        return Refusal(NAME, f"{problem.names} is averaged over, not minimised")
     for s in problem.latents:
         if s.domain.row.finite:
             return Refusal(NAME, f"{s.name} is discrete")
@@ -54,7 +52,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     else:
         smooth, penalties = analysed
     if through_module(problem.energy, frozenset(problem.latents)):
-        facts.append(f"{problem.names} goes through a learned function")
+        facts.append(problem.says("goes", "go") + " through a learned function")
     whole = smooth_part(problem)
     newton = None
     how = "proximal gradient descent"
@@ -87,4 +85,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.descent(payload)
 
 
-register(Rule(NAME, 90, "downhill from several starts", consider, emit))
+register(Rule(NAME, 90, "downhill from several starts", consider, emit, ("min",)))

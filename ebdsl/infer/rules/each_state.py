@@ -27,8 +27,6 @@ class EachState:
 
 
 def consider(problem: Problem) -> Decision | Refusal:
-    if problem.kind != "min":
-        return Refusal(NAME, f"{problem.names} is averaged over, not minimised")
     finite = tuple(s for s in problem.latents if s.domain.row.finite)
     free = tuple(s for s in problem.latents if not s.domain.row.finite)
     if not finite or not free:
@@ -61,4 +59,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.each_state(payload.finite, payload.free, payload.inner)
 
 
-register(Rule(NAME, 15, "continuous latents solved for at every value of finite ones", consider, emit))
+register(Rule(NAME, 15, "continuous latents solved for at every value of finite ones", consider, emit, ("min",)))

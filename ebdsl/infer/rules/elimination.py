@@ -233,7 +233,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     counts = [count(s, problem) for s in problem.latents]
     total = None if None in counts else math.prod(c for c in counts if c is not None)
     if total is not None and total <= FEW:
-        return Refusal(NAME, f"{problem.names} has only {total} values: all can be tried")
+        return Refusal(NAME, problem.says("has", "have") + f" only {total} values: all can be tried")
     if total is None and not any(lead_of(s) for s in problem.latents):
         return Refusal(NAME, f"how many values {problem.names} takes is not known before the data is")
     parts, rest = parts_of(problem.energy, problem.latents)
@@ -266,7 +266,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     if width == 1 and _is_chain(graph):
         shape, how = "the variables form a chain", "forward algorithm" if soft else "Viterbi's algorithm"
     about = "" if exact else ", judged with 5 entries along dimensions that the data has still to tell"
-    facts = (f"{problem.names} takes finitely many values, the energy is a sum of parts with few of them",)
+    facts = (problem.says("takes", "take") + " finitely many values, the energy is a sum of parts with few of them",)
     return Decision(
         NAME, f"{problem.kind} over {problem.names}",
         f"one variable after the other ({how}), exact for all values together", "exact" if soft else "global",

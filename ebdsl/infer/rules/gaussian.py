@@ -102,12 +102,10 @@ class Gaussian:
 
 
 def consider(problem: Problem) -> Decision | Refusal:
-    if problem.kind != "softmin":
-        return Refusal(NAME, f"{problem.names} is minimised over, not averaged")
     finite = tuple(s for s in problem.latents if s.domain.row.finite)
     latents = tuple(s for s in problem.latents if not s.domain.row.finite)
     if not latents:
-        return Refusal(NAME, f"{problem.names} is discrete")
+        return Refusal(NAME, problem.says("is", "are") + " discrete")
     for s in latents:
         if s.domain.kind != "real":
             return Refusal(NAME, f"{s.name} is constrained to {s.domain}: the integral is over a part of the space")
@@ -140,7 +138,10 @@ def consider(problem: Problem) -> Decision | Refusal:
     else:
         how, cost = "a Cholesky factor for each sample", "O(n³)"
     algorithm = f"Gaussian integral, min E + log det(β Q / 2π) / 2β with Q the second derivative: {how}"
-    facts = [f"the energy is quadratic in {names}: given the data, {names} is normal", proof.reason]
+    facts = [
+        f"the energy is quadratic in {names}: given the data, {names} {'is' if len(latents) == 1 else 'are'} normal",
+        proof.reason,
+    ]
     if shared:
         facts.append("its second derivative is the same for all samples")
     if states:
@@ -183,4 +184,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.gaussian(payload)
 
 
-register(Rule(NAME, 20, "a softmin over a quadratic is a Gaussian integral", consider, emit))
+register(Rule(NAME, 20, "a softmin over a quadratic is a Gaussian integral", consider, emit, ("softmin",)))

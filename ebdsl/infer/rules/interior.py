@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ebdsl.facts.composite import Piece, composite, with_bounds, with_huber
+from ebdsl.facts.composite import Piece, with_bounds, with_huber
 from ebdsl.facts.heights import with_heights
-from ebdsl.facts.normal import defined_everywhere, through_module
+from ebdsl.facts.normal import defined_everywhere
 from ebdsl.facts.second import Second, second
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
-from ebdsl.model.algebra import degree
+from ebdsl.infer.kinks import GAP, STRAIGHT, no_quadratic, not_convex, not_straight, smooth_part, taken_apart
 from ebdsl.model.ir import Node, Symbol
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Interior:
 
 def consider(problem: Problem) -> Decision | Refusal:
     name, limit, names = NAME if problem.single else MANY, LIMITS[problem.single], problem.names
-    latents, heights = problem.latents, ()
+    asked, latents = problem, problem.latents
+    heights: tuple[Symbol, ...] = ()
     if not problem.single:
         energy, heights = with_heights(problem.energy, frozenset(latents))
         problem = replace(problem, energy=energy, latents=(*latents, *heights))
@@ -52,34 +53,29 @@ def consider(problem: Problem) -> Decision | Refusal:
     size = problem.elements()
     if (size or 0) > limit or (size is None and any(len(z.shape) > 1 for z in problem.latents)):
         return Refusal(name, f"{names} may have more than {limit} entries: their factor would be large")
-    if through_module(problem.energy, held):
-        return Refusal(name, f"{names} goes through a learned function")
-    found = composite(problem.energy, *problem.latents)
+    found = taken_apart(problem)
     if isinstance(found, str):
         return Refusal(name, found)
     found = with_huber(found, held)
     pieces = with_bounds(found.pieces)
-    if not any(p.kind in ("abs", "relu") for p in pieces):
+    if not any(p.kind in STRAIGHT for p in pieces):
         return Refusal(name, "nothing has a kink")
-    other = next((p.kind for p in pieces if p.kind not in ("abs", "relu", "huber", "least", "most")), None)
-    if other is not None:
-        return Refusal(name, f"a penalty is neither an absolute value nor a positive part: {other}")
-    order = degree(found.smooth, held)
-    straight = order is not None and order <= 2
-    curved = None if straight else second(found.smooth, problem.latents)
-    if not straight and (curved is None or problem.single or not defined_everywhere(found.smooth, frozenset())):
-        return Refusal(name, f"the smooth part is not quadratic in {names}")
-    if problem.curvature(found.smooth) not in ("convex", "affine", "constant"):
-        return Refusal(name, f"the smooth part is not known to be convex in {names}")
-    endless = problem.falls_forever()
-    if endless:
-        return Refusal(name, endless)
+    why = not_straight(pieces, "huber", "least", "most")
+    if why:
+        return Refusal(name, why)
+    why = no_quadratic(problem, found.smooth)
+    curved = second(found.smooth, problem.latents) if why else None
+    if why and (curved is None or problem.single or not defined_everywhere(found.smooth, frozenset())):
+        return Refusal(name, why)
+    why = not_convex(problem, found.smooth)
+    if why:
+        return Refusal(name, why)
     greatest = ", greatest entries" * bool(heights)
     facts = (
-        f"the smooth part is {'quadratic and ' * straight}convex in {names}",
+        smooth_part(asked, found.smooth),
         f"the rest are absolute values{greatest} and positive parts of linear maps of {names}",
         *["a greatest entry is a number that lies above all of them"] * bool(heights),
-        "the residual is a duality gap",
+        GAP,
     )
     return Decision(
         name, f"min over {names}",

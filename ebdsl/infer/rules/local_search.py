@@ -47,7 +47,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         if two and small and all(s.domain.row.whole == 0 for s in problem.latents)
         else None
     )
-    facts = [f"{problem.names} takes finitely many values, too many to try them all"]
+    facts = [problem.says("takes", "take") + " finitely many values, too many to try them all"]
     if form is not None:
         facts.append(f"the energy is quadratic in {problem.names}: a flip costs one row of its matrix")
         how, cost = (

@@ -35,8 +35,6 @@ class Modes:
 
 
 def _quadratic(problem: Problem, name: str) -> Operator | Refusal:
-    if problem.kind != "min":
-        return Refusal(name, f"{problem.names} is averaged over, not minimised")
     if len(problem.latents) > 1:
         return Refusal(name, "there are several latents")
     (z,) = problem.latents
@@ -131,5 +129,7 @@ def emit_gradients(payload: object, body: InferBody) -> None:
     body.conjugate_gradients(payload)
 
 
-register(Rule(TRANSFORM, 17, "a quadratic whose modes are known beforehand", consider_transform, emit_transform))
-register(Rule(GRADIENTS, 19, "a quadratic too large for a factor", consider_gradients, emit_gradients))
+register(
+    Rule(TRANSFORM, 17, "a quadratic whose modes are known beforehand", consider_transform, emit_transform, ("min",))
+)
+register(Rule(GRADIENTS, 19, "a quadratic too large for a factor", consider_gradients, emit_gradients, ("min",)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature, sign
+from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.normal import defined_everywhere, through_module
 from ebdsl.facts.penalties import Penalty, is_entropy
 from ebdsl.facts.second import Second, second
@@ -55,7 +56,7 @@ def smooth_part(problem: Problem) -> tuple[Node, Penalties] | str:
     for found in penalties.values():
         for p in found:
             if p.kind != "l1":
-                return f"a {p.kind} penalty is met by its proximal operator"
+                return f"a kink of {GAUGES[p.kind].noun if p.kind in GAUGES else p.kind} is met by a proximal operator"
     if any(is_entropy(a, frozenset(problem.latents)) for a in addends(smooth)):
         return "the slope of an entropy has no end at 0: a proximal step stays inside"
     return smooth, tuple((s, tuple(found)) for s, found in penalties.items())
@@ -102,13 +103,14 @@ def consider(problem: Problem) -> Decision | Refusal:
     kinks = any(p for _, p in penalties)
     if d is not None and d <= 2:
         if found is None or found.diagonal or found.shared:
-            return Refusal(NAME, f"the energy is quadratic in {problem.names}: it takes no iteration of this kind")
-        if not kinks and all(s.domain.kind == "real" for s in problem.latents):
+            what = "but for kinks and bounds the energy is" if _bent(problem, kinks) else "the energy is"
+            return Refusal(NAME, f"{what} quadratic in {problem.names}: its curvature is known once and for all")
+        if not _bent(problem, kinks):
             return Refusal(NAME, f"the energy is quadratic in {problem.names}: one solve is enough")
     if curvature(energy, latents) != "convex":
         return Refusal(NAME, f"the energy is not known to be convex in {problem.names}")
     if through_module(energy, latents):
-        return Refusal(NAME, f"{problem.names} goes through a learned function")
+        return Refusal(NAME, problem.says("goes", "go") + " through a learned function")
     endless = problem.falls_forever()
     if endless:
         return Refusal(NAME, endless)
@@ -126,6 +128,11 @@ def consider(problem: Problem) -> Decision | Refusal:
         NAME, f"min over {problem.names}", algorithm, "global", cost, tuple(facts), (),
         Smooth(problem.latents, energy, found, not defined_everywhere(energy, latents), penalties),
     )  # fmt: skip
+
+
+def _bent(problem: Problem, kinks: bool) -> bool:
+    """Whether there is more to the energy than its smooth part."""
+    return kinks or any(s.domain.kind != "real" for s in problem.latents)
 
 
 def emit(payload: object, body: InferBody) -> None:

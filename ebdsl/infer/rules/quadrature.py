@@ -36,8 +36,6 @@ class Quadrature(Weighted):
 
 
 def consider(problem: Problem) -> Decision | Refusal:
-    if problem.kind != "softmin":
-        return Refusal(NAME, f"{problem.names} is not averaged over")
     for s in problem.latents:
         if s.domain.row.finite:
             return Refusal(NAME, f"{s.name} takes finitely many values")
@@ -46,7 +44,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     size = problem.elements()
     if size is None or size not in PANELS:
         many = f"{size} numbers" if size is not None else "a size that the data tells"
-        return Refusal(NAME, f"{problem.names} has {many}: a grid fills at most three")
+        return Refusal(NAME, problem.says("has", "have") + f" {many}: a grid fills at most three")
     endless = problem.falls_forever()
     if endless:
         return Refusal(NAME, endless)
@@ -57,7 +55,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     payload = replace(bare, energy=bare.at_nodes(problem.energy))
     dims = f"{size} dimension{'s' * (size > 1)}"
     facts = (
-        f"{problem.names} has {dims}: a grid can fill the box in which exp(-β E) is not negligible",
+        problem.says("has", "have") + f" {dims}: a grid can fill the box in which exp(-β E) is not negligible",
         f"box and panels are found for each sample, until the integral is known to {ACCURACY[size]:g} of itself",
     )
     algorithm = f"quadrature of Gauss and Legendre, {PANELS[size]} panels of {ORDER} nodes a side"
@@ -72,4 +70,4 @@ def emit(payload: object, body: InferBody) -> None:
     body.quadrature(payload)
 
 
-register(Rule(NAME, 60, "an integral over at most three dimensions, on a grid", consider, emit))
+register(Rule(NAME, 60, "an integral over at most three dimensions, on a grid", consider, emit, ("softmin",)))

@@ -15,8 +15,6 @@ NAME = "Riccati recursion"
 
 
 def consider(problem: Problem) -> Decision | Refusal:
-    if problem.kind != "min":
-        return Refusal(NAME, f"{problem.names} is averaged over, not minimised")
     for s in problem.latents:
         if s.domain.kind != "real":
             return Refusal(NAME, f"{s.name} is constrained to {s.domain}")
@@ -45,4 +43,8 @@ def emit(payload: object, body: InferBody) -> None:
     body.riccati(payload)
 
 
-register(Rule(NAME, 17, "a quadratic whose states follow linearly is solved by dynamic programming", consider, emit))
+register(
+    Rule(
+        NAME, 17, "a quadratic whose states follow linearly is solved by dynamic programming", consider, emit, ("min",)
+    )
+)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from ebdsl.facts.normal import through_module
 from ebdsl.infer.core import Decision, Refusal
-from ebdsl.learn.core import Block, Rule, register
+from ebdsl.learn.core import Block, Rule, optimiser, register
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.derivative import NoDerivative, fresh_index
 from ebdsl.model.ir import Axis, Node, Symbol
+from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
@@ -37,7 +38,7 @@ def consider(block: Block) -> Decision | Refusal:
     learned = through_module(block.total, frozenset({block.symbol}))
     through = "a learned function" if learned else "a recurrence, step by step"
     facts.append("its gradient is written out" if slope is not None else f"it goes through {through}: autograd")
-    how = "Adam on batches"
+    how = f"{optimiser(block.model)} on batches"
     if block.symbol.domain.row.project:
         how += f", then projection onto {block.symbol.domain}"
     return Decision(
@@ -46,9 +47,9 @@ def consider(block: Block) -> Decision | Refusal:
     )  # fmt: skip
 
 
-def by_autograd(symbol: Symbol, how: str, facts: tuple[str, ...]) -> Decision:
-    """The decision to learn a block by Adam on batches, its gradient by autograd through ``how``."""
-    what = f"Adam on batches, {how}"
+def by_autograd(model: Model, symbol: Symbol, how: str, facts: tuple[str, ...]) -> Decision:
+    """The decision to learn a block by gradient on batches, by autograd through ``how``."""
+    what = f"{optimiser(model)} on batches, {how}"
     if symbol.domain.row.project:
         what += f", then projection onto {symbol.domain}"
     payload = Gradient(symbol, fresh_index(symbol), None)
