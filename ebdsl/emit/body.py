@@ -96,11 +96,11 @@ class Body:
         texts = []
         for nodes in (slopes, cold):
             self.scope.count(*nodes)
-            flat = []
+            rows = []
             for node, axes in zip(nodes, at, strict=True):
                 value = self.scope.tensor(node, (BATCH, *axes))
-                flat.append(value.code if len(axes) == 1 else f"{value.atom}.reshape({self.like}.shape[0], -1)")
-            texts.append(flat[0] if len(flat) == 1 else f"torch.cat(({', '.join(flat)}), 1)")
+                rows.append(value.code if len(axes) == 1 else f"{value.atom}.reshape({self.like}.shape[0], -1)")
+            texts.append(rows[0] if len(rows) == 1 else f"torch.cat(({', '.join(rows)}), 1)")
         self.line(f"goal = residual_goals({texts[1]}, tolerance)")
         self.finish(self.energy_call(), f"{bracket(texts[0])}.abs().amax(1)", once, goal="goal")
 

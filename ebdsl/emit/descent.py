@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from ebdsl.emit.newton import NewtonBody
 from ebdsl.emit.text import tuple_text
@@ -11,6 +12,9 @@ from ebdsl.infer.rules.descent import Descent
 from ebdsl.infer.rules.newton import Smooth
 from ebdsl.model.algebra import with_batch
 from ebdsl.model.ir import BATCH, Symbol
+
+if TYPE_CHECKING:
+    from ebdsl.emit.bodies import InferBody
 
 PROBES = 3
 
@@ -31,11 +35,17 @@ class DescentBody(NewtonBody):
         self.line(f"begin = {start}")
         self.line(f"probes = starting_points({self._cold('begin')}, {PROBES}, {low:g}, {high:g}, grid=False)")
         self.line(f"count = {d.keep} if start is None else 1")
+        if d.solved is not None:
+            held, inner = d.solved
+            cast("InferBody", self)._turn(held, inner, tuple(s for s in latents if s not in held))
         if prox is None and all(_projects(s) for s in latents):
             prox = self._prox_lines(d.penalties, latents)
         self.line("if start is None:")
-        self.line(f"    begin = starting_points(begin, {d.starts}, {low:g}, {high:g}, grid={d.grid})")
-        if d.keep < d.starts:
+        if d.wide:
+            self._promising(d, prox)
+        else:
+            self.line(f"    begin = starting_points(begin, {d.starts}, {low:g}, {high:g}, grid={d.grid})")
+        if d.keep < d.starts and not d.wide:
             if prox is not None:
                 self.line("    begin = prox(begin, torch.zeros_like(begin[:, :1]))")
             for n, r in zip(observed, repeated, strict=True):
@@ -57,11 +67,51 @@ class DescentBody(NewtonBody):
             self.line(f"{self.name(s)} = {text}")
         everyone = self._energy_args(repeated, {s: self.name(s) for s in latents})
         self.line(f"energy = self.{self.energy_name}({everyone}).reshape(-1, count)")
-        self.line("energy, best = torch.where(energy.isnan(), torch.inf, energy).min(1)")
+        self.line("blur = torch.where(residual > goal, 10 * tolerance, 0).reshape(energy.shape)")
+        self.line("best = torch.where(energy.isnan(), torch.inf, energy + blur * energy.abs()).argmin(1)")
+        self.line("energy = energy.gather(1, best[:, None])[:, 0]")
         self.line(f"best = best + count * torch.arange({like}.shape[0], device={like}.device)")
         for s in latents:
             self.answer(s, f"{self.name(s)}[best]")
         self.finish("energy", "residual[best]", "iterations[best]", goal="goal[best]")
+
+    def _promising(self, d: Descent, prox: str | None) -> None:
+        """``begin`` as the most promising points."""
+        self.context.runtime.add("promising_points")
+        names = [self.name(s) for s in (*self.context.observed, *self.fixed)]
+        parts = dict(zip(d.latents, self._unpack(d.latents, "begin"), strict=True))
+        energy = f"self.{self.energy_name}({self._energy_args(names, parts)})"
+        low, high = self._ends(d.latents)
+        if d.solved is None:
+            tried, placed = "list(range(begin.shape[1]))", "begin"
+        else:
+            tried, placed = self._tried(d, d.solved[0]), self._placed(d, names, parts)
+        if prox is not None:
+            placed = f"{prox}({placed}, torch.zeros_like(begin[:, :1]))"
+        arguments = ", ".join(["begin", *names])
+        self.line("    begin = promising_points(")
+        self.line(f"        lambda {arguments}: {energy},")
+        self.line(f"        lambda {arguments}: {placed},")
+        self.line(f"        begin, {tuple_text(names)}, ({low}, {high}), {tried}, {d.starts}, count,")
+        self.line("    )")
+
+    def _tried(self, d: Descent, held: tuple[Symbol, ...]) -> str:
+        """Text of the places of what is not solved for, of which all sizes are known."""
+        places, begin = [], 0
+        for s in d.latents:
+            size = math.prod(n or 0 for n in self.context.model.shape(s))
+            places += [] if s in held else list(range(begin, begin + size))
+            begin += size
+        return str(places)
+
+    def _placed(self, d: Descent, names: list[str], parts: dict[Symbol, str]) -> str:
+        """Text of ``begin`` with what is solved for at its best."""
+        assert d.solved is not None
+        held, _ = d.solved
+        others = [parts[s] for s in d.latents if s not in held]
+        call = f"solve_{'_'.join(map(self.name, held))}({', '.join([*names, *others])}, start={{}}).latents"
+        found = [f'{call}["{self.name(s)}"]' if s in held else parts[s] for s in d.latents]
+        return self._pack(d.latents, found)
 
     def _each_proximal(self, d: Descent, prox: str | None) -> None:
         self.context.runtime.add("descend")

@@ -58,9 +58,10 @@ def _maps(node: Node, held: frozenset[Symbol]) -> Maps | None:
             below = _maps(inner.body, held)
             return None if below is None else [(n, (*inner.axes, *axes)) for n, axes in below]
         case Mul(factors):
-            inside = [f for f in factors if f.symbols & held]
+            inner_factors = [f for f in factors if f.symbols & held]
             weight = mul(*(f for f in factors if not f.symbols & held))
-            below = _maps(inside[0], held) if len(inside) == 1 and sign(weight) in ("nonnegative", "positive") else None
+            apart = len(inner_factors) == 1 and sign(weight) in ("nonnegative", "positive")
+            below = _maps(inner_factors[0], held) if apart else None
             return None if below is None else [(mul(weight, n), axes) for n, axes in below]
         case Add(terms):
             bent = [t for t in terms if _bent(t, held)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature
 from ebdsl.facts.normal import through_module
 from ebdsl.facts.penalties import Penalty
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
+from ebdsl.infer.rules import closed_form
 from ebdsl.infer.rules.newton import Smooth, curved, method, smooth_part
 from ebdsl.infer.rules.proximal_gradient import analyse
 from ebdsl.model.ir import Node, Symbol
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
 
 NAME = "descent with restarts"
+FEW = 16
+"""Numbers up to which points are cheap to try, where no learned function is in between."""
 
 
 @dataclass(frozen=True)
 class Descent:
     """``smooth`` is minimised by its gradient, ``penalties`` by their prox; the ``keep`` lowest of ``starts`` points
-    are begun from, for each sample. ``newton``: what a smooth energy between bounds is minimised by instead."""
+    are begun from, for each sample. ``newton``: what a smooth energy between bounds is minimised by instead. ``wide``:
+    points are looked for at whatever size the energy is low at, on grids at local minima; ``solved``: latents that the
+    others determine, and by what.
+    """
 
     latents: tuple[Symbol, ...]
     smooth: Node
@@ -31,6 +37,8 @@ class Descent:
     keep: int
     grid: bool
     newton: Smooth | None
+    wide: bool = False
+    solved: tuple[tuple[Symbol, ...], Decision] | None = None
 
 
 def consider(problem: Problem) -> Decision | Refusal:
@@ -62,22 +70,44 @@ def consider(problem: Problem) -> Decision | Refusal:
         but = " but for absolute values of single entries" * any(p for _, p in whole[1])
         facts.append(f"the energy is smooth in {problem.names}{but}")
     size = problem.elements()
-    grid = size is not None and size <= 2
-    starts = {1: 32, 2: 64}.get(size or 0, 8)
-    keep = min(starts, 4 if grid else 8)
-    place = f"the lowest {keep} of a grid of {starts}" if grid else f"{starts} starts drawn at random"
+    wide = size is not None and size <= FEW and not through_module(problem.energy, frozenset(problem.latents))
+    solved = _solved_exactly(problem) if wide else None
+    free = tuple(s for s in problem.latents if solved is None or s not in solved[0])
+    size = replace(problem, latents=free).elements()
+    grid = size is not None and size <= (3 if wide else 2)
+    if wide:
+        starts, keep = {1: 129, 2: 441, 3: 729}.get(size or 0, 128), 10
+        names = ", ".join(s.name for s in free)
+        place = f"the {'lowest local minima' if grid else 'lowest'} of {starts} points{' of a grid' * grid} in {names}"
+        if solved is not None:
+            place += f" ({', '.join(s.name for s in solved[0])} by {solved[1].rule} at each)"
+    else:
+        starts = {1: 32, 2: 64}.get(size or 0, 8)
+        keep = min(starts, 4 if grid else 8)
+        place = f"the lowest {keep} of a grid of {starts}" if grid else f"{starts} starts drawn at random"
     straight = curvature(problem.energy, frozenset(problem.latents)) in ("convex", "affine")
     convex = straight and not isinstance(analysed, str) and all(s.domain.row.convex for s in problem.latents)
     if convex:
         facts.append(f"the energy is convex in {problem.names}: a local minimum is a global one")
     guarantee = "global" if convex else "local"
+    known = tuple((s, tuple(p)) for s, p in penalties.items())
     return Decision(
         NAME, f"min over {problem.names}", f"{how} from {place}, the best kept", guarantee,
         f"{keep} descents", tuple(facts), (),
-        Descent(
-            problem.latents, smooth, tuple((s, tuple(p)) for s, p in penalties.items()), starts, keep, grid, newton
-        ),
+        Descent(problem.latents, smooth, known, starts, keep, grid, newton, wide, solved),
     )  # fmt: skip
+
+
+def _solved_exactly(problem: Problem) -> tuple[tuple[Symbol, ...], Decision] | None:
+    """As many latents as a system solves for at the others' values, where some are left; None where there are none."""
+    found = None
+    held: tuple[Symbol, ...] = ()
+    for s in problem.latents:
+        some = (*held, s)
+        decision = closed_form.consider(replace(problem, latents=some)) if len(some) < len(problem.latents) else None
+        if isinstance(decision, Decision):
+            held, found = some, decision
+    return None if found is None else (held, found)
 
 
 def emit(payload: object, body: InferBody) -> None:
