@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from ebdsl.check import brackets, norms, products
 from ebdsl.check.dispatch import lower
 from ebdsl.check.functions import unfold
 from ebdsl.check.scope import Env, Value
 from ebdsl.diagnostics import Span
 from ebdsl.model import build
+from ebdsl.model.ir import Lit
 from ebdsl.syntax import ast
 
 
@@ -19,7 +22,17 @@ def _(e: ast.Derivative, env: Env) -> Value | None:
 
 @lower.register
 def _(e: ast.Number, env: Env) -> Value | None:
-    return Value(build.lit(e.value), (), e.span)
+    return finite(Value(build.lit(e.value), (), e.span), env)
+
+
+def finite(value: Value, env: Env) -> Value | None:
+    """``value``; None, and a finding, for a number that no computer holds."""
+    if isinstance(value.body, Lit) and not math.isfinite(value.body.value):
+        env.report.add(
+            "EB0216", f"{env.ctx.text(value.span)} has no finite value", (value.span, "this has no finite value")
+        )
+        return None
+    return value
 
 
 @lower.register
@@ -108,7 +121,8 @@ def _(e: ast.Power, env: Env) -> Value | None:
     if other is not e:
         return lower(other, env)
     base, exponent = lower(e.base, env), lower(e.exponent, env)
-    return None if base is None or exponent is None else norms.power(base, exponent, e.span, env)
+    value = None if base is None or exponent is None else norms.power(base, exponent, e.span, env)
+    return None if value is None else finite(value, env)
 
 
 @lower.register

@@ -59,7 +59,7 @@ def monomial(node: Node) -> Monomial:
             return result
         case Pow(base, Lit(exponent)):
             inner = monomial(base)
-            if inner.number > 0 and (exponent == int(exponent) or (len(inner.powers) <= 1 and _folds(inner))):
+            if inner.number > 0 and (float(exponent).is_integer() or (len(inner.powers) <= 1 and _folds(inner))):
                 return inner**exponent
             return Monomial(1.0, ((base, exponent),))
     return Monomial(1.0, ((node, 1.0),))

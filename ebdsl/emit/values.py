@@ -112,6 +112,8 @@ def number(value: float) -> str:
     """The shortest text of a number."""
     if math.isinf(value):
         return "math.inf" if value > 0 else "-math.inf"
+    if math.isnan(value):
+        return "math.nan"
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return repr(value)

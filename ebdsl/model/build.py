@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 
 from ebdsl.model.ir import ONE, ZERO, Add, Axis, Dim, Fn, Get, Lit, Mul, Node, Pow, Size, Sum, Symbol, Tensor
@@ -71,7 +72,10 @@ def power(base: Node, exponent: Node | float) -> Node:
         if e.value == 1.0:
             return base
         if isinstance(base, Lit) and (base.value > 0 or (float(e.value).is_integer() and base.value != 0)):
-            return lit(base.value**e.value)
+            try:
+                return lit(base.value**e.value)
+            except OverflowError:  # as 1e999 is
+                return lit(math.copysign(math.inf, base.value if e.value % 2 else 1))
         inner = base.exponent if isinstance(base, Pow) else None
         # (x^a)^b = x^(ab) holds for every real x when a is an odd integer or b an integer
         if isinstance(base, Pow) and isinstance(inner, Lit) and float(e.value).is_integer():

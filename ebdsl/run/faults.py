@@ -25,7 +25,7 @@ def translated(error: BaseException, model: Model, when: str) -> SpecError | Non
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or re.search(TOO_LARGE, str(error)):
         help = ("use a smaller --batch, or smaller sizes",)
         return SpecError([Diagnostic("EB0712", f"out of memory {when}{place}", labels, help)], model.source)
-    if place and re.search(r"non-finite|\b(nan|inf)\b", str(error)):
+    if place and re.search(r"non-finite|\b(nan|inf)\b|must be in range", str(error)):
         message = f"numbers are too large, or none any more, {when}{place}"
         ways = ("scale the data, or train with --dtype float64", "try --lr ten times smaller")
         return SpecError([Diagnostic("EB0703", message, labels, ways)], model.source)

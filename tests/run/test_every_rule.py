@@ -6,6 +6,7 @@ answer, and a search that is cut short always are.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -215,6 +216,18 @@ def test_a_wrong_answer_is_found_beside_a_large_sample(monkeypatch: pytest.Monke
 
     assert certified(key, "float32").good[1:].all()
     assert not certified(key, "float32", change).good[2]
+
+
+def test_a_system_that_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where slopes are taken by differences their rounding is no fault of the answer, which is 0."""
+    key = ("Riccati recursion", "min")
+    c, net, y = built(key, "float32")
+    idle = copy.deepcopy(net)
+    with torch.no_grad():
+        for p in idle.parameters():
+            p.zero_()
+    monkeypatch.setitem(globals(), "built", lambda *_: (c, idle, y))
+    assert certified(key, "float32").good.all()
 
 
 def other_state(s: Symbol, z: np.ndarray) -> np.ndarray:

@@ -154,8 +154,9 @@ register(
     "error",
     "a constant that is not a number",
     """
-`const λ = 0.5` is a number, or a formula of numbers and of constants above it. Arrays as constants come
-later; until then, declare an `observed` and bring it with the data, or a `param`.
+`const λ = 0.5` is a number, or a formula of numbers and of constants above it. No number of a spec is larger than
+10^308, which is what computers hold. Arrays as constants come later; until then, declare an `observed` and bring it
+with the data, or a `param`.
 """,
 )
 register(
