@@ -319,7 +319,8 @@ def _called(expr: ast.Name | ast.Call, k: str, env: Env, weight: Monomial, prefi
     }
     if named and len(energy.terms) == 1 and not energy.eliminations:
         shown = prefixed(prefix, expr)
-        return replace(energy, terms=(replace(energy.terms[0], expr=shown, span=shown.span),))
+        whole = replace(energy.terms[0], expr=shown, span=shown.span, sign=_written(weight))
+        return replace(energy, terms=(whole,))
     terms = energy.terms
     if named or prefix:
         terms = tuple(

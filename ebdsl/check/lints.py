@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from ebdsl.atoms import SPELLINGS
 from ebdsl.check.flat import lint_flat
 from ebdsl.check.onehot import lint_prototypes
 from ebdsl.check.penalties import lint_penalties, note_weights
 from ebdsl.check.scope import Context
+from ebdsl.check.walk import everything
 from ebdsl.model.ir import Symbol
 from ebdsl.model.model import Model
 from ebdsl.model.outer import outer
@@ -19,6 +23,7 @@ def lint(model: Model, spec: ast.Spec, ctx: Context) -> None:
     answers = frozenset(s for n in model.amortised.values() for s in n.symbols)
     made = model.generated.symbols if model.generated is not None else frozenset()
     temperatures = frozenset(s for e in model.eliminations if e.beta is not None for s in e.beta.symbols)
+    _like_functions(spec, ctx)
     _unused(held | answers | temperatures | made, ctx)
     _latents(model, held, ctx)
     whole = outer(model)
@@ -27,6 +32,21 @@ def lint(model: Model, spec: ast.Spec, ctx: Context) -> None:
         lint_prototypes(part, ctx)
         note_weights(part, ctx)
     lint_flat(whole, ctx)
+
+
+def _like_functions(spec: ast.Spec, ctx: Context) -> None:
+    """A note on ``CE(y, z)`` where C and E are declared: a product, though there is a function of this name."""
+    products = [e for d in spec.statements if isinstance(d, ast.Define) for e in everything(d.body)]
+    for e in (e for e in products if isinstance(e, ast.Product)):
+        for (_, first), (op, second) in pairwise(e.factors):
+            if not (isinstance(first, ast.Name) and isinstance(second, ast.Call) and op == ""):
+                continue
+            whole = first.id + second.func
+            if first.span.end == second.span.start and whole in SPELLINGS:
+                ctx.notes.setdefault(
+                    f"{whole}(…) is the product {first.id} {second.func}(…), since both are declared; the function is "
+                    f"{SPELLINGS[whole].name}(…)"
+                )
 
 
 def _unused(held: frozenset[Symbol], ctx: Context) -> None:

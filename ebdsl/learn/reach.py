@@ -42,7 +42,8 @@ def judge_distance(
         return _through_own_code(model, term, through_y, y)
     if held:
         return _through_latents(model, energy, term, held, y)
-    return _bowl(term)
+    weighed = piece.symbols & latents and all(s.domain.row.finite for s in latents)
+    return _wells(y, model.role("latent")) if weighed else _bowl(term)
 
 
 def _bowl(term: Term) -> tuple[int, str, None]:
@@ -60,6 +61,10 @@ def judge_square(model: Model, energy: Node, y: Symbol) -> tuple[int, str, Findi
         return None
     latents = frozenset(model.role("latent")) & form.linear.symbols
     return _through_latents(model, energy, held[0][0], latents, y) if latents else _bowl(held[0][0])
+
+
+def _numbers(count: int) -> str:
+    return f"{count} number{'s' * (count != 1)}"
 
 
 def _entry(node: Node, y: Symbol) -> bool:
@@ -93,6 +98,10 @@ def judge_wells(term: Term, piece: Node, y: Symbol, latents: tuple[Symbol, ...])
         return None
     if degree(piece, frozenset({y})) != 2:
         return None
+    return _wells(y, latents)
+
+
+def _wells(y: Symbol, latents: tuple[Symbol, ...]) -> tuple[int, str, None]:
     names = ", ".join(s.name for s in latents)
     return 1, f"for each of the finitely many values of {names}, the energy is a bowl in {y.name}", None
 
@@ -106,11 +115,11 @@ def _through_own_code(model: Model, term: Term, rest: list[Node], y: Symbol) -> 
         if name is not None:
             return 1, f"the code of {term.text} has dimension {name}, taken to be less than that of {y.name}", None
     elif width is None:
-        return 1, f"the code of {term.text} has {narrow} numbers; it is a bottleneck where {y.name} has more", None
+        return 1, f"the code of {term.text} has {_numbers(narrow)}; it is a bottleneck where {y.name} has more", None
     elif narrow < width:
         return (
             1,
-            f"the reconstruction in {term.text} goes through {narrow} numbers, fewer than the {width} of {y.name}",
+            f"the reconstruction in {term.text} goes through {_numbers(narrow)}, fewer than the {width} of {y.name}",
             None,
         )
     code = f"{narrow}" if narrow is not None else "as many"
@@ -151,7 +160,7 @@ def _through_latents(
     regular = [s for s in free if s in kept]
     if len(regular) == len(free):
         names = ", ".join(s.name for s in free)
-        return 7, f"{names} is regularised", None
+        return 7, f"{names} {'is' if len(free) == 1 else 'are'} regularised", None
     names = ", ".join(s.name for s in free)
     if width is None and not any(s.shape == y.shape for s in free):
         return 1, f"{names} is taken to have fewer dimensions than {y.name}, whose size the data tells", None

@@ -17,11 +17,15 @@ AFTER_NAME = frozenset({"COLON", "EQUAL", "TILDE", "ELEMENT"})
 
 @dataclass(frozen=True)
 class Declared:
-    """Names of a file, in canonical spelling: those of declarations, of ``f(x) = …`` and modules, of ``S = …``."""
+    """Names of a file, in canonical spelling: those of declarations, of ``f(x) = …`` and modules, of ``S = …``.
+
+    ``own``: the function whose body is read, which is not called in it.
+    """
 
     values: frozenset[str]
     functions: frozenset[str]
     definitions: frozenset[str]
+    own: str = ""
 
     def __contains__(self, name: object) -> bool:
         return name in self.values or name in self.functions or name in self.definitions

@@ -93,7 +93,8 @@ def _definition(tokens: list[Token], names: Declared) -> list[Token]:
     tokens[0].type = "FNAME"
     shut = closing(tokens, 1)
     params = frozenset(canonical(token) for token in tokens[2:shut] if token.type == "NAME")
-    inside = Declared(names.values | params, names.functions - params, names.definitions - params)
+    own = canonical(tokens[0])
+    inside = Declared(names.values | params, names.functions - params, names.definitions - params, own)
     return tokens[: shut + 1] + _expression(tokens[shut + 1 :], inside)
 
 
@@ -139,10 +140,13 @@ def _pieces(token: Token, follower: str, *, layers: bool, setting: bool) -> list
 
 
 def _run_together(token: Token, names: Declared, follower: str) -> list[Token]:
-    """``Wz`` is ``W z`` where W and z are declared, ``Wz`` is not, and there is one way to cut it up."""
+    """``Wz`` is ``W z`` where W and z are declared, ``Wz`` is not, and there is one way to cut it up.
+
+    In the body of E no ``CE(`` is ``C E(``.
+    """
     if len(token) > 12 or token in PREFIX_FUNCTIONS or canonical(token) in names:
         return [token]
-    ends = names.functions if follower == "LPAR" else names.values
+    ends = names.functions - {names.own} if follower == "LPAR" else names.values
     cuts = [cut for cut in _cuts(str(token), names.values, ends) if len(cut) > 1]
     if len(cuts) != 1:
         return [token]

@@ -98,3 +98,15 @@ def test_weight_by_any_spelling() -> None:
     assert codes(HEAD + "const μ = -0.5\nF(y) = min_z ||y - W z||^2 + μ^2 |z|\n") == []
     assert codes(HEAD + "param s : R\nF(y) = min_z ||y - W z||^2 + s^2 |z|\n") == []
     assert codes(HEAD + "param s : R, > 0\nF(y) = min_z ||y - W z||^2 + s |z|\n") == []
+
+
+def test_a_function_whose_name_is_that_of_two_others() -> None:
+    """``CE(`` where C and E are declared: in E it is the cross entropy, elsewhere a product, which a note says."""
+    head = "observed x : R[4], y : onehot[3]\nparam A : R[3, 4], C : R\n"
+    inside = checked(head + "E(x, y) = CE(y, softmax(A x)) + C^2\nF(x, y) = E(x, y)\n").value
+    assert inside is not None and [t.text for t in inside.terms] == ["CE(y, softmax(A x))", "C^2"] and not inside.notes
+    outside = checked(head + "E(x, y) = -y' A x\nF(x, y) = CE(x, y)\n").value
+    assert outside is not None and [t.text for t in outside.terms] == ["-C y' A x"]
+    assert any("CE(…) is the product C E(…)" in n and "cross_entropy(…)" in n for n in outside.notes)
+    own = checked(head + "CE(a, b) = -a' log b\nF(x, y) = CE(y, softmax(A x)) + C^2\n").value
+    assert own is not None and [t.text for t in own.terms] == ["CE(y, softmax(A x))", "C^2"]

@@ -28,7 +28,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     if isinstance(found, str):
         return Refusal(NAME, found)
     if len(problem.latents) == 1 and not found.width:
-        return Refusal(NAME, f"{problem.names} has no axis along which only near entries are coupled")
+        return Refusal(NAME, f"no axis along which only near entries are coupled was found in {problem.names}")
     elements = problem.elements()
     if len(problem.latents) == 1 and elements is not None and elements <= FEW:
         return Refusal(NAME, f"{problem.names} has {elements} entries: one dense factor is quicker")

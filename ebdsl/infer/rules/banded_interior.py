@@ -120,7 +120,7 @@ def _ends(z: Symbol) -> list[Penalty]:
 def _unfit(problem: Problem, found: Band, weights: frozenset[Symbol]) -> str | None:
     (z,) = problem.latents
     if not found.width:
-        return f"{z.name} has no axis along which only near entries are coupled"
+        return f"no axis along which only near entries are coupled was found in {z.name}"
     if found.width > WIDE:
         return f"along {found.steps}, entries {found.width} apart are tied: more than {WIDE}"
     steps = problem.model.size(found.steps)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import curvature
-from ebdsl.facts.normal import through_module
+from ebdsl.facts.normal import defined_everywhere, through_module
 from ebdsl.facts.penalties import Penalty
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.infer.rules import closed_form
@@ -63,7 +63,8 @@ def consider(problem: Problem) -> Decision | Refusal:
         facts.append(problem.says("goes", "go") + " through a learned function")
     whole = smooth_part(problem)
     newton = None
-    how = "proximal gradient descent"
+    projected = not any(penalties.values()) and any(s.domain.kind != "real" for s in problem.latents)
+    how = "projected gradient descent" if projected else "proximal gradient descent"
     if not isinstance(whole, str):
         newton = Smooth(problem.latents, whole[0], curved(problem, whole[0]), False, whole[1])
         how, _ = method(problem, newton.second)
@@ -89,6 +90,8 @@ def consider(problem: Problem) -> Decision | Refusal:
     convex = straight and not isinstance(analysed, str) and all(s.domain.row.convex for s in problem.latents)
     if convex:
         facts.append(f"the energy is convex in {problem.names}: a local minimum is a global one")
+    if not defined_everywhere(problem.energy, frozenset(problem.latents)):
+        facts.append("it is not defined everywhere, so that a start may be lost")
     guarantee = "global" if convex else "local"
     known = tuple((s, tuple(p)) for s, p in penalties.items())
     return Decision(

@@ -99,6 +99,9 @@ def consider_gradients(problem: Problem) -> Decision | Refusal:
             return Refusal(GRADIENTS, f"one factor {whose} is small enough")
         why = f"a factor {whose} of more than {limit} rows costs more"
     facts = [f"the energy is quadratic and convex in {z.name}", why]
+    known = " and ".join(dict.fromkeys(NAMES[b] for b in tried(op) if b in NAMES))
+    where = f", in the entries or in {known}, whichever explains more" if known else ""
+    facts.append(f"preconditioned by the diagonal of its second derivative{where}")
     facts.append("the residual is the gradient that is left, measured at the answer")
     return Decision(
         GRADIENTS, f"min over {z.name}", "set the gradient to zero: preconditioned conjugate gradients", "global",
