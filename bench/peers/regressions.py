@@ -113,7 +113,8 @@ def chambolle(y: Tensor, weight: float, tolerance: float, most: int = 5000) -> T
     for step in range(1, most + 1):
         z = seen - back(ahead)
         new = ahead + forward(z) / 8
-        new = new * (weight / torch.linalg.vector_norm(new, dim=1, keepdim=True).clamp_min(weight))
+        size = (new[:, :1] * new[:, :1]).addcmul_(new[:, 1:], new[:, 1:]).sqrt_()  # vector_norm is slow across planes
+        new = new * (weight / size.clamp_min_(weight))
         t_new = (1 + (1 + 4 * t * t) ** 0.5) / 2
         ahead, p, t = new + (t - 1) / t_new * (new - p), new, t_new
         if step % CHECK == 0 or step == most:

@@ -9,14 +9,19 @@ from ebdsl.emit.convolutional import ConvolutionalBody
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, bracket, number
-from ebdsl.facts.composite import Piece
+from ebdsl.facts.composite import Map, Piece
 from ebdsl.facts.gauges import GAUGES
+from ebdsl.facts.modes import COSINE, FOURIER
+from ebdsl.facts.stencils import Taps
 from ebdsl.infer.rules.splitting import Splitting
+from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import contract, multiply, with_batch
-from ebdsl.model.build import add
+from ebdsl.model.build import add, power
 from ebdsl.model.derivative import derivative, fresh_index
 from ebdsl.model.domains import REAL
-from ebdsl.model.ir import BATCH, ZERO, Axis, Get, Node, Symbol
+from ebdsl.model.ir import BATCH, ZERO, Axis, Get, Lit, Node, Symbol
+
+BASES = (COSINE, FOURIER)
 
 
 class SplittingBody(ConvolutionalBody):
@@ -28,17 +33,22 @@ class SplittingBody(ConvolutionalBody):
         start = self._start((z,))
         at = fresh_index(z)
         given = self._split_functions(p, at)
+        if p.kind == "modes":
+            self.line(f"begin = {start}")
         weights = [self._split_weight(piece) for piece in pieces]
         if p.kind == "factor":
             self._split_factor(p, at)
         elif p.kind == "diagonal":
             self._split_diagonal(p, at)
+        elif p.kind == "modes":
+            self._split_modes(p, given)
         self._split_bound(p, at)
         self._split_prox(z, pieces, weights)
         self._split_slack(pieces, weights)
-        kinks = self._split_kinks(z, pieces)
+        kinks = "None" if p.kind == "modes" else self._split_kinks(z, pieces)
         self.context.runtime.add("primal_dual" if p.kind == "gradient" else "alternating_directions")
-        self.line(f"begin = {start}")
+        if p.kind != "modes":
+            self.line(f"begin = {start}")
         self.line(f"cold = {self._cold('begin')}")
         self._goal(self.energy_of({z: self._unpack((z,), "cold")[0]}))
         copy = self._split_copy(z, pieces)
@@ -49,9 +59,11 @@ class SplittingBody(ConvolutionalBody):
                 "goal, max_steps)"
             )
         else:
+            settle = "settle" if p.strong and copy == "None" else "None"
+            near = f"(divisors, top, {settle})" if p.kind == "modes" else "None"
             call = (
                 f"alternating_directions({functions}, solve, prox, slack, bound, {kinks}, begin, {tuple_text(given)}, "
-                f"rho, {copy}, goal, max_steps)"
+                f"rho, {near}, {copy}, goal, max_steps)"
             )
         self.line(f"point, residual, iterations = {call}")
         self.answer(z, self._unpack((z,), "point")[0])
@@ -74,7 +86,7 @@ class SplittingBody(ConvolutionalBody):
         for piece in pieces:
             symbols = []
             for m in piece.maps:
-                over = (*piece.outer, *m.within)
+                over = _axes(piece, m)
                 u = Symbol(self.scope.name("dual_1"), "latent", tuple(a.dim for a in over), REAL)
                 total = add(total, contract(multiply(Get(u, over), m.node), over))
                 symbols.append(u)
@@ -82,7 +94,7 @@ class SplittingBody(ConvolutionalBody):
         both = frozenset({z, *(u for _, us in duals for u in us)})
         maps = [[self._hoist(m.node, both) for m in piece.maps] for piece in p.parts.pieces]
         pulled = self._hoist(derivative(total, z, at), both)
-        slope = self._hoist(derivative(p.parts.smooth, z, at) if p.smooth is not None else ZERO, both)
+        slope = self._hoist(gradient(p.parts.smooth, z, at), both)
         found = [*(h for hs in maps for h in hs), pulled, slope]
         texts = {s: t for _, ts, _ in found for s, t in ts.items()}
         needed = dict.fromkeys(texts.get(s) or self.name(s) for _, _, ss in found for s in ss if s not in both)
@@ -93,7 +105,7 @@ class SplittingBody(ConvolutionalBody):
         outs = []
         for (piece, _), hs in zip(duals, maps, strict=True):
             values = [
-                inner.tensor(with_batch(node), (BATCH, *piece.outer, *m.within)).atom
+                inner.tensor(with_batch(node), (BATCH, *_axes(piece, m))).atom
                 for (node, _, _), m in zip(hs, piece.maps, strict=True)
             ]
             outs.append(self._stacked(piece, values))
@@ -138,6 +150,9 @@ class SplittingBody(ConvolutionalBody):
     def _length(self, piece: Piece) -> str:
         return self._times(self._count(piece.outer), self._inner(piece))
 
+    def _length_of(self, piece: Piece, m: Map) -> str:
+        return self._times(self._count(piece.outer), self._count(m.within))
+
     def _named(self, name: str, pieces: tuple[Piece, ...]) -> list[str]:
         """Names for each piece's share of a tensor over all maps."""
         return [name] if len(pieces) == 1 else [f"{name}_part{k + 1}" for k in range(len(pieces))]
@@ -149,11 +164,10 @@ class SplittingBody(ConvolutionalBody):
     def _stacked(self, piece: Piece, values: list[str]) -> str:
         """The maps of a piece as ``(B, entries)``, a group's entries side by side."""
         if len(values) == 1:
-            whole = (*piece.outer, *piece.maps[0].within)
+            whole = _axes(piece, piece.maps[0])
             return values[0] if len(whole) == 1 else f"{values[0]}.reshape(-1, {self._length(piece)})"
-        outer = self._count(piece.outer)
-        flat = [f"{v}.reshape(-1, {outer}, {self._count(m.within)})" for v, m in zip(values, piece.maps, strict=True)]
-        return f"torch.cat(({', '.join(flat)}), 2).flatten(1)"
+        flat = [f"{v}.reshape(-1, {self._length_of(piece, m)})" for v, m in zip(values, piece.maps, strict=True)]
+        return f"torch.cat(({', '.join(flat)}), 1)"
 
     def _unstacked(self, piece: Piece, symbols: list[Symbol], part: str) -> list[str]:
         """Lines that take a piece's share of ``dual`` apart again."""
@@ -163,12 +177,12 @@ class SplittingBody(ConvolutionalBody):
             return text if len(axes) == 1 and len(symbols) == 1 else f"{text}.reshape(-1{sizes})"
 
         if len(symbols) == 1:
-            return [f"{symbols[0].name} = {shaped(part, (*piece.outer, *piece.maps[0].within))}"]
-        counts = tuple_text([self._count(m.within) for m in piece.maps])
+            return [f"{symbols[0].name} = {shaped(part, _axes(piece, piece.maps[0]))}"]
+        counts = tuple_text([self._length_of(piece, m) for m in piece.maps])
         names = [u.name for u in symbols]
-        lines = [f"{', '.join(names)} = {self._grouped(piece, part)}.split({counts}, 2)"]
+        lines = [f"{', '.join(names)} = {part}.split({counts}, 1)"]
         for u, m in zip(symbols, piece.maps, strict=True):
-            lines.append(f"{u.name} = {shaped(u.name, (*piece.outer, *m.within))}")
+            lines.append(f"{u.name} = {shaped(u.name, _axes(piece, m))}")
         return lines
 
     # ----------------------------------------------------------------- the step in the latent
@@ -176,7 +190,7 @@ class SplittingBody(ConvolutionalBody):
     def _split_factor(self, p: Splitting, at: tuple[Axis, ...]) -> None:
         self.context.runtime.add("joint_factor")
         self.line(f"basis, curve, square = joint_factor({self._hessian(p, 0)}, {self._hessian(p, 1)})")
-        self.line("rho = float(curve.mean() / square.mean()) or 1.0")
+        self.line("rho = float(curve.mean() / square.mean())")
         self.line("")
         self.line("def solve(right: Tensor, weight: Tensor) -> Tensor:")
         self.line("    return (right @ basis / (curve + weight * square)) @ basis.T")
@@ -205,21 +219,62 @@ class SplittingBody(ConvolutionalBody):
                 continue
             value = self.scope.tensor(form.matrix, form.at)
             self.line(f"{name} = {value.atom}.reshape(-1)")
-        self.line("rho = float(curve.mean() / square.mean()) or 1.0")
+        self.line("rho = float(curve.mean() / square.mean())")
         self.line("")
         self.line("def solve(right: Tensor, weight: Tensor) -> Tensor:")
         self.line("    return right / (curve + weight * square)")
         self.line("")
 
+    def _split_modes(self, p: Splitting, given: list[str]) -> None:
+        z, modes = p.latent, p.modes
+        assert modes is not None
+        self.scope.taken |= {"shape", "square", "curve", "top", "bases", "cosine", "fourier", "firm"}
+        maps = []
+        for s in modes.maps:
+            scale = "1.0"
+            if s.weight != Lit(1.0):
+                value = self.scope.tensor(power(s.weight, 2), tuple(a for a in s.axes if a in s.weight.free))
+                scale = f"{value.atom}.amax()" if value.axes else value.code
+            maps.append(f"({scale}, {_taps(s.taps)})")
+        places = [tuple_text([str(k + 1) for k, b in enumerate(modes.bases) if b == basis]) for basis in BASES]
+        self.context.runtime |= {"stencil_curve", "cosine_bases", "divide_modes"}
+        self.line(f"shape = {tuple_text([self.context.dim(d) for d in z.shape])}")
+        self.line(f"cosine, fourier = {', '.join(places)}")
+        self.line(f"square = stencil_curve(shape, cosine, fourier, {tuple_text(maps)}, begin)")
+        self.line("bases = cosine_bases(shape, cosine, begin)")
+        every = tuple_text(given)
+        if modes.smooth == "modes":
+            self.context.runtime.add("mode_curve")
+            self.line(f"curve = mode_curve(gradient, begin, {every}, shape, cosine, fourier)")
+            self.line("top = torch.zeros_like(begin[:, :1])")
+        else:
+            name = {"entries": "entry_curve", "bound": "largest_curve"}[modes.smooth]
+            self.context.runtime.add(name)
+            self.line("curve = torch.zeros_like(square)")
+            self.line(f"top = {name}(gradient, begin, {every})")
+        self.line("rho = 6 * (curve.mean() + top) / square.mean()")
+        ones = ", ".join(["-1", *["1"] * len(z.shape)])
+        self.line("")
+        self.line("def divisors(weight: Tensor, top: Tensor) -> Tensor:")
+        self.line(f"    heavy, least = weight.reshape({ones}), top.reshape({ones})")
+        self.line("    return curve + least + heavy * (square + torch.finfo(square.dtype).eps)")
+        self.line("")
+        self.line("def solve(right: Tensor, share: Tensor) -> Tensor:")
+        self.line("    return divide_modes(right, share, shape, cosine, fourier, bases)")
+        self.line("")
+
     def _split_bound(self, p: Splitting, at: tuple[Axis, ...]) -> None:
         """``bound(r, x)``: how much lower the smooth part can lie where its slope is ``r``."""
         far = "torch.linalg.vector_norm(slope, dim=1) * torch.linalg.vector_norm(point, dim=1).clamp_min(1)"
-        if p.kind == "gradient" and p.strong and p.smooth is not None:
+        if p.kind in ("gradient", "modes") and p.strong and p.smooth is not None:
             value = self.scope.tensor(p.smooth.matrix, p.smooth.at)
-            self.line(f"curve = {value.atom}.reshape(-1)")
+            self.line(f"firm = {value.atom}.reshape(-1)")
         head = "def bound(slope: Tensor, point: Tensor) -> Tensor:"
         if p.strong and p.kind != "factor":
-            self.lines.extend([head, "    return (slope.square() / (2 * curve)).sum(1)", ""])
+            name = "curve" if p.kind == "diagonal" else "firm"
+            self.lines.extend([head, f"    return (slope.square() / (2 * {name})).sum(1)", ""])
+            if p.kind == "modes":
+                self.lines.extend(["def settle(slope: Tensor) -> Tensor:", "    return slope / firm", ""])
         elif p.kind == "factor":
             self.line("firm = bool(curve.min() > 1e-5 * curve.max())  # the smooth part curves in every direction")
             self.lines.extend([
@@ -247,6 +302,8 @@ class SplittingBody(ConvolutionalBody):
     def _grouped(self, piece: Piece, text: str) -> str:
         matrix = piece.kind in GAUGES and GAUGES[piece.kind].matrix
         inner = ", ".join(self.context.dim(a.dim) for a in piece.maps[0].within) if matrix else self._inner(piece)
+        if _in_planes(piece):
+            return f"{text}.reshape(-1, {inner}, {self._count(piece.outer)})"
         return f"{text}.reshape(-1, {self._count(piece.outer)}, {inner})"
 
     def _split_prox(self, z: Symbol, pieces: tuple[Piece, ...], weights: list[str]) -> None:
@@ -263,6 +320,10 @@ class SplittingBody(ConvolutionalBody):
                 outs.append(code if len(z.shape) == 1 else f"{bracket(code)}.reshape(-1, {self._numel(z)})")
             elif piece.kind in GAUGES:
                 row = GAUGES[piece.kind]
+                if _in_planes(piece):
+                    self.context.runtime.add("plane_soft_threshold")
+                    outs.append(f"plane_soft_threshold({self._grouped(piece, value)}, {weight} / weight).flatten(1)")
+                    continue
                 self.context.runtime.add(row.prox)
                 ones = ", None, None" if row.matrix else ", None"
                 outs.append(f"{row.prox}({self._grouped(piece, value)}, ({weight} / weight)[...{ones}]).flatten(1)")
@@ -287,6 +348,9 @@ class SplittingBody(ConvolutionalBody):
             if piece.kind in GAUGES:
                 row = GAUGES[piece.kind]
                 value, dual = self._grouped(piece, value), self._grouped(piece, dual)
+                if _in_planes(piece):
+                    terms.append(f"({weight} * {value}.square().sum(1).sqrt() - ({dual} * {value}).sum(1)).sum(1)")
+                    continue
                 over = "(2, 3)" if row.matrix else "2"
                 terms.append(f"({weight} * {row.value.format(x=value)} - ({dual} * {value}).sum({over})).sum(1)")
             else:
@@ -328,6 +392,19 @@ class SplittingBody(ConvolutionalBody):
         if len(pieces) == 1:
             return tuple_text(["0", self._length(pieces[0])])
         return f"(sum(sizes[:{k}]), sum(sizes[:{k + 1}]))"
+
+
+def _in_planes(piece: Piece) -> bool:
+    """Whether entries of a group lie a plane apart, so that norms are sums of planes: not if they are the answer."""
+    return piece.kind == "group" and (len(piece.maps) > 1 or not isinstance(piece.maps[0].node, Get))
+
+
+def _axes(piece: Piece, m: Map) -> tuple[Axis, ...]:
+    return (*m.within, *piece.outer) if _in_planes(piece) else (*piece.outer, *m.within)
+
+
+def _taps(taps: Taps) -> str:
+    return tuple_text([f"({tuple_text([str(o) for o in offsets])}, {number(f)})" for offsets, f in taps])
 
 
 def _joined(texts: list[str]) -> str:

@@ -6,8 +6,9 @@ agreement at several is a proof to all practical purposes, whatever way either w
 
 from __future__ import annotations
 
-from ebdsl.model.algebra import degree
-from ebdsl.model.ir import Apply, Axis, Delta, Dim, Node, Part, Position, Recurrence, Shift, Size, Symbol, extent
+from ebdsl.model.algebra import contract, degree, multiply
+from ebdsl.model.domains import REAL
+from ebdsl.model.ir import Apply, Axis, Delta, Dim, Get, Node, Part, Position, Recurrence, Shift, Size, Symbol, extent
 
 
 def dims_in(node: Node) -> set[Dim]:
@@ -42,6 +43,10 @@ def proportional(left: Node, right: Node) -> float | None:
 
     from ebdsl.model.reference import evaluate
 
+    if left.free | right.free:  # tables are proportional where a sum of their entries with any factors is
+        axes = tuple(sorted(left.free | right.free, key=lambda a: a.name))
+        factors = Get(Symbol("~", "param", tuple(a.dim for a in axes), REAL), axes)
+        left, right = (contract(multiply(factors, n), axes) for n in (left, right))
     symbols = left.symbols | right.symbols
     free = frozenset(s for s in symbols if s.role != "const")
     if degree(left, free) is None or degree(right, free) is None:

@@ -28,6 +28,16 @@ def group_soft_threshold(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (
     return v * (1 - t / norm.clamp_min(torch.finfo(v.dtype).tiny)).clamp_min(0)
 
 
+def plane_soft_threshold(v: Tensor, t: Tensor | float) -> Tensor:
+    """:func:`group_soft_threshold` over axis 1 of ``v`` ``(B, k, n)``, plane by plane; ``t`` is ``(B, n or 1)``."""
+    first, *more = v.unbind(1)
+    square = first * first
+    for plane in more:
+        square.addcmul_(plane, plane)
+    share = square.clamp_min_(torch.finfo(v.dtype).tiny).rsqrt_().mul_(-t).add_(1).clamp_min_(0)
+    return v * share[:, None]
+
+
 def nonnegative_group_soft_threshold(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-1,)) -> Tensor:
     """Prox of the Euclidean norm over ``axes`` on ``x >= 0``: the positive part, then shortened."""
     v = v.clamp_min(0)
