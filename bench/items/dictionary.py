@@ -4,7 +4,8 @@ scikit-learn and by hand.
 All begin at the same atoms, samples taken at random, and see the training patches once, in batches of the same size and
 in the same order. The held-out energy is the mean over patches that nobody trained on, in float64, with codes that one
 solver finds for all to a residual of 1e-6; atoms of a peer that are shorter than 1 are made longer first, which can but
-help it. Ours runs for as many steps as it needs for the energy that the peer ends with.
+help it. Ours runs for as many steps as it needs for the energy that the peer ends with. By hand codes are as exact as
+serves that best: to 0.03, as ours, they are quicker and their dictionary ends 1.4 % higher.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from bench.items import sparse_codes
 from bench.items.training_step import ROOT
 from bench.peers import sparse_coding
 from bench.rounds import Row, clock, interleave, library
-from ebdsl import driver, settings
+from ebdsl import driver
 from ebdsl.run.data import load as load_data
 from ebdsl.run.load import load
 
 LAMBDA = 0.5
 BATCH = 256
-EPOCHS = 3
+EPOCHS = 2
+BY_HAND = 1e-2
 
 Work = Callable[[], Tensor]
 
@@ -68,18 +70,24 @@ def run(quick: bool, threads: int) -> tuple[list[Row], dict[str, Any]]:
     more |= {
         f"ours after {k + 1} epochs": round(energy(kept[(k + 1) * len(kept) // EPOCHS - 1]), 5) for k in range(EPOCHS)
     }
-    for name, work, rounds in peers(y, start, threads, (settings.training_accuracy(plan) or (1e-3,))[0]):
-        target = energy(work())
+    now = clock(threads)
+    for name, work, rounds in peers(y, start, threads):
+        begin = now()
+        W = work()
+        first = now() - begin
+        target = energy(W)
         more[f"{name} ends with"] = round(target, 5)
         if energy(kept[-1]) > target:
             more[f"{name}: not reached in {EPOCHS} epochs"] = round(energy(kept[-1]), 5)
             continue
         steps = every * (1 + bisect_left(range(len(kept)), True, key=lambda i, t=target: energy(kept[i]) <= t))
         more[f"{name}: steps, of {len(batches)} in an epoch"] = steps
-        mine, theirs = interleave(
-            lambda _, s=steps: ours(s), lambda _, w=work: w(), 1 if quick else rounds, clock(threads)
-        )
-        rows.append(Row(f"{len(y):,} patches, {n} atoms", mine, theirs, name, limit=1.0))
+        begin = now()
+        ours(steps)
+        mine = now() - begin
+        pairs = interleave(lambda _, s=steps: ours(s), lambda _, w=work: w(), 0 if quick else rounds - 1, now)
+        both = (mine, *pairs[0]), (first, *pairs[1])
+        rows.append(Row(f"{len(y):,} patches, {n} atoms", *both, name, limit=1.0))
     return rows, more
 
 
@@ -99,11 +107,11 @@ def patches(text: str, quick: bool, m: int) -> tuple[Tensor, Tensor]:
     return y[:100_000].contiguous(), y[100_000:102_000].double()
 
 
-def peers(y: Tensor, start: Tensor, threads: int, tolerance: float) -> list[tuple[str, Work, int]]:
-    """Name, one epoch, rounds."""
+def peers(y: Tensor, start: Tensor, threads: int) -> list[tuple[str, Work, int]]:
+    """Name, one epoch, rounds; the first is the one that says what is to be reached."""
 
     def by_hand() -> Tensor:
-        learner = sparse_coding.Learner(start.clone(), LAMBDA, tolerance)
+        learner = sparse_coding.Learner(start.clone(), LAMBDA, BY_HAND)
         for part in y.split(BATCH):
             learner.step(part)
         return learner.W
@@ -133,6 +141,6 @@ def peers(y: Tensor, start: Tensor, threads: int, tolerance: float) -> list[tupl
             return torch.from_numpy(np.array(D))
 
         found.append(("SPAMS trainDL", online, 3))
-    if library("sklearn"):
+    if library("sklearn.decomposition"):  # here, so that no round waits for it
         found.append(("scikit-learn MiniBatchDictionaryLearning", scikit, 1))
     return found

@@ -84,52 +84,61 @@ def quadratic_splitting(
     residual is the largest entry of an element of the subdifferential.
 
     Douglas-Rachford splitting (Lions & Mercier 1979; relaxed: Eckstein & Bertsekas 1992), that is ADMM: one product
-    a step with ``(matrix + rho)^-1``, which all rows share, and few steps where columns are correlated. ``rho`` is half
-    of the mean curvature of an entry; for rows not done after 50, 100, 200 … steps it is balanced (Wohlberg 2017).
+    a step with ``(matrix + rho)^-1``, which all rows share, and few steps where columns are correlated. ``rho`` is the
+    mean eigenvalue times its share in their root mean square, so less where a few are large, and up to twice that where
+    few digits are wanted; for rows not done after 50, 100, 200 … steps it is balanced (Wohlberg 2017). Residuals are
+    looked at when half of the rows should be done, by seven steps for each digit that is missing, at first 12 at most.
 
     With ``free`` a row tries :func:`newton_on_pieces` when that costs no more than its steps so far have, and again for
     as long as fewer and fewer entries change pieces (Júdice & Pires 1994); after that, not before it has taken twice as
     many steps. A try is kept where it lowers the least residual so far: the splitting converges from everywhere.
     """
-    n, relaxed, tile = matrix.shape[-1], 1.9, len(start) if start.is_cuda else 1024  # a step stays in the cache
-    rho = 0.5 * float(matrix.diagonal().mean()) or 1.0 if n else 1.0
-    identity = torch.eye(n, dtype=matrix.dtype, device=matrix.device)
-    state = start - torch.addmm(linear, start, matrix) / rho  # in the end x + (what R's subdifferential gives) / rho
-    answer, residuals = start.clone(), torch.full_like(start[:, 0], torch.inf)
+    n, relaxed, tile = matrix.shape[-1], 1.6, len(start) if start.is_cuda else 1024  # a step stays in the cache
+    slope = torch.addmm(linear, start, matrix) if bool(start.any()) else linear
+    wanted, digits = ((v.abs().amax(1) / goal).log10().nanmedian().nan_to_num(9) for v in (linear, slope))
+    mean, spread = matrix.diagonal().mean(), torch.linalg.matrix_norm(matrix) / max(1, n) ** 0.5
+    rho = float(((1 + 1 / wanted.clamp_min(1)) * mean.square() / spread).nan_to_num(1)) or 1.0
+    state = start - slope / rho  # in the end x + (what R's subdifferential gives) / rho
+    moves = (prox(state, 1 / rho) != start).any(1)  # else the start is the minimiser
+    answer, residuals = start.clone(), torch.where(moves, torch.inf, torch.zeros_like(slope[:, 0]))
     balance, steps = torch.ones_like(residuals), torch.zeros_like(residuals, dtype=torch.int64)
     shift, later = torch.empty_like(start), steps.clone()
-    pending, count, again = torch.arange(len(start), device=start.device), 0, 0
+    pending, count, again = moves.nonzero()[:, 0], 0, 0
     while len(pending) and count < max_steps:
         if count >= again:
             new = rho * float(balance[pending].nan_to_num(1, 1, 1).median().sqrt().clamp(0.1, 10))
             if count:
                 state[pending] = torch.lerp(prox(state[pending], 1 / rho), state[pending], rho / new)
             rho, again = new, max(50, 2 * count)
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(matrix + rho * identity)[0])
-            forward = (relaxed * rho) * inverse - relaxed / 2 * identity
-            shift[pending] = (linear[pending] @ inverse).mul_(-relaxed)
-        length = min(max(12, count // 4), max_steps - count)
+            moved = matrix.clone()
+            moved.diagonal().add_(rho)
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(moved)[0]).mul_(-relaxed)
+            shift.index_copy_(0, pending, linear.index_select(0, pending) @ inverse)
+            forward = inverse.mul_(-rho)
+            forward.diagonal().sub_(relaxed / 2)
+        length = min(max(int((7 * digits).clamp(4, 12)), count // 4), max_steps - count)
         count += length
         steps[pending] = count
         for rows in pending.split(max(1, tile)):
-            v, given = state[rows], shift[rows]
+            v, given = state.index_select(0, rows), shift.index_select(0, rows)
             for _ in range(length):
                 x, before = prox(v, 1 / rho), v
                 v = torch.add(given, v, alpha=1 - relaxed / 2).addmm_(torch.lerp(v, x, 2), forward)
-            last, x, given, previous = x, prox(v, 1 / rho), linear[rows], residuals[rows]
+            last, x, given, previous = x, prox(v, 1 / rho), linear.index_select(0, rows), residuals[rows]
             if count >= again:
                 apart, moved = (v - before).norm(dim=1) / relaxed, (x - last).norm(dim=1)
                 balance[rows] = apart * (v - x).norm(dim=1) / (moved * x.norm(dim=1))
             slope = torch.addmm(given, x, matrix).add_(v - x, alpha=rho)
             residual = slope.abs().amax(1)
-            state[rows] = v
+            state.index_copy_(0, rows, v)
             better = ~(residual >= previous)  # a row that is not a number leaves
-            answer[rows[better]], residuals[rows[better]] = x[better], residual[better]
-            if free is None:
+            answer.index_copy_(0, rows, torch.where(better[:, None], x, answer.index_select(0, rows)))
+            residuals.index_copy_(0, rows, torch.where(better, residual, previous))
+            slow = residual * (residual / previous).clamp(0.1, 1) > goal[rows]  # not done in as many steps again
+            if free is None or not bool(slow.any()):
                 continue
             size = changed = free(x).sum(1)
             cost = 2 + 325 * size.square() * (1 + size / 200) / (n * (n + 30))  # in steps, as measured on a processor
-            slow = residual * (residual / previous).clamp(0.1, 1) > goal[rows]  # not done in as many steps again
             busy = slow & (cost <= count) & (later[rows] <= count)
             later[rows[busy]] = 2 * count
             while bool(busy.any()):
@@ -143,4 +152,5 @@ def quadratic_splitting(
                 changed = (free(x) != piece).sum(1)
                 busy = (residual > goal[rows]) & (changed < most)
         pending = pending[residuals[pending] > goal[pending]]
+        digits = (residuals / goal)[pending].log10().median().nan_to_num(9)
     return answer, residuals, steps

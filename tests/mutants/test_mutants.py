@@ -62,12 +62,12 @@ class Mutant:
 
 MUTANTS = [
     # energies
-    Mutant("a step too long", "lasso", "(relaxed * rho) * inverse -", "rho * inverse -", INFERENCE),
+    Mutant("a step too long", "lasso", "inverse.mul_(-rho)", "inverse.mul_(-0.6 * rho)", INFERENCE),
     Mutant(
         "a residual of another sample",
         "lasso",
-        "residuals[rows[better]] = x[better], residual[better]",
-        "residuals[rows[better]] = x[better], residual[better].flip(0)",
+        "torch.where(better, residual, previous)",
+        "torch.where(better, residual.flip(0), previous)",
         INFERENCE,
     ),
     Mutant(
@@ -77,8 +77,17 @@ MUTANTS = [
         "answer[kept], residuals[kept], state[kept] = x[better].flip(0),",
         INFERENCE,
     ),
-    Mutant("a gap not measured", "lasso", "slope.abs().amax(1)", "slope.abs().amin(1)", INFERENCE),
-    Mutant("a gap after a try not measured", "lasso", "slope.abs().amax(1)", "slope.abs().amin(1)", INFERENCE, 1),
+    Mutant(
+        "a gap not measured", "lasso", "residual = slope.abs().amax(1)", "residual = slope.abs().amin(1)", INFERENCE
+    ),
+    Mutant(
+        "a gap after a try not measured",
+        "lasso",
+        "residual = slope.abs().amax(1)",
+        "residual = slope.abs().amin(1)",
+        INFERENCE,
+        1,
+    ),
     Mutant("a penalty that the gap lacks", "lasso", "add_(v - x, alpha=rho)", "add_(v - x, alpha=0)", INFERENCE),
     Mutant("a dropped 2", "two_codes", "0.1 * u.square()", "0.05 * u.square()", ENERGY),
     Mutant("a flipped sign", "two_codes", "- s).square()", "+ s).square()", ENERGY),
