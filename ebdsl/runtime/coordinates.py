@@ -102,7 +102,7 @@ def sparse_starts(matrix: Tensor, linear: Tensor, low: Tensor, high: Tensor) -> 
     ridge = matrix + 1e-3 * size * torch.eye(linear.shape[1], dtype=linear.dtype, device=linear.device)
     factor = torch.linalg.cholesky_ex(ridge)[0]
     points = [torch.zeros_like(linear), -torch.cholesky_solve(linear[..., None], factor)[..., 0]]
-    step = 1 / matrix.abs().sum(-1).amax(-1).reshape(-1, 1)
+    step = 1 / matrix.abs().sum(-1).amax(-1).reshape(-1, 1).clamp_min(torch.finfo(linear.dtype).tiny)
     most = linear.abs().amax(1, keepdim=True)
     x = ahead = torch.zeros_like(linear)
     for share in (0.5, 0.2, 0.1, 0.05, 0.01):
@@ -125,7 +125,7 @@ def threshold(
     top = matrix.abs().sum(-1).amax(-1)
     if matrix.ndim == 2:
         top = torch.minimum(top, 1.01 * torch.linalg.eigvalsh(matrix)[-1])
-    step = 1 / top.reshape(-1, 1)
+    step = 1 / top.reshape(-1, 1).clamp_min(torch.finfo(x.dtype).tiny)
     slope, before, slope_before = times_matrix(x, matrix) + linear, x, None
     energy = penalty(x).sum(1) + 0.5 * (x * (slope + linear)).sum(1)
     slope_before = slope
@@ -158,7 +158,8 @@ def lower_entries(
     """
     row = torch.arange(len(x), device=x.device)
     bend = matrix.diagonal(dim1=-2, dim2=-1)
-    bend = bend.clamp_min(torch.finfo(x.dtype).eps * bend.amax(-1, keepdim=True))
+    least = torch.finfo(x.dtype).eps * bend.amax(-1, keepdim=True)
+    bend = torch.maximum(bend, least).clamp_min(torch.finfo(x.dtype).tiny)  # a matrix may be 0
     x = x.clone()
     moved = x
     for k in range(steps + 1):
@@ -322,7 +323,8 @@ def left_to_lower(
     An entry counts its distance to its own minimum times its curvature; one that only rounding would move, its slope.
     """
     bend = matrix.diagonal(dim1=-2, dim2=-1)
-    bend = bend.clamp_min(torch.finfo(x.dtype).eps * bend.amax(-1, keepdim=True))
+    least = torch.finfo(x.dtype).eps * bend.amax(-1, keepdim=True)
+    bend = torch.maximum(bend, least).clamp_min(torch.finfo(x.dtype).tiny)
     goes = lower_entries(prox, penalty, matrix, linear, x, 0)[1]
     slope = times_matrix(x, matrix) + linear
     near = (prox(x - slope / bend, 1 / bend) - x).abs() * bend

@@ -218,16 +218,17 @@ def test_a_wrong_answer_is_found_beside_a_large_sample(monkeypatch: pytest.Monke
     assert not certified(key, "float32", change).good[2]
 
 
-def test_a_system_that_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where slopes are taken by differences their rounding is no fault of the answer, which is 0."""
-    key = ("Riccati recursion", "min")
+@EVERY
+def test_parameters_that_are_zero(key: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrices are singular and slopes vanish; answers are right, and certified."""
     c, net, y = built(key, "float32")
-    idle = copy.deepcopy(net)
+    empty = copy.deepcopy(net)
     with torch.no_grad():
-        for p in idle.parameters():
+        for p in empty.parameters():
             p.zero_()
-    monkeypatch.setitem(globals(), "built", lambda *_: (c, idle, y))
+    monkeypatch.setitem(globals(), "built", lambda *_: (c, empty, y))
     assert certified(key, "float32").good.all()
+    assert bool(empty.infer(**y).converged.all())
 
 
 def other_state(s: Symbol, z: np.ndarray) -> np.ndarray:
