@@ -163,7 +163,8 @@ class Spec:
     def source(self, *, target: str = "eager", **sizes: int) -> str:
         """The generated PyTorch file. ``sizes`` are those of dimensions that only data tells.
 
-        For the ``target`` ``inductor`` the plan's loops are functions that Inductor compiles when they are first used.
+        For the ``target`` ``inductor`` the plan's loops are functions that Inductor compiles when they are first used,
+        for ``native`` what has a kernel in C++ runs that.
         """
         from ebdsl import driver
 
@@ -217,8 +218,8 @@ class Spec:
         ``Y`` is (n, *shape), or a dictionary of such by the names of the observed variables; a
         string is what ``--data`` takes; None is the data of the spec's ``train`` block. What is not given is the
         spec's, or the learner's own default. With ``out`` a run folder is left there, as by
-        ``ebdsl train``; ``target`` (``eager``, ``inductor`` or ``auto``) runs
-        the plan's loops; ``progress`` shows a bar. Ctrl-C ends training early, and what was learned is kept.
+        ``ebdsl train``; ``target`` (``eager``, ``inductor``, ``native`` or ``auto``) says
+        how the plan is compiled; ``progress`` shows a bar. Ctrl-C ends training early, and what was learned is kept.
 
         Raises :class:`~ebdsl.SpecError` for data that does not fit, an energy that is nowhere kept
         from being flat (unless ``allow_flat``), and an energy that became NaN or ran away.

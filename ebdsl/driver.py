@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Settings = Mapping[str, float | int | str]
+TARGETS = ("eager", "inductor", "native")
+"""What :func:`emit` writes for."""
 
 
 def parse(source: Source) -> Checked[Spec]:

@@ -58,11 +58,11 @@ device_option = click.option("--device", default=None, metavar="DEVICE", help="c
 
 
 def target_option(*targets: str) -> Callable[[Any], Any]:
-    """What runs the plan's fused loops."""
+    """How the plan is compiled."""
     auto = ", auto: the faster one" if "auto" in targets else ""
     return click.option(
         "--target", type=click.Choice(targets), default=None,
-        help=f"Loops as PyTorch runs them (eager), or compiled (inductor){auto}.  [default: eager]",
+        help=f"As PyTorch runs it (eager), loops by Inductor, kernels in C++ (native){auto}.  [default: eager]",
     )  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def _nodes(s: Statement) -> tuple[Node, ...]:
 
 def fused_loop(c: Context) -> FusedLoop | None:
     """The loop of the plan's inference, where the target fuses loops."""
-    if c.target == "eager" or not c.plan.inference:
+    if c.target != "inductor" or not c.plan.inference:
         return None
     loop = loop_of(c.plan.inference[0].payload)
     return None if loop is None else FusedLoop(c, loop)
@@ -219,7 +219,7 @@ def fused_loop(c: Context) -> FusedLoop | None:
 def fused_named(c: Context, n: Named) -> FusedLoop | None:
     """The loop of an algorithm that the spec names, where the target fuses loops; an encoder's are none."""
     loop = loop_of(n)
-    if c.target == "eager" or loop is None or n.chosen.algorithm.learned:
+    if c.target != "inductor" or loop is None or n.chosen.algorithm.learned:
         return None
     return FusedLoop(c, loop, f"{c.name(n.symbol)}_{n.chosen.algorithm.name}")
 

@@ -196,9 +196,14 @@ class ProximalBody(LoopBody):
         if p.rows:
             self.line(f"{linear.code} = {linear.code}.reshape(-1, {n})")
         self._goal(linear.code)
-        begin = f"begin.reshape(-1, {n})" if p.rows else "begin"
+        if p.rows:
+            self.line(f"begin = begin.reshape(-1, {n})")
+        if p.finish and self.context.target == "native":
+            self.context.runtime.add("straight_entries")
+            own = ", ".join(self._straight_pieces(p))
+            self.line(f"begin = straight_entries({gram.code}, {own}, {linear.code}, begin, goal)")
         self.line("point, residual, iterations = quadratic_splitting(")
-        self.line(f"    prox, {'free' if p.finish else None}, {gram.code}, {linear.code}, {begin}, goal, max_steps")
+        self.line(f"    prox, {'free' if p.finish else None}, {gram.code}, {linear.code}, begin, goal, max_steps")
         self.line(")")
         if p.rows:
             count = f"{self.like}.shape[0], {' * '.join(bracket(self.context.dim(d)) for d in z.shape[:-1])}"
@@ -207,15 +212,28 @@ class ProximalBody(LoopBody):
             )
         self._found(p.latents)
 
+    def _straight_pieces(self, p: Proximal) -> list[str]:
+        """Weights of the sizes of entries and the bounds of these, of what is solved at once: numbers or tensors."""
+        found: list[list[str]] = [[], [], []]
+        whole = len(p.latents) > 1
+        for s, penalties in _at_once(p):
+            at, shape = fresh_index(s), ", ".join(self.context.dim(d) for d in s.shape)
+            weight = merged(list(penalties), at)
+            value = Value("0.0") if weight is None else self.scope.emit(weight)
+            low, high = s.domain.row.bounds(s.domain.args)
+            zeros = f"{self.like}.new_zeros"
+            for k, text in enumerate((value.code, number(low), number(high))):
+                if k == 0 and value.axes:
+                    text = f"({zeros}({shape}) + {bracket(aligned(value, at))}).reshape(-1)"
+                elif whole:
+                    text = f"{zeros}({self._numel(s)}) + {bracket(text)}"
+                found[k].append(text)
+        return [f"torch.cat(({', '.join(part)}))" if whole else part[0] for part in found]
+
     def _row_prox(self, p: Proximal) -> None:
-        """Define ``prox`` of what is solved at once: all latents, or each row of one."""
-        (z, *_) = p.latents
-        if p.rows:
-            row = replace(z, shape=z.shape[-1:])
-            own = [replace(q, symbol=row, at=q.at[-1:], within=q.within and (0,)) for q in dict(p.penalties)[z]]
-            self._prox_lines(((row, tuple(own)),), (row,))
-        else:
-            self._prox_lines(p.penalties, p.latents)
+        """Define ``prox`` of what is solved at once."""
+        found = _at_once(p)
+        self._prox_lines(found, tuple(s for s, _ in found))
 
     def improve(self, p: Proximal, passes: int) -> None:
         """Return the latent with each entry at its minimum given the others, so many times."""
@@ -314,3 +332,14 @@ class ProximalBody(LoopBody):
             self._prox(z, list(dict(p.penalties).get(z, ())), "minimum", text if is_tight(text) else f"({text})", rank),
         )
         self.finish_at_answer()
+
+
+def _at_once(p: Proximal) -> tuple[tuple[Symbol, tuple[Penalty, ...]], ...]:
+    """The latents and penalties of what a quadratic is solved for at once: all latents, or each row of one."""
+    if not p.rows:
+        found = dict(p.penalties)
+        return tuple((s, found.get(s, ())) for s in p.latents)
+    (z,) = p.latents
+    row = replace(z, shape=z.shape[-1:])
+    own = [replace(q, symbol=row, at=q.at[-1:], within=q.within and (0,)) for q in dict(p.penalties)[z]]
+    return ((row, tuple(own)),)

@@ -1,4 +1,4 @@
-"""What is kept between runs under the user's cache directory: code that Inductor compiled, and which target was faster.
+"""What is kept between runs under the user's cache directory: what Inductor and C++ compiled, and the faster target.
 
 Everything lies under a digest of the generated text, the versions of torch and Python, and the processor, so that it is
 never stale: what changes has another digest. Inductor's own keys add shapes and types. Needs no torch.
@@ -11,45 +11,22 @@ import json
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 
+from ebdsl.driver import TARGETS
 from ebdsl.run.files import make_folder, write_atomically
+from ebdsl.runtime.compiling import cache_folder as folder
+from ebdsl.runtime.compiling import processor
 
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _USERS = os.environ.get(VARIABLE)  # torch sets it too, once it is asked
-
-
-def folder() -> Path:
-    """``$EBDSL_CACHE_DIR``, or ``ebdsl`` where the system keeps caches of this user."""
-    given = os.environ.get("EBDSL_CACHE_DIR")
-    if given:
-        return Path(given)
-    if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "ebdsl"
 
 
 def key(text: str, *more: object) -> str:
     """A digest of the text and of all that compiled code depends on besides."""
     facts = [version("torch"), platform.python_version(), platform.machine(), processor(), *map(str, more)]
     return hashlib.sha256("\0".join([text, *facts]).encode()).hexdigest()[:16]
-
-
-def processor() -> str:
-    """The model of the processor and what it can do, as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()
-    wanted = ("model name", "flags", "Features", "CPU part")
-    return "\n".join(dict.fromkeys(x for x in lines if x.startswith(wanted)))
 
 
 def use(text: str) -> None:
@@ -65,7 +42,7 @@ def choice(digest: str) -> str | None:
     except (OSError, ValueError):
         return None
     target = found.get("target") if isinstance(found, dict) else None
-    return target if target in ("eager", "inductor") else None
+    return target if target in TARGETS else None
 
 
 def remember(digest: str, target: str, **facts: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ebdsl.diagnostics import Source, Span
+from ebdsl.driver import TARGETS
 from ebdsl.model.model import Model
 from ebdsl.run.files import refuse
 
@@ -17,8 +18,8 @@ from ebdsl.run.files import refuse
 class Options:
     """``lr`` None leaves the step to the learner. ``batch`` is not looked at by a learner that wants all samples.
 
-    ``checkpoint_steps`` and ``checkpoint_seconds``: a checkpoint is due when either has passed. ``target``: what runs
-    the plan's fused loops; a run remembers what ``auto`` chose.
+    ``checkpoint_steps`` and ``checkpoint_seconds``: a checkpoint is due when either has passed. ``target``: how the
+    plan is compiled; a run remembers what ``auto`` chose.
     """
 
     epochs: int = 10
@@ -58,7 +59,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "device": (lambda v: isinstance(v, str), "cpu, cuda, cuda:1, mps or auto"),
     "checkpoint_steps": (lambda v: v is None or _whole(1)(v), "a positive whole number"),
     "checkpoint_seconds": (_number(lambda x: x > 0), "a positive number"),
-    "target": (lambda v: v in ("eager", "inductor", "auto"), "eager, inductor or auto"),
+    "target": (lambda v: v in (*TARGETS, "auto"), f"{', '.join(TARGETS)} or auto"),
 }
 
 

@@ -38,7 +38,7 @@ class Program:
         from ebdsl.run import cache
         from ebdsl.run.use import using
 
-        if self.target != "eager":
+        if self.target == "inductor":
             cache.use(self.text)
         with using(self.model, "while the generated file was loaded"):
             return load(self.text)

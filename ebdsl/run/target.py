@@ -1,4 +1,4 @@
-"""Whether the generated text runs as it is or through Inductor, and which is faster on the data at hand."""
+"""Whether the generated text runs as it is, through Inductor or with kernels in C++, and what is fastest on data."""
 
 from __future__ import annotations
 
@@ -16,34 +16,56 @@ from ebdsl.run import cache
 from ebdsl.run.device import device
 from ebdsl.run.options import Options
 from ebdsl.run.program import Program, renamed
+from ebdsl.runtime.compiling import cpp_compiler
 
 PAYS = 0.95
-"""Inductor is taken where its time is at most this share of the eager one."""
+"""Another target is taken where its time is at most this share of the eager one."""
 ROUNDS = 3
 
 
 def settled(
     built: Program, options: Options, arrays: Mapping[str, Any], state: Mapping[str, Any] | None = None
 ) -> tuple[Program, Options, list[Diagnostic]]:
-    """The program and options with ``target`` ``eager`` or ``inductor``, and what there is to say about it.
+    """The program and options with a ``target`` that serves, and what there is to say about it.
 
     ``auto`` measures inference on a batch of ``arrays`` (by the spec's names), with the parameters ``state``, once for
-    each text, processor, shape and type. Inductor is not taken where there is no loop or no C++ compiler.
+    each text, processor, shape and type. What has nothing to compile, or no compiler, is not taken.
     """
     if options.target == "eager":
         return built, options, []
-    plain = replace(options, target="eager")
     eager = built if built.target == "eager" else replace(built, target="eager", text=driver.emit(built.plan))
-    fused = replace(built, target="inductor", text=driver.emit(built.plan, "inductor"))
-    if fused.text == eager.text:
-        return eager, plain, [] if options.target == "auto" else [_told("nothing in this plan is a fused loop")]
     where = device(options.device)
-    reason = missing_compiler() if where.type == "cpu" else None
-    if reason is not None:
-        return eager, plain, [_told(reason)]
-    if options.target == "auto" and faster(eager, fused, options, arrays, where, state) == "eager":
-        return eager, plain, []
-    return fused, replace(options, target="inductor"), []
+    able: list[Program] = []
+    told: dict[str, Diagnostic] = {}
+    for target in ("native", "inductor") if options.target == "auto" else (options.target,):
+        other = replace(built, target=target, text=driver.emit(built.plan, target))
+        if other.text == eager.text:
+            reason = f"nothing in this plan is {'a fused loop' if target == 'inductor' else 'a kernel in C++'}"
+        else:
+            reason = unserved(target, where) or ""
+            if options.target == "auto" and reason:
+                told[target] = _told(target, reason)
+        if not reason:
+            able.append(other)
+        elif options.target != "auto":
+            told[target] = _told(target, reason)
+    chosen = eager
+    if options.target != "auto":
+        chosen = able[0] if able else eager
+    elif able:
+        fastest = faster([eager, *able], options, arrays, where, state)
+        chosen = next(p for p in (eager, *able) if p.target == fastest)
+    said = [] if able else list(told.values())[:1]
+    return chosen, replace(options, target=chosen.target), said
+
+
+def unserved(target: str, where: torch.device) -> str | None:
+    """Why a target does not serve on this device; None where it does."""
+    if target == "inductor":
+        return missing_compiler() if where.type == "cpu" else None
+    if where.type != "cpu":
+        return f"its kernels serve a CPU, not {where}"
+    return None if cpp_compiler() else "there is no C++ compiler"
 
 
 def missing_compiler() -> str | None:
@@ -60,27 +82,26 @@ def missing_compiler() -> str | None:
 
 
 def faster(
-    eager: Program,
-    fused: Program,
+    programs: list[Program],
     options: Options,
     arrays: Mapping[str, Any],
     where: torch.device,
     state: Mapping[str, Any] | None,
 ) -> str:
-    """``eager`` or ``inductor``, measured on the first batch where this was not done before."""
+    """The target that pays, measured on the first batch where this was not done before; the first is the eager one."""
+    eager, *_ = programs
     dtype = getattr(torch, options.dtype)
     batch = {k: torch.tensor(v[: options.batch], dtype=dtype, device=where) for k, v in renamed(eager, arrays).items()}
     shapes = {k: tuple(v.shape) for k, v in batch.items()}
-    digest = cache.key(fused.text, shapes, options.dtype, where, torch.get_num_threads())
+    digest = cache.key("\0".join(p.text for p in programs), shapes, options.dtype, where, torch.get_num_threads())
     known = cache.choice(digest)
     if known is not None:
         return known
-    networks = [p.namespace.build(seed=options.seed, dtype=dtype).to(where) for p in (eager, fused)]
-    if state is not None:
-        networks[0].load_state_dict(state)
-    networks[1].load_state_dict(networks[0].state_dict())
+    networks = [p.namespace.build(seed=options.seed, dtype=dtype).to(where) for p in programs]
+    for network in networks:
+        network.load_state_dict(networks[0].state_dict() if state is None else state)
     exact = {"exact": True} if eager.model.answers_otherwise else {}
-    seconds: list[list[float]] = [[], []]
+    seconds: list[list[float]] = [[] for _ in programs]
     for _ in range(ROUNDS + 1):
         for mine, network in zip(seconds, networks, strict=True):
             begin = time.perf_counter()
@@ -88,11 +109,13 @@ def faster(
             if where.type == "cuda":
                 torch.cuda.synchronize(where)
             mine.append(time.perf_counter() - begin)
-    first, second = (statistics.median(s[1:]) for s in seconds)  # the first round compiles
-    target = "inductor" if second <= PAYS * first else "eager"
-    cache.remember(digest, target, eager=first, inductor=second)
-    return target
+    medians = {p.target: statistics.median(s[1:]) for p, s in zip(programs, seconds, strict=True)}  # the first compiles
+    best = min(medians, key=lambda target: medians[target])
+    found = best if medians[best] <= PAYS * medians["eager"] else "eager"
+    cache.remember(digest, found, **medians)
+    return found
 
 
-def _told(reason: str) -> Diagnostic:
-    return Diagnostic("EB0726", f"Inductor is not used: {reason}", (), ("the eager text runs instead",))
+def _told(target: str, reason: str) -> Diagnostic:
+    name = {"inductor": "Inductor", "native": "C++"}[target]
+    return Diagnostic("EB0726", f"{name} is not used: {reason}", (), ("the eager text runs instead",))

@@ -94,16 +94,21 @@ def quadratic_splitting(
     many steps. A try is kept where it lowers the least residual so far: the splitting converges from everywhere.
     """
     n, relaxed, tile = matrix.shape[-1], 1.6, len(start) if start.is_cuda else 1024  # a step stays in the cache
-    slope = torch.addmm(linear, start, matrix) if bool(start.any()) else linear
+    cold = not bool(start.any())  # else it may be an answer already
+    slope = linear if cold else torch.addmm(linear, start, matrix)
     wanted, digits = ((v.abs().amax(1) / goal).log10().nanmedian().nan_to_num(9) for v in (linear, slope))
     mean, spread = matrix.diagonal().mean(), torch.linalg.matrix_norm(matrix) / max(1, n) ** 0.5
     rho = float(((1 + 1 / wanted.clamp_min(1)) * mean.square() / spread).nan_to_num(1)) or 1.0
     state = start - slope / rho  # in the end x + (what R's subdifferential gives) / rho
-    moves = (prox(state, 1 / rho) != start).any(1)  # else the start is the minimiser
-    answer, residuals = start.clone(), torch.where(moves, torch.inf, torch.zeros_like(slope[:, 0]))
+    answer = prox(state, 1 / rho)
+    moves = (answer != start).any(1)  # else the start is the minimiser
+    residuals = torch.where(moves, torch.inf, torch.zeros_like(slope[:, 0]))
+    if not cold:
+        back = answer - start
+        residuals = torch.addmm(back, back, matrix, beta=-rho).abs_().amax(1)
     balance, steps = torch.ones_like(residuals), torch.zeros_like(residuals, dtype=torch.int64)
     shift, later = torch.empty_like(start), steps.clone()
-    pending, count, again = moves.nonzero()[:, 0], 0, 0
+    pending, count, again = (~(residuals <= goal)).nonzero()[:, 0], 0, 0
     while len(pending) and count < max_steps:
         if count >= again:
             new = rho * float(balance[pending].nan_to_num(1, 1, 1).median().sqrt().clamp(0.1, 10))

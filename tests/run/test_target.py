@@ -1,4 +1,4 @@
-"""Targets: what is measured, what is remembered, and what is said where Inductor does not apply."""
+"""Targets: what is measured, what is remembered, and what is said where one does not serve."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import torch
 
 import ebdsl
 from ebdsl.diagnostics import Source
+from ebdsl.driver import TARGETS
 from ebdsl.run import cache, target
 from ebdsl.run.options import Options
 from ebdsl.run.program import Program, checked_model, program
+from ebdsl.runtime import compiling
 
 CODES = """
 model m
@@ -54,38 +56,42 @@ def test_eager_is_left_alone() -> None:
     assert target.settled(p, Options(), samples()) == (p, Options(), [])
 
 
-def test_a_plan_without_a_loop_says_so() -> None:
+def test_a_plan_with_nothing_to_compile_says_so() -> None:
     p = built(MEANS)
-    same, options, (said,) = target.settled(p, Options(target="inductor"), samples())
-    assert same.text == p.text and options.target == "eager" and "fused loop" in said.message
+    for asked, missing in (("inductor", "fused loop"), ("native", "kernel in C++")):
+        same, options, (said,) = target.settled(p, Options(target=asked), samples())
+        assert same.text == p.text and options.target == "eager" and missing in said.message
     assert target.settled(p, Options(target="auto"), samples())[2] == []
 
 
 def test_without_a_compiler_the_eager_text_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "missing_compiler", lambda: "there is no C++ compiler that it can use")
-    for asked in ("inductor", "auto"):
+    monkeypatch.setattr(target, "cpp_compiler", lambda: None)
+    for asked in ("inductor", "native", "auto"):
         same, options, (said,) = target.settled(built(CODES), Options(target=asked, device="cpu"), samples())
         assert same.target == options.target == "eager" and said.code == "EB0726"
 
 
-@pytest.mark.parametrize(("slow", "wanted"), [("eager", "inductor"), ("inductor", "eager")])
-def test_auto_takes_the_faster_one_and_remembers(slow: str, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("quick", ["eager", "inductor", "native"])
+def test_auto_takes_the_fastest_one_and_remembers(quick: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "missing_compiler", lambda: None)
+    monkeypatch.setattr(target, "cpp_compiler", lambda: "one that is not called")
+    monkeypatch.setattr(compiling, "shared_library", lambda source: None)
     monkeypatch.setattr(torch, "compile", lambda function: function)
     now = iter(range(10**6))
     ticks: list[float] = []
 
-    def clock() -> float:  # two readings a measurement, the eager one first
-        turn = next(now) // 2 % 2
-        ticks.append((ticks[-1] if ticks else 0.0) + (3.0 if (turn == 0) == (slow == "eager") else 1.0))
+    def clock() -> float:  # two readings a measurement
+        turn = ("eager", "native", "inductor")[next(now) // 2 % 3]
+        ticks.append((ticks[-1] if ticks else 0.0) + (1.0 if turn == quick else 3.0))
         return ticks[-1]
 
     monkeypatch.setattr(target.time, "perf_counter", clock)
     given = Options(target="auto", device="cpu")
     chosen, options, said = target.settled(built(CODES), given, samples())
-    assert chosen.target == options.target == wanted and not said
+    assert chosen.target == options.target == quick and not said
     count = len(ticks)
-    assert target.settled(built(CODES), given, samples())[1].target == wanted and len(ticks) == count
+    assert target.settled(built(CODES), given, samples())[1].target == quick and len(ticks) == count
     target.settled(built(CODES), given, samples(5))
     assert len(ticks) > count  # other shapes are measured anew
 
@@ -127,15 +133,16 @@ def test_a_damaged_choice_counts_as_none(folder: Path) -> None:
         assert cache.choice("d") is None
 
 
-def test_a_fit_by_inductor_is_the_eager_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_by_another_target_is_the_eager_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m.ebm").write_text(CODES, encoding="utf-8")
     monkeypatch.setattr(target, "missing_compiler", lambda: None)
     monkeypatch.setattr(torch, "compile", lambda function: function)
     y = samples(40)["y"]
     found = []
-    for asked in ("eager", "inductor"):
+    for asked in TARGETS:
         spec = ebdsl.load(tmp_path / "m.ebm")
         spec.fit(y, epochs=2, batch=10, target=asked, device="cpu", dtype="float64")
         found.append(spec.infer(y).energy)
         assert ("@compiled" in spec.source(target=asked)) == (asked == "inductor")
+        assert ("straight_entries(" in spec.source(target=asked)) == (asked == "native")
     assert np.mean(found[0]) == pytest.approx(np.mean(found[1]), rel=1e-2)  # steps solve to 1e-3

@@ -9,12 +9,12 @@ from ebdsl.commands import shown
 ORDER = 11.5
 
 
-@click.command("cache", short_help="Show or clear what Inductor compiled.")
+@click.command("cache", short_help="Show or clear what was compiled.")
 @click.option("--clear", is_flag=True, help="Remove all of it.")
 def command(clear: bool) -> None:
-    """Show what --target inductor and --target auto keep under the user's cache directory.
+    """Show what --target inductor, native and auto keep under the user's cache directory.
 
-    Each entry belongs to one generated text, version of torch and processor, so none is ever stale; --clear only
+    Each entry belongs to one text, version of torch or compiler, and processor, so none is ever stale; --clear only
     frees the disk. EBDSL_CACHE_DIR names another folder.
     """
     from ebdsl.run import cache

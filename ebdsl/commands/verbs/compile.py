@@ -8,6 +8,7 @@ import click
 
 from ebdsl.commands import shown
 from ebdsl.commands.options import flat_option, python_option, set_option, spec_argument, target_option
+from ebdsl.driver import TARGETS
 
 ORDER = 5
 
@@ -19,7 +20,7 @@ ORDER = 5
     "--dump", type=click.Choice(["ast", "model", "facts", "plan"]), help="Print the result of a phase instead."
 )
 @click.option("--force", is_flag=True, help="Overwrite the output even if ebdsl did not write it.")
-@target_option("eager", "inductor")
+@target_option(*TARGETS)
 @click.option("--time", "show_times", is_flag=True, help="Say how long each phase took.")
 @set_option
 @python_option

@@ -10,6 +10,7 @@ import click
 from ebdsl.commands import shown
 from ebdsl.commands.options import answering, data_option, device_option, format_option, python_option, target_option
 from ebdsl.diagnostics import Diagnostic
+from ebdsl.driver import TARGETS
 
 if TYPE_CHECKING:
     from ebdsl.run.certify import Certificates
@@ -28,7 +29,7 @@ FAILED = 3
 @click.option("--exact", is_flag=True, help="Solve for the minimum where the spec says to answer otherwise.")
 @click.option("--check", is_flag=True, help="Verify every answer in float64; exit code 3 where some do not hold.")
 @device_option
-@target_option("eager", "inductor", "auto")
+@target_option(*TARGETS, "auto")
 @format_option
 @python_option
 def command(

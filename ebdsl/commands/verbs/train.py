@@ -17,6 +17,7 @@ from ebdsl.commands.options import (
     set_option,
     target_option,
 )
+from ebdsl.driver import TARGETS
 
 if TYPE_CHECKING:
     from ebdsl.run.report import Report
@@ -31,7 +32,7 @@ training_options = chain(
     click.option("--seed", type=int, help="What all random choices start from.  [default: 0]"),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Numbers to compute with."),
     device_option,
-    target_option("eager", "inductor", "auto"),
+    target_option(*TARGETS, "auto"),
     click.option("--holdout", type=float, help="Share of the samples that is kept for evaluation.  [default: 0]"),
     click.option("--checkpoint-steps", type=int, metavar="N", help="A checkpoint every N steps, whatever the time."),
     click.option("--checkpoint-seconds", type=float, metavar="S", help="A checkpoint every S seconds.  [default: 15]"),

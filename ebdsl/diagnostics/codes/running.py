@@ -256,10 +256,11 @@ too. `infer`, `eval` and `plot` use that text; the edited copy in the folder is 
 register(
     "EB0726",
     "warning",
-    "Inductor is not used",
+    "the target is not used",
     """
 `--target inductor` compiles the steps of iterative inference with PyTorch's Inductor, which needs a C++
-compiler (`g++` or `clang++`) on a CPU, and a plan that iterates. The answers are the same without it.
+compiler (`g++` or `clang++`) on a CPU, and a plan that iterates. `--target native` runs kernels in C++ where the plan
+has any, which serve a CPU. The answers are the same without them.
 """,
 )
 register(
