@@ -95,7 +95,7 @@ def band(energy: Node, latents: tuple[Symbol, ...], sequences: int = 0) -> Band 
         linear = tuple(zeroed(g, latents) for g in gradients)
         found.append(Band(latents, places, steps, width, at, linear, tuple(linked)))
     if not found:
-        return f"{names} has no axis along which only near entries are coupled"
+        return f"no axis along which only near entries are coupled was found in {names}"
     return min(found, key=lambda b: (b.width == 0, b.width))
 
 

@@ -180,7 +180,7 @@ def is_smooth(node: Node, symbols: frozenset[Symbol]) -> bool:
             whole = value == int(value) and value >= 0
             if isinstance(base, Fn) and base.atom == "relu" and value >= 2:  # its kink is where it is 0
                 base = base.args[0]
-            return is_smooth(base, symbols) and (whole or _bounded_away(base))
+            return is_smooth(base, symbols) and (whole or _bounded_away(base) or (value < 0 and _positive(base)))
         case Apply(str() as name):
             from ebdsl.atoms import OPAQUES
 
@@ -190,6 +190,12 @@ def is_smooth(node: Node, symbols: frozenset[Symbol]) -> bool:
             if not all(is_smooth(b, varies) for b in function.bodies):
                 return False
     return all(is_smooth(c, symbols) for c in node.children)
+
+
+def _positive(node: Node) -> bool:
+    from ebdsl.facts.convexity import sign
+
+    return sign(node) == "positive"
 
 
 def _bounded_away(node: Node) -> bool:

@@ -89,7 +89,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
             kind = "inf"  # the same there, and the sizes' operator keeps signs
         places = tuple(k for k, a in enumerate(at) if a in within)
         return _signed(Penalty(kind, symbol, mul(weight, _absolute(inside)), at, places))
-    return "no proximal operator is known for it"
+    return "it is none of those that are known"
 
 
 def is_entropy(node: Node, symbols: frozenset[Symbol]) -> bool:

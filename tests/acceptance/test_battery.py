@@ -55,6 +55,7 @@ CONVEX = {
         "F(y) = min_z Σ_i ((W z)[i] - y[i] log((W z)[i] + 0.01)) + 0.1||W||^2", "Newton",
     ),
     "barrier": ("observed y : R[4]\nlatent z : R[4], > 0\nF(y) = min_z ||y - z||^2 - Σ_i log z[i]", "Newton"),
+    "reciprocals": ("observed y : R[4]\nlatent z : R[4], > 0\nF(y) = min_z Σ_i (y[i]^2/z[i] + z[i])", "Newton"),
     "two smooth codes": (TWO + "F(y) = min_{z, w} Σ_i softplus((y - W z - B w)[i]) + 0.4||z||^2 + ||w||^2", "Newton"),
     "many entries": (
         CODE.replace("[4]", "[60]").replace("5, 4", "5, 60") + "Σ_i softplus((W z)[i] - y[i]) + 0.01 Σ_k cosh(z[k])",

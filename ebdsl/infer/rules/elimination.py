@@ -252,8 +252,8 @@ def consider(problem: Problem) -> Decision | Refusal:
     if largest > LIMIT:
         return Refusal(
             NAME,
-            f"the variables are tied too closely: even one after the other a table of {largest:.3g} values "
-            f"of {width + 1} variables is needed, more than {LIMIT}",
+            f"the variables are tied too closely: one after the other, fewest neighbours first, there is a table of "
+            f"{largest:.3g} values of {width + 1} variables, more than {LIMIT}",
         )
     parts = [replace(p, weights=_weights(p, k)) for k, p in enumerate(parts)]
     shape = {0: "no two variables meet", 1: "the variables form a tree"}.get(
