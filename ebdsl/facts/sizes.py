@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from ebdsl.facts.convexity import bounds, curvature, sign
 from ebdsl.facts.normal import Addend, is_smooth, parts, split
 from ebdsl.facts.penalties import whole_axes
+from ebdsl.facts.roots import POINT, STEP, Root, rises_in_logarithm, stationary
 from ebdsl.facts.scalar import odd_derivatives, turning_points
 from ebdsl.model.algebra import degree, rename, replace_symbol, transform
 from ebdsl.model.build import add, lit, mul, neg, power, sub
@@ -33,6 +34,8 @@ class Piece:
     """``value`` of the size between the greatest of ``low`` and the least of ``high``, with two derivatives.
 
     ``straight``: of degree 2, so that the root is found in one step. ``turned``: its slope is concave, and not convex.
+    ``root``: the closed form of the one root that can be least, in ``v`` and ``t`` as :class:`Sizes` names them.
+    ``logarithmic``: its slope is convex in the logarithm of the size.
     """
 
     value: Node
@@ -42,22 +45,43 @@ class Piece:
     high: tuple[Node, ...] = ()
     straight: bool = False
     turned: bool = False
+    root: Root | None = None
+    logarithmic: bool = False
 
     @property
     def way(self) -> int:
-        """From where Newton's method finds the root: 1 from the right, -1 from the left, 0 from anywhere."""
-        return 0 if self.straight else -1 if self.turned else 1
+        """From where Newton's method finds the root: 1 from the right, -1 from the left, 0 from anywhere; 2 from the
+        right in the logarithm."""
+        return 0 if self.straight else 2 if self.logarithmic else -1 if self.turned else 1
+
+    @property
+    def rises(self) -> bool:
+        """Whether its slope does not fall, so that the root is its least point."""
+        return self.logarithmic or bounds(self.bend).nonnegative
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """``Σ value(z)`` over the axes ``at``, where ``value`` is even; the pieces are of ``size[at]``."""
+    """``Σ value(z)`` over the axes ``at``, where ``value`` is even; the pieces are of ``size[at]``.
+
+    Their roots are of ``point[at]`` and ``step[at]``: v and t.
+    """
 
     symbol: Symbol
     size: Symbol
     at: tuple[Axis, ...]
     value: Node
     pieces: tuple[Piece, ...]
+    point: Symbol = POINT.symbol
+    step: Symbol = STEP.symbol
+
+    @property
+    def closed(self) -> bool:
+        """Whether the proximal operator is written out: the roots have closed forms, and bounds do not add cases."""
+        low, high = self.symbol.domain.row.bounds(self.symbol.domain.args)
+        ends = [e for p in self.pieces for e in (*p.low, *p.high)]
+        plain = high == math.inf or (low in (0.0, -high) and all(isinstance(e, Lit) for e in ends))
+        return plain and all(p.root is not None for p in self.pieces)
 
     @property
     def counts(self) -> bool:
@@ -141,12 +165,23 @@ def _of_size(z: Symbol, at: tuple[Axis, ...], value: Node) -> Sizes | str:
     if all(p.value == ZERO for p in found):
         return "is none"
     size = Symbol(f"{z.name}_size", "latent", z.shape, Domain("nonnegative"))
+    signed = Domain("nonnegative" if low < 0 else "real")  # of what has a sign its size is looked at
+    point, step = Symbol(f"{z.name}_point", "latent", z.shape, signed), replace(size, name=f"{z.name}_step")
+    entries = {SIZE.symbol: size, POINT.symbol: point, STEP.symbol: step}
 
     def at_entry(node: Node) -> Node:
-        return replace_symbol(node, SIZE.symbol, lambda index: Get(size, at))
+        for scalar, own in entries.items():
+            node = replace_symbol(node, scalar, lambda index, own=own: Get(own, at))  # type: ignore[misc]
+        return node
 
-    pieces = tuple(replace(p, value=at_entry(p.value), slope=at_entry(p.slope), bend=at_entry(p.bend)) for p in found)
-    return Sizes(z, size, at, value, pieces)
+    pieces = tuple(
+        replace(
+            p, value=at_entry(p.value), slope=at_entry(p.slope), bend=at_entry(p.bend),
+            root=p.root and replace(p.root, coefficients=tuple(map(at_entry, p.root.coefficients))),
+        )
+        for p in found
+    )  # fmt: skip
+    return Sizes(z, size, at, value, pieces, point, step)
 
 
 def _parity(node: Node, z: Symbol) -> str | None:
@@ -303,11 +338,14 @@ def _smooth_piece(value: Node, low: tuple[Node, ...], high: tuple[Node, ...]) ->
         return "has a kink that is not known"
     slope = derivative(value, SIZE.symbol, ())
     bend = derivative(slope, SIZE.symbol, ())
+    root = stationary(slope, SIZE)
     straight = SIZE.symbol not in bend.symbols
     if straight:
         if not high and (bounds(bend).low < 0 or (bend == ZERO and not _not_falling(slope))):
             return "is not known to be bounded below"
-        return [Piece(value, slope, bend, low, high, True)]
+        return [Piece(value, slope, bend, low, high, True, root=root)]
+    if rises_in_logarithm(slope, SIZE):
+        return [Piece(value, slope, bend, low, high, root=root, logarithmic=True)]
     rises = sign(slope) in ("nonnegative", "positive") or curvature(value, u) == "concave"
     bent = curvature(slope, u) in ("convex", "affine")
     if not (rises and bent):
@@ -326,7 +364,7 @@ def _smooth_piece(value: Node, low: tuple[Node, ...], high: tuple[Node, ...]) ->
                   turned=turned)
             for a, b, turned in turns
         ]  # fmt: skip
-    return [Piece(value, slope, bend, low, high)]
+    return [Piece(value, slope, bend, low, high, root=root)]
 
 
 def _not_falling(slope: Node) -> bool:

@@ -17,9 +17,10 @@ def least_size(v: Tensor, t: Tensor, pieces: Sequence[tuple], low: float, high: 
 
     A piece of φ is ``(value, slopes, start, end, way)``, with functions of u. Where its slope is convex, way 1,
     Newton's method from its right end, or from v, goes down to the largest root of ``u - v + t φ'(u)`` and never past
-    it; where it is concave, way -1, from its left end up to the smallest. A straight slope, way 0, takes one step.
-    Roots and ends of all pieces are compared. Of one piece that is concave, as of ``√u`` or ``log(1 + u)``, this is 0
-    or that root (Marjanovic & Solo 2012).
+    it; where it is concave, way -1, from its left end up to the smallest. Where it rises and is convex in ``log u``,
+    way 2, steps from the right are in that. A straight slope, way 0, takes one step. Roots and ends of all pieces are
+    compared. Of one piece that is concave, as of ``√u`` or ``log(1 + u)``, this is 0 or that root (Marjanovic & Solo
+    2012).
     """
     least = torch.full_like(v, torch.inf)
     best = v.clamp(low, high)
@@ -35,6 +36,8 @@ def least_size(v: Tensor, t: Tensor, pieces: Sequence[tuple], low: float, high: 
             if not way:
                 u = torch.where(curvature > 0, torch.minimum(torch.maximum(new, left), right), u)
             else:
+                if way == 2:
+                    new = u * (-rise / (u * curvature)).clamp_max(0).exp()
                 last = left if way > 0 else right
                 inside = torch.where((curvature > 0) & (way * (new - last) > 0), new, last)
                 before, u = u, torch.where(way * rise > 0, inside, u)

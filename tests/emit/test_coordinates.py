@@ -21,6 +21,8 @@ TERMS = {
     "MCP": "λ |z| - ½ Σ_k huber(z[k], 2*λ)",
     "truncated square": "λ Σ_k min(z[k]^2, 0.3)",
     "count and sizes": "λ ||z||_0 + ½λ |z|",
+    "weights of their own": "λ Σ_k (1 + ½k) √|z[k]|",
+    "powers above 1": "λ Σ_k (1 + ½k) |z[k]|^1.5 + ½λ |z|",
 }
 
 
@@ -153,3 +155,54 @@ def test_several_latents_and_axes_are_one_vector() -> None:
                 left = y[k] - a @ torch.linalg.lstsq(a, y[k][:, None]).solution[:, 0]
                 best = min(best, float(left @ left) + 0.3 * count)
         assert float(found.energy[k] - 0.1 * w.square().sum()) == pytest.approx(best, rel=1e-4)
+
+
+ALONE = "observed y : R, w : R, > 0\nlatent z : R{domain}\nF(y, w) = min_z ½ w (y - z)^2 + "
+CLOSED = {  # in the order of the degree of the equation
+    "count": "0.3 step(|z|) + 0.2 |z|",
+    "capped": "0.3 min(|z|, 0.5)",
+    "truncated square": "0.7 min(z^2, 0.3)",
+    "caps at two levels": "0.3 min(|z|, 0.1) + min(|z|, 3)",
+    "MCP": "0.75 |z| - ½ huber(z, 1.5)",
+    "SCAD": "min(|z|, 0.6) + relu(min(|z|, 1.8) - 0.6) - relu(min(|z|, 1.8) - 0.6)^2/2.4",
+    "a jump": "0.4 step(|z| - 0.5)",
+    "logarithm": "0.7 log(0.1 + |z|) + 0.3 z^2 + 0.2 |z|",
+    "3/2": "0.3 |z|^1.5 + 0.2 |z| + 0.1 z^2",
+    "cube": "0.3 |z|^3",
+    "root": "0.3 √|z| + 0.1 |z| + 0.2 z^2",
+    "ratio": "0.7 |z|/(0.1 + |z|)",
+    "4/3": "0.3 |z|^(4/3)",
+    "5/3": "0.3 |z|^(5/3)",
+    "2/3": "0.3 |z|^(2/3) + 0.1 |z|",
+}
+NUMERICAL = {"1.7": "0.3 |z|^1.7 + 0.1 |z|", "5/2": "0.3 |z|^2.5", "exp": "1 - exp(-|z|) + 0.1 |z|"}
+BOUNDED = [(n, d) for n in ("count", "MCP", "logarithm", "root", "1.7") for d in (", >= 0", ", box(-1, 1)")]
+
+
+@pytest.mark.parametrize(("name", "domain"), [*((n, "") for n in (*CLOSED, *NUMERICAL)), *BOUNDED])
+def test_a_proximal_operator_is_the_least_of_a_grid_and_of_golden_sections(name: str, domain: str) -> None:
+    c = compile_spec(ALONE.format(domain=domain) + (CLOSED | NUMERICAL)[name])
+    assert (c.rule, c.guarantee) == ("coordinate descent", "global")
+    assert ("least_size" in c.text) == (name in NUMERICAL)
+    net = c.build()
+    low, high = {"": (-60.0, 60.0), ", >= 0": (0.0, 60.0)}.get(domain, (-1.0, 1.0))
+    steps = torch.tensor([0.02, 0.33, 1.0, 3.1, 200.0]).double()
+    data = torch.cat((torch.linspace(-4, 4, 33).double(), torch.tensor([1e-9, 1e-4, 50.0, -50.0]).double()))
+    y, w = data.repeat_interleave(5), steps.repeat(len(data))
+    line = torch.linspace(0, 1, 241).double() ** 3 * 60
+    line = torch.cat((line, torch.tensor([0.1, 0.3**0.5, 0.5, 0.6, 1.5, 1.8]).double()))
+    grid = torch.cat((line, -line)).clamp(low, high)
+    with torch.no_grad():
+        heights = net.energy(y.repeat_interleave(len(grid)), w.repeat_interleave(len(grid)), grid.repeat(len(y)))
+        least, at = heights.reshape(len(y), -1).min(1)
+        a, b = (grid[at] + side * (0.01 + 0.2 * grid[at].abs()) for side in (-1, 1))
+        a, b = a.clamp(low, high), b.clamp(low, high)
+        for _ in range(60):
+            left, right = b - 0.618033988749895 * (b - a), a + 0.618033988749895 * (b - a)
+            lower = net.energy(y, w, left) < net.energy(y, w, right)
+            a, b = torch.where(lower, a, left), torch.where(lower, right, b)
+        least = torch.minimum(least, net.energy(y, w, (a + b) / 2))
+        for dtype, slack in ((torch.float64, 1e-13), (torch.float32, 1e-6)):
+            z = net.infer(y.to(dtype), w.to(dtype)).latents["z"].double()
+            assert bool(((z >= low) & (z <= high)).all())
+            assert bool((net.energy(y, w, z) - least <= slack * (1 + least.abs() + w * y.square())).all())

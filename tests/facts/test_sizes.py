@@ -32,6 +32,8 @@ KNOWN = {  # pieces, of degree 2
     "λ Σ_k min(|z[k]|, ε) + Σ_k min(|z[k]|, γ)": (4, True),
     "λ ||z||_0 + ε |z|": (2, True),
     "Σ_k |z[k]|^3": (1, False),
+    "λ Σ_k |z[k]|^1.5": (1, False),
+    "λ Σ_k |z[k]|^1.7 + ε |z|": (1, False),
     "λ Σ_k w[k]*min(|z[k]|, w[k])": (2, True),
 }
 UNKNOWN = {

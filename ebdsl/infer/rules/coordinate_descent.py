@@ -68,14 +68,7 @@ def consider(problem: Problem) -> Decision | Refusal:
         what = "the number of entries that are not 0, weighted" if p.counts else "a function of each entry's size"
         bent = "convex" if p.convex else "not convex"
         facts.append(f"{p.symbol.name}: {what}, {bent}")
-        count = f"{len(p.pieces)} piece" + "s" * (len(p.pieces) > 1)
-        straight = all(q.straight for q in p.pieces)
-        turned = any(q.turned for q in p.pieces)
-        slopes = "a convex or a concave slope on each: Newton's method from the right or the left" if turned else (
-            "a convex slope on each: Newton's method from the right"
-        )  # fmt: skip
-        how = "each of degree 2: one step" if straight else slopes
-        facts.append(f"its proximal operator is exact: {count}, {how}, the ends compared")
+        facts.append(f"its proximal operator is exact: {_operator(p)}")
     if why or form is None:
         if not isinstance(analyse(problem), str):
             return Refusal(NAME, why)
@@ -117,6 +110,20 @@ def consider(problem: Problem) -> Decision | Refusal:
         NAME, f"min over {problem.names}", algorithm, "global" if convex or proved else "local",
         "n² a step, n³ once on the support", tuple(facts), (), Coordinates(problem.latents, form, penalties, False),
     )  # fmt: skip
+
+
+def _operator(s: Sizes) -> str:
+    """How the pieces of a function of sizes give its proximal operator."""
+    count = f"{len(s.pieces)} piece" + "s" * (len(s.pieces) > 1)
+    if s.closed:
+        words = ("line", "quadratic", "cubic", "quartic equation")
+        degree = max(p.root.degree for p in s.pieces if p.root is not None)
+        return f"{count}, the root of a {words[degree - 1]} on each in closed form, the lowest taken"
+    if all(p.straight for p in s.pieces):
+        return f"{count}, each of degree 2: one step, the ends compared"
+    ways = {1: "from the right", -1: "from the left", 2: "in the logarithm of the size"}
+    how = " or ".join(dict.fromkeys(ways[p.way] for p in s.pieces if p.way))
+    return f"{count}, of which each has one root that can be least: Newton's method {how}, the ends compared"
 
 
 def emit(payload: object, body: InferBody) -> None:
