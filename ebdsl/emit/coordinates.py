@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ebdsl.emit.sizes import SizesBody
 from ebdsl.emit.stacked import stacked_row
+from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, bracket, number
 from ebdsl.infer.rules.coordinate_descent import Coordinates
 from ebdsl.model.algebra import with_batch
@@ -20,7 +21,10 @@ class CoordinateBody(SizesBody):
         if p.once:
             self._once_each(p, proxes)
             return
-        if p.form is None:
+        if p.gradient is not None:
+            self._by_gradient(p, proxes)
+            return
+        if p.form is None or p.downhill is not None:
             assert p.downhill is not None
             self._joint_prox(latents, proxes)
             self.descent(p.downhill, prox="prox")
@@ -31,25 +35,20 @@ class CoordinateBody(SizesBody):
         gram = self.scope.assign("gram", Value(matrix))
         linear = self.scope.assign("linear", Value(stacked_row(self.scope, p.form.second.at, parts)))
         self._joint_prox(latents, proxes)
-        values, firsts, seconds = [], [], []
+        penalty = self._penalty(p)
+        firsts, seconds = [], []
         for z, x in zip(latents, self._unpack(latents, "point"), strict=True):
             if z in functions:
-                s = functions[z]
-                value = self._function(f"{self.name(z)}_penalty", s, z, (s.value,))
-                slopes = self._function(f"{self.name(z)}_slopes", s, z, s.slopes)
-                values.append(f"{value}({x})")
+                slopes = self._function(f"{self.name(z)}_slopes", functions[z], z, functions[z].slopes)
                 firsts.append(f"{slopes}({x})[0]")
                 seconds.append(f"{slopes}({x})[1]")
             else:
-                for texts in (values, firsts, seconds):
+                for texts in (firsts, seconds):
                     texts.append(f"torch.zeros_like({x})")
         if self._flat(latents):
-            penalty, slope = (texts[0].split("(")[0] for texts in (values, firsts))
+            slope = firsts[0].split("(")[0]
         else:
-            penalty, slope = "penalty", "slopes"
-            self.line("def penalty(point: Tensor) -> Tensor:")
-            self.line(f"    return {self._pack(latents, values)}")
-            self.line("")
+            slope = "slopes"
             self.line("def slopes(point: Tensor) -> tuple[Tensor, Tensor]:")
             self.line(f"    return {self._pack(latents, firsts)}, {self._pack(latents, seconds)}")
             self.line("")
@@ -61,12 +60,66 @@ class CoordinateBody(SizesBody):
         self.line(")")
         self._found(latents)
 
+    def _by_gradient(self, p: Coordinates, proxes: dict[Symbol, str]) -> None:
+        """Accelerated proximal gradient, where the functions are not convex from the lowest of several starts."""
+        assert p.gradient is not None
+        self._joint_prox(p.latents, proxes)
+        if p.convex:
+            self.proximal(p.gradient, "prox")
+            return
+        penalty = self._penalty(p)
+        self.context.runtime.add("lowest_thresholded")
+        low, high = self._ends(p.latents)
+
+        def improve(gram: Value, linear: Value) -> None:
+            self.line("if start is None:")
+            given = f"{gram.code}, {linear.code}, {low}, {high}, begin, owner"
+            self.line(f"    owner = {self._owners(p)}")
+            self.line(f"    begin = lowest_thresholded(prox, {penalty}, {given})")
+
+        self.proximal(p.gradient, "prox", improve)
+
+    def _owners(self, p: Coordinates) -> str:
+        """Text of the number of the group, or the entry, that each entry of the packed latents belongs to."""
+        texts, before = [], "0"
+        within = {s.symbol: s.within for s in p.sizes}
+        for z in p.latents:
+            sizes = ["1" if k in within.get(z, ()) else self.context.dim(d) for k, d in enumerate(z.shape)]
+            count = " * ".join(bracket(n) for n in sizes if n != "1") or "1"
+            whole = tuple_text([self.context.dim(d) for d in z.shape])
+            first, end = (before, f"{before} + {count}") if before != "0" else ("", count)
+            numbers = f"torch.arange({first + ', ' if first else ''}{end}, device={self.like}.device)"
+            texts.append(f"{numbers}.reshape({tuple_text(sizes)}).expand({whole}).reshape(-1)")
+            before = end
+        return texts[0] if len(texts) == 1 else f"torch.cat(({', '.join(texts)}))"
+
+    def _penalty(self, p: Coordinates) -> str:
+        """Define the functions' values, one for each entry or group; the name."""
+        values = []
+        functions = {s.symbol: s for s in p.sizes}
+        for z, x in zip(p.latents, self._unpack(p.latents, "point"), strict=True):
+            if z not in functions:
+                values.append(f"torch.zeros_like({x})")
+                continue
+            s = functions[z]
+            variable, node = (s.size, s.of_size) if s.within else (z, s.value)
+            name = self._function(f"{self.name(z)}_penalty", s, variable, (node,))
+            dims = tuple_text([str(k - len(z.shape)) for k in s.within])
+            values.append(f"{name}({f'torch.linalg.vector_norm({x}, dim={dims})' if s.within else x})")
+        if self._flat(p.latents) and not p.sizes[0].within:
+            return values[0].split("(")[0]
+        self.line("def penalty(point: Tensor) -> Tensor:")
+        flat = [f"{v}.reshape(point.shape[0], -1)" for v in values]
+        self.line(f"    return {flat[0]}" if len(flat) == 1 else f"    return torch.cat(({', '.join(flat)}), 1)")
+        self.line("")
+        return "penalty"
+
     def _joint_prox(self, latents: tuple[Symbol, ...], proxes: dict[Symbol, str]) -> None:
         """Define ``prox`` of all latents as one vector, each entry with its own step."""
         self.line("")
         self.line("def prox(point: Tensor, step: Tensor) -> Tensor:")
         if not self._flat(latents):
-            self.line("    step = step.expand(point.shape)")
+            self.line("    step = torch.as_tensor(step, dtype=point.dtype, device=point.device).expand(point.shape)")
         moved = [
             proxes[z].format(v=x, t=t) if z in proxes else self._clamped(z, x)
             for z, x, t in zip(latents, self._unpack(latents, "point"), self._unpack(latents, "step"), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ebdsl.emit.context import called
@@ -98,7 +99,11 @@ class ProximalBody(LoopBody):
         text = aligned(value, at)
         return f"{t} * {text}" if is_tight(text) else f"{t} * ({text})"
 
-    def proximal(self, p: Proximal) -> None:
+    def proximal(
+        self, p: Proximal, prox: str | None = None, improve: Callable[[Value, Value], None] | None = None
+    ) -> None:
+        """``prox``: the operator's name where it is defined. ``improve`` may write lines that replace ``begin``; it is
+        given the matrix and the linear part."""
         latents = p.latents
         if p.kind == "once":
             self._proximal_once(p)
@@ -111,8 +116,10 @@ class ProximalBody(LoopBody):
         self.context.runtime.add(call)
         given = [] if p.gram else self._written_gradient(p)
         scale = self._folded_gradient(p) if p.gram else f"gradient({', '.join([self._cold('begin'), *given])})"
-        prox = self._prox_lines(p.penalties, latents) or "lambda point, step: point"
+        prox = prox or self._prox_lines(p.penalties, latents) or "lambda point, step: point"
         self.line(f"begin = {start}")
+        if improve is not None:
+            improve(*self._gram_and_linear(p))
         self._goal(scale)
         self.line(f"point, residual, iterations = {call}(")
         if p.gram:

@@ -6,6 +6,7 @@ import math
 
 from ebdsl.emit.descent import DescentBody
 from ebdsl.emit.tensors import Scope
+from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import aligned, bracket, is_number, number
 from ebdsl.facts.convexity import bounds
 from ebdsl.facts.roots import Root
@@ -21,10 +22,25 @@ class SizesBody(DescentBody):
     def size_prox(self, s: Sizes) -> str:
         """Define the proximal operator; its text, to be formatted with ``v`` and ``t``."""
         low, high = s.symbol.domain.row.bounds(s.symbol.domain.args)
+        if s.within:
+            name = self._closed_prox(s, 0.0, math.inf) if s.closed else self._norm_prox(s)
+            self.context.runtime.add("prox_of_norm")
+            dims = tuple_text([str(k - len(s.symbol.shape)) for k in s.within])
+            v = "{v}" if low < 0 else "({v}).clamp_min(0)"
+            return f"prox_of_norm({name}, {v}, {{t}}, {dims})"
         if s.closed:
             return f"{self._closed_prox(s, low, high)}({{v}}, {{t}})"
         self.context.runtime.add("prox_of_size")
         return f"prox_of_size({{v}}, {{t}}, {self._pieces(s)}, {number(low)}, {number(high)})"
+
+    def _norm_prox(self, s: Sizes) -> str:
+        """Define the operator of a norm by its pieces; its name."""
+        self.context.runtime.add("prox_of_size")
+        pieces, name = self._pieces(s), self.scope.name(f"{self.name(s.symbol)}_prox")
+        self.line(f"def {name}(point: Tensor, step: Tensor) -> Tensor:")
+        self.line(f"    return prox_of_size(point, step, {pieces}, 0.0, math.inf)")
+        self.line("")
+        return name
 
     def _closed_prox(self, s: Sizes, low: float, high: float) -> str:
         """Define the operator as the lowest of the roots in the pieces; its name.
@@ -33,8 +49,8 @@ class SizesBody(DescentBody):
         Other left ends need no comparison: a minimum there is one of the right end that they meet, since functions
         only jump up.
         """
-        signed = low < 0
-        candidates = [Symbol(self.scope.name("root"), "latent", s.symbol.shape, s.size.domain) for _ in s.pieces]
+        signed, never_negative = low < 0, low < 0 or bool(s.within)
+        candidates = [Symbol(self.scope.name("root"), "latent", s.size.shape, s.size.domain) for _ in s.pieces]
         variables = (s.point, s.step, *candidates)
         texts: dict[Symbol, str] = {}
 
@@ -60,7 +76,7 @@ class SizesBody(DescentBody):
                 continue
             if not piece.low and not piece.rises:
                 rows.append((ZERO, height(ZERO, piece.value), None, ()))
-            whole = signed and high == math.inf and not piece.low and not piece.high
+            whole = never_negative and high == math.inf and not piece.low and not piece.high
             where: Node = v if whole and _root_of_line(root) == v else Get(candidate, s.at)
             wanted = piece if isinstance(where, Get) and where.symbol == candidate else None
             rows.append((where, height(where, piece.value), wanted, tuple(map(hoisted, root.coefficients))))

@@ -33,7 +33,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
     part = split(addend, frozenset({symbol}))
     core, axes, weight = part.core, part.axes, part.weight
     if isinstance(core, Fn) and core.atom == "abs":
-        entry, scale = _entry(core.args[0], symbol)
+        entry, scale = entry_of(core.args[0], symbol)
         if entry is None:
             return f"the absolute value is not of entries of {symbol.name} alone"
         at = whole_axes(entry, axes)
@@ -62,7 +62,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
             body, scale = squares[0], Pow(rest, Lit(0.5))
         if not (isinstance(body, Pow) and body.exponent == Lit(2.0)):
             return f"the root is not of a sum of squares of entries of {symbol.name}"
-        entry, inside = _entry(body.base, symbol)
+        entry, inside = entry_of(body.base, symbol)
         if entry is None:
             return f"the norm is not of entries of {symbol.name} alone"
         at = whole_axes(entry, (*axes, *within))
@@ -75,7 +75,7 @@ def match(addend: Node, symbol: Symbol) -> Penalty | str:
     found = gauge(core)
     if found is not None:
         kind, body, within = found
-        entry, inside = _entry(body, symbol)
+        entry, inside = entry_of(body, symbol)
         if entry is None:
             return f"it is not of entries of {symbol.name} alone"
         at = whole_axes(entry, (*axes, *within))
@@ -105,7 +105,7 @@ def _signed(p: Penalty) -> Penalty | str:
     return p
 
 
-def _entry(node: Node, symbol: Symbol) -> tuple[Get | None, Node]:
+def entry_of(node: Node, symbol: Symbol) -> tuple[Get | None, Node]:
     """``node`` as ``scale · symbol[index]``."""
     if isinstance(node, Get) and node.symbol == symbol:
         return node, ONE

@@ -1,4 +1,4 @@
-"""Penalties that are functions of each entry's size, in the pieces that a scalar proximal operator goes through.
+"""Functions of each entry's size or each group's norm, in the pieces that a scalar proximal operator goes through.
 
 On a piece where ``φ'`` is convex, ``u - v + t φ'(u)`` is convex in u. So it has at most one root at which
 ``t φ(u) + ½ (u - v)²`` is least, the largest, and Newton's method from the right goes down to it and never past it;
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from ebdsl.facts.convexity import bounds, curvature, sign
-from ebdsl.facts.normal import Addend, is_smooth, parts, split
-from ebdsl.facts.penalties import whole_axes
+from ebdsl.facts.normal import Addend, is_smooth, normal, parts, split
+from ebdsl.facts.penalties import entry_of, whole_axes
 from ebdsl.facts.roots import POINT, STEP, Root, rises_in_logarithm, stationary
 from ebdsl.facts.scalar import odd_derivatives, turning_points
 from ebdsl.model.algebra import degree, rename, replace_symbol, transform
@@ -64,16 +64,19 @@ class Piece:
 class Sizes:
     """``Σ value(z)`` over the axes ``at``, where ``value`` is even; the pieces are of ``size[at]``.
 
-    Their roots are of ``point[at]`` and ``step[at]``: v and t.
+    Their roots are of ``point[at]`` and ``step[at]``: v and t. ``of_size`` is ``value`` in them. Where there are places
+    ``within`` of a group's own axes, a size is the Euclidean norm of a group, and ``at`` numbers the groups.
     """
 
     symbol: Symbol
     size: Symbol
     at: tuple[Axis, ...]
     value: Node
+    of_size: Node
     pieces: tuple[Piece, ...]
-    point: Symbol = POINT.symbol
-    step: Symbol = STEP.symbol
+    point: Symbol
+    step: Symbol
+    within: tuple[int, ...] = ()
 
     @property
     def closed(self) -> bool:
@@ -100,7 +103,10 @@ class Sizes:
 
     @property
     def convex(self) -> bool:
-        return curvature(self.value, frozenset({self.symbol})) in ("convex", "affine")
+        if not self.within:
+            return curvature(self.value, frozenset({self.symbol})) in ("convex", "affine")
+        rises = sign(derivative(self.of_size, self.size, self.at)) in ("nonnegative", "positive")
+        return rises and curvature(self.of_size, frozenset({self.size})) in ("convex", "affine")
 
 
 def sizes(energy: Node, latents: tuple[Symbol, ...]) -> tuple[Node, tuple[Sizes, ...]] | str:
@@ -108,11 +114,13 @@ def sizes(energy: Node, latents: tuple[Symbol, ...]) -> tuple[Node, tuple[Sizes,
     held = frozenset(latents)
     inside, _ = parts(energy, held)
     smooth: list[Node] = []
-    entries: dict[Symbol, list[tuple[tuple[Axis, ...], Node]]] = {}
+    entries: dict[Symbol, list[Part]] = {}
     for a in inside:
         found = _entrywise(a, held)
+        if found is None and not is_smooth(a, held):
+            found = _groupwise(a, held)
         if found is not None:
-            entries.setdefault(found[0], []).append(found[1:])
+            entries.setdefault(found.symbol, []).append(found)
         elif is_smooth(a, held):
             smooth.append(a)
         else:
@@ -121,16 +129,31 @@ def sizes(energy: Node, latents: tuple[Symbol, ...]) -> tuple[Node, tuple[Sizes,
     for z, each in entries.items():
         if z.domain.kind not in BOUNDS:
             return f"{z.domain} is more than bounds on each entry of {z.name}"
-        at = each[0][0]
-        value = add(*(rename(node, dict(zip(own, at, strict=True))) for own, node in each))
-        one = _of_size(z, at, value)
+        if len({p.within for p in each}) > 1:
+            return (
+                f"functions of entries and of norms of groups of {z.name}, or of several groupings, have no joint prox"
+            )
+        if each[0].within and z.domain.kind == "box":
+            return f"norms of groups of {z.name} between bounds have no scalar proximal operator"
+        one = _of_size(z, each)
         if isinstance(one, str):
             return f"the penalty on {z.name} {one}"
         result.append(one)
     return add(*smooth), tuple(result)
 
 
-def _entrywise(addend: Node, latents: frozenset[Symbol]) -> tuple[Symbol, tuple[Axis, ...], Node] | None:
+@dataclass(frozen=True)
+class Part:
+    """An addend as a function of each entry, or of each group's norm; ``of_size`` is that in :data:`SIZE`."""
+
+    symbol: Symbol
+    at: tuple[Axis, ...]
+    value: Node
+    of_size: Node
+    within: tuple[int, ...] = ()
+
+
+def _entrywise(addend: Node, latents: frozenset[Symbol]) -> Part | None:
     """An addend as a function of one entry, summed over all, and no quadratic."""
     held = addend.symbols & latents
     if len(held) != 1 or (degree(addend, held) or 3) <= 2:
@@ -145,7 +168,34 @@ def _entrywise(addend: Node, latents: frozenset[Symbol]) -> tuple[Symbol, tuple[
     node = mul(part.weight, part.core)
     if at is None or any(s.per_sample and s != z for s in node.symbols):
         return None
-    return z, at, node
+    return Part(z, at, node, replace_symbol(node, z, lambda index: SIZE))
+
+
+def _groupwise(addend: Node, latents: frozenset[Symbol]) -> Part | None:
+    """An addend as a function of one sum of squares ``Σ (c z)²``, summed over groups that hold each entry once."""
+    held = addend.symbols & latents
+    if len(held) != 1 or (degree(addend, held) or 3) <= 2:
+        return None
+    (z,) = held
+    part: Addend = split(addend, held)
+    squares = {n for n in _walk(part.core) if isinstance(n, Sum) and z in n.symbols}
+    if len(squares) != 1:
+        return None
+    (square,) = squares
+    assert isinstance(square, Sum)
+    scale, core = split(square.body, held).weight, split(square.body, held).core
+    if not (isinstance(core, Pow) and core.exponent == Lit(2.0)):
+        return None
+    entry, inside = entry_of(core.base, z)
+    at = whole_axes(entry, (*part.axes, *square.axes)) if entry is not None else None
+    norm = mul(scale, power(inside, 2), power(SIZE, 2))
+    of_size = normal(_put(mul(part.weight, part.core), square, norm))
+    alone = z in of_size.symbols or any(a in of_size.free for a in square.axes)
+    if at is None or alone or any(s.per_sample and s != SIZE.symbol for s in of_size.symbols):
+        return None
+    within = tuple(k for k, a in enumerate(at) if a in square.axes)
+    groups = tuple(a for a in at if a not in square.axes)
+    return Part(z, groups, mul(part.weight, part.core), of_size, within)
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -154,19 +204,24 @@ def _walk(node: Node) -> Iterator[Node]:
         yield from _walk(c)
 
 
-def _of_size(z: Symbol, at: tuple[Axis, ...], value: Node) -> Sizes | str:
+def _of_size(z: Symbol, parts: list[Part]) -> Sizes | str:
+    at, within = parts[0].at, parts[0].within
     low, _ = z.domain.row.bounds(z.domain.args)
-    if low < 0 and _parity(value, z) != "even":
+    renamed: list[dict[Axis, Axis | int]] = [dict(zip(p.at, at, strict=True)) for p in parts]
+    value = add(*(rename(p.value, to) for p, to in zip(parts, renamed, strict=True)))
+    of_size = add(*(rename(p.of_size, to) for p, to in zip(parts, renamed, strict=True)))
+    if low < 0 and not within and _parity(value, z) != "even":
         return "is no function of sizes alone"
-    of_size = _without_signs(replace_symbol(value, z, lambda index: SIZE))
+    of_size = _without_signs(of_size)
     found = _pieces(of_size, (), ())
     if isinstance(found, str):
         return found
     if all(p.value == ZERO for p in found):
         return "is none"
-    size = Symbol(f"{z.name}_size", "latent", z.shape, Domain("nonnegative"))
-    signed = Domain("nonnegative" if low < 0 else "real")  # of what has a sign its size is looked at
-    point, step = Symbol(f"{z.name}_point", "latent", z.shape, signed), replace(size, name=f"{z.name}_step")
+    shape = tuple(d for k, d in enumerate(z.shape) if k not in within)
+    size = Symbol(f"{z.name}_size", "latent", shape, Domain("nonnegative"))
+    signed = Domain("nonnegative" if low < 0 or within else "real")  # of what has a sign its size is looked at
+    point, step = Symbol(f"{z.name}_point", "latent", shape, signed), replace(size, name=f"{z.name}_step")
     entries = {SIZE.symbol: size, POINT.symbol: point, STEP.symbol: step}
 
     def at_entry(node: Node) -> Node:
@@ -181,7 +236,7 @@ def _of_size(z: Symbol, at: tuple[Axis, ...], value: Node) -> Sizes | str:
         )
         for p in found
     )  # fmt: skip
-    return Sizes(z, size, at, value, pieces, point, step)
+    return Sizes(z, size, at, value, at_entry(of_size), pieces, point, step, within)
 
 
 def _parity(node: Node, z: Symbol) -> str | None:

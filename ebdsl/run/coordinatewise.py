@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ebdsl.facts.sizes import sizes
+from ebdsl.facts.sizes import Sizes, sizes
 from ebdsl.model.adjoint import gradient
 from ebdsl.model.algebra import degree, rename
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
@@ -37,9 +37,15 @@ def entrywise(
     smooth, penalties = found
     by_symbol = {p.symbol: p for p in penalties}
     quadratic = degree(smooth, frozenset(latents)) == 2
-    parts = []
+    parts, groups = [], []
     for z in latents:
         p = by_symbol.get(z)
+        if p is not None and p.within:
+            try:
+                groups.append(Groups(p, smooth, quadratic, table))
+            except NoDerivative as e:
+                return f"there is no derivative of {e}"
+            continue
         at, twin = p.at if p else fresh_index(z), fresh_index(z)
         try:
             slope = gradient(smooth, z, at)
@@ -68,11 +74,74 @@ def entrywise(
             worst = np.maximum(worst, left.reshape(rows, -1).max(1))
             size = [np.abs(table(slope, there, at)).reshape(rows, -1).max(1) for there in elsewhere]
             scale = np.maximum(scale, np.stack(size))
+        for g in groups:
+            worst = np.maximum(worst, g.left(given))
+            scale = np.maximum(
+                scale, np.stack([np.abs(g.slope(there)).reshape(rows, -1).max(1) for there in elsewhere])
+            )
         asked = scale[0] if quadratic else np.nan_to_num(np.median(scale, 0), posinf=0)
         return Verdict(worst, asked, table(energy, given, ()))
 
-    measure = "what one entry alone could still lower, as a slope" if quadratic else "slope of an entry as it is"
+    one = "one group along its direction" if groups else "one entry alone"
+    measure = f"what {one} could still lower, as a slope" if quadratic else "slope of an entry as it is"
     return residual, measure, quadratic
+
+
+class Groups:
+    """Functions of the norms of groups: what a group could lower along its own direction, or down the slope from 0.
+
+    In that direction its norm is one number that is not negative, and is judged as an entry. What of the slope lies
+    across it has to vanish.
+    """
+
+    def __init__(self, p: Sizes, smooth: Node, quadratic: bool, table: Table) -> None:
+        z = p.symbol
+        at, twin = fresh_index(z), fresh_index(z)
+        slope = gradient(smooth, z, at)
+        outer = tuple(a for k, a in enumerate(at) if k not in p.within)
+        self.axes = (*outer, *(at[k] for k in p.within))
+        self.order = tuple(1 + k for k in (*(k for k in range(len(at)) if k not in p.within), *p.within))
+        same: dict[Axis, Axis | int] = {
+            b: a for k, (a, b) in enumerate(zip(at, twin, strict=True)) if k not in p.within
+        }
+        self.bend = rename(derivative(slope, z, twin), same) if quadratic else ZERO
+        self.twins = tuple(twin[k] for k in p.within)
+        self.p, self.node, self.table = p, slope, table
+        self.first = derivative(p.of_size, p.size, p.at)
+
+    def slope(self, given: Given) -> Array:
+        """The slope of the rest of the energy, ``(B, groups, m)``."""
+        found = self.table(self.node, given, self.axes)
+        groups = int(np.prod(found.shape[1 : 1 + len(self.p.at)], dtype=int))
+        return found.reshape(len(found), groups, -1)
+
+    def left(self, given: Given) -> Array:
+        """What is left of each row, as a slope."""
+        p, slope = self.p, self.slope(given)
+        z = np.transpose(given[p.symbol], (0, *self.order))
+        shape = (len(z), *z.shape[1 : 1 + len(p.at)])
+        z = z.reshape(slope.shape)
+        norm = np.linalg.norm(z, axis=-1)
+        if p.symbol.domain.row.bounds(p.symbol.domain.args)[0] >= 0:  # where 0 is left only upwards
+            slope = np.where((z <= 0) & (slope > 0), 0.0, slope)
+        way = np.where(norm[..., None] > 0, z, -slope)
+        length = np.linalg.norm(way, axis=-1, keepdims=True)
+        way = way / np.where(length > 0, length, 1.0)
+        along = (slope * way).sum(-1)
+        across = np.where(norm > 0, np.abs(slope - along[..., None] * way).max(-1), 0.0)
+        bend = np.zeros_like(norm)
+        if self.bend != ZERO:
+            whole = self.table(self.bend, given, (*self.axes, *self.twins)).reshape(*slope.shape, -1)
+            bend = np.linalg.eigvalsh(whole)[..., -1]
+
+        def at(node: Node) -> Callable[[Array], Array]:
+            return lambda x: self.table(node, given | {p.size: np.maximum(x, 0).reshape(shape)}, p.at).reshape(x.shape)
+
+        found = _slope_left(norm, along, at(p.of_size), at(self.first), p.size)
+        if self.bend != ZERO:
+            found = np.maximum(found, _jump_left(norm, along, bend, at(p.of_size), p.size))
+        found = np.where(length[..., 0] > 0, found * np.abs(way).max(-1), 0.0)  # as the slope of one entry
+        return np.maximum(found, across).reshape(len(z), -1).max(1)
 
 
 def _slope_left(

@@ -206,3 +206,18 @@ def test_a_proximal_operator_is_the_least_of_a_grid_and_of_golden_sections(name:
             z = net.infer(y.to(dtype), w.to(dtype)).latents["z"].double()
             assert bool(((z >= low) & (z <= high)).all())
             assert bool((net.energy(y, w, z) - least <= slack * (1 + least.abs() + w * y.square())).all())
+
+
+@pytest.mark.parametrize("term", ["step({})", "√{}", "{}^1.5", "min({}, 0.5)", "({} - 1/1.2 huber({}, 1.2))", "{}^1.7"])
+def test_a_group_keeps_its_direction_and_its_norm_goes_as_a_size(term: str) -> None:
+    whole, size = ("0.6 " + term.replace("{}", x) for x in ("||z[g,:]||", "|z|"))
+    grouped = compile_spec(f"observed y : R[4, 3]\nlatent z : R[4, 3]\nF(y) = min_z ½||y - z||^2 + Σ_g {whole}")
+    alone = compile_spec(f"observed y : R\nlatent z : R\nF(y) = min_z ½ (y - z)^2 + {size}")
+    assert (grouped.rule, grouped.guarantee) == ("coordinate descent", "global")
+    y = 2 * torch.randn(5, 4, 3, generator=torch.Generator().manual_seed(0)).double()
+    norm = torch.linalg.vector_norm(y, dim=2)
+    length = alone.build().infer(norm.reshape(-1)).latents["z"].reshape(norm.shape)
+    wanted = y * (length / norm)[..., None]
+    assert torch.allclose(grouped.build().infer(y).latents["z"], wanted, atol=1e-12)
+    below = torch.zeros_like(y[:1])
+    assert torch.equal(grouped.build().infer(below).latents["z"], below)

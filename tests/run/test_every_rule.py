@@ -271,17 +271,34 @@ MASKS = {
     for latent, more in (("R[4]", ""), ("R[4], >= 0", ""), ("box(-1, 0.5)[4]", ""), ("simplex[4]", " + 0.1||z||^2"))
 }
 
+GROUPED = (
+    "observed y : R[6]\nlatent z : R[3, 2]{domain}\nparam W : R[6, 3, 2]\n"
+    "F(y) = min_z Σ_i (y[i] - Σ_{{g,k}} W[i,g,k] z[g,k])^2 + 0.1||W||^2 + {term}"
+)
+NORMS = {
+    (term, domain): Case(GROUPED.format(domain=domain, term=term))
+    for term in (
+        "0.3 Σ_g step(||z[g,:]||)",
+        "0.3 Σ_g √||z[g,:]||",
+        "Σ_g (0.6 ||z[g,:]|| - ½ huber(||z[g,:]||, 1.2))",
+        "0.3 Σ_g ||z[g,:]||^1.5",
+    )
+    for domain in ("", ", >= 0")
+}
 
-@pytest.mark.parametrize("key", MASKS, ids=" ".join)
+
+@pytest.mark.parametrize("key", [*MASKS, *NORMS], ids=" ".join)
 @DTYPES
-def test_systems_that_differ_by_sample(key: tuple[str, str], dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systems_that_differ_by_sample_and_norms_of_groups(
+    key: tuple[str, str], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Right answers at bounds and kinks in float32 are no further from them than their digits."""
-    monkeypatch.setitem(CHECKED, key, MASKS[key])
+    monkeypatch.setitem(CHECKED, key, (MASKS | NORMS)[key])
     found = certified(key, dtype)
     assert found.good.all(), (found.residual, found.allowed, found.off, found.off_allowed)
 
     def change(answers: dict[str, Any]) -> None:
-        z = answers["z"][np.abs(answers["z"]).sum(1).argmax()]
+        z = answers["z"][np.abs(answers["z"]).reshape(SAMPLES, -1).sum(1).argmax()]
         z[...] = 0.99 * z + 0.01 * np.roll(z, 1)
 
     assert (~certified(key, dtype, change).good).sum() == 1

@@ -1,16 +1,17 @@
-"""Functions of each entry's size, convex or not, beside a convex quadratic: one entry after the other."""
+"""Functions of each entry's size or each group's norm, convex or not: scalar proximal operators, entry after entry."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ebdsl.facts.normal import defined_everywhere
 from ebdsl.facts.second import Joint, joint
 from ebdsl.facts.sizes import Sizes, sizes
 from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.infer.rules import descent
-from ebdsl.infer.rules.proximal_gradient import GRAM_LIMIT, analyse
-from ebdsl.model.ir import Symbol
+from ebdsl.infer.rules.proximal_gradient import GRAM_LIMIT, Proximal, analyse
+from ebdsl.model.ir import Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.bodies import InferBody
@@ -24,7 +25,8 @@ SUPPORTS = 12
 class Coordinates:
     """``form``: the quadratic part; ``sizes``: functions of the sizes of entries. ``once``: nothing couples them.
 
-    ``downhill``: where there is no such form, the rest of the energy goes by its gradient.
+    ``gradient``: what goes by proximal gradient, from several starts where the functions are not ``convex``.
+    ``downhill``: where there is no such form, the rest of the energy goes by its gradient from starts drawn at random.
     """
 
     latents: tuple[Symbol, ...]
@@ -32,6 +34,8 @@ class Coordinates:
     sizes: tuple[Sizes, ...]
     once: bool = False
     downhill: descent.Descent | None = None
+    gradient: Proximal | None = None
+    convex: bool = False
 
     @property
     def kind(self) -> str:
@@ -51,7 +55,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     if not penalties:
         return Refusal(NAME, f"no term is a function of single entries of {problem.names}")
     form, shape, size = joint(smooth, problem.latents), problem.curvature(smooth), problem.elements()
-    convex = all(p.convex for p in penalties)
+    convex, grouped = all(p.convex for p in penalties), any(p.within for p in penalties)
     why = ""
     if form is None:
         why = f"the rest of the energy is not quadratic in {problem.names}"
@@ -59,38 +63,47 @@ def consider(problem: Problem) -> Decision | Refusal:
         why = f"the rest of the energy is not known to be convex in {problem.names}"
     elif (size or 0) > GRAM_LIMIT:
         why = f"a matrix of more than {GRAM_LIMIT} rows costs more than gradients"
+    elif grouped and not (convex or form.shared or form.second.diagonal):
+        why = "its matrix differs from sample to sample"
     facts = [
         f"no steps entry by entry: {why}"
         if why
         else f"but for functions of single entries the energy is quadratic and convex in {problem.names}"
     ]
     for p in penalties:
-        what = "the number of entries that are not 0, weighted" if p.counts else "a function of each entry's size"
+        things, size_ = ("groups", "group's norm") if p.within else ("entries", "entry's size")
+        what = f"the number of {things} that are not 0, weighted" if p.counts else f"a function of each {size_}"
         bent = "convex" if p.convex else "not convex"
         facts.append(f"{p.symbol.name}: {what}, {bent}")
         facts.append(f"its proximal operator is exact: {_operator(p)}")
+        if p.within:
+            facts.append("a group keeps its direction: the operator of its norm gives the length")
     if why or form is None:
         if not isinstance(analyse(problem), str):
             return Refusal(NAME, why)
         found_ = descent.consider(problem)
         if isinstance(found_, Refusal):
             return found_
+        if convex and shape == "convex" and defined_everywhere(smooth, frozenset(problem.latents)):
+            return _by_gradient(problem, smooth, None, penalties, True, facts)
         assert isinstance(found_.payload, descent.Descent)
         downhill = replace(found_.payload, smooth=smooth, penalties=(), newton=None)
         place = found_.algorithm.partition(" from ")[2]
         return Decision(
             NAME, f"min over {problem.names}",
-            f"proximal gradient, each entry by its scalar proximal operator, from {place}",
-            "global" if convex and shape == "convex" else "local", found_.cost, tuple(facts), (),
+            f"proximal gradient, each {'group' if grouped else 'entry'} by its scalar proximal operator, from {place}",
+            "local", found_.cost, tuple(facts), (),
             Coordinates(problem.latents, None, penalties, False, downhill),
         )  # fmt: skip
-    if form.second.diagonal:
+    if form.second.diagonal and not (grouped and _uneven(form, penalties)):
         facts.append("nothing couples the entries")
         algorithm = "the proximal operator of each entry, once"
         return Decision(
             NAME, f"min over {problem.names}", algorithm, "global", "one pass", tuple(facts), (),
             Coordinates(problem.latents, form, penalties, True),
         )  # fmt: skip
+    if convex or grouped:
+        return _by_gradient(problem, smooth, form, penalties, convex, facts)
     everywhere = all(s.domain.kind in ("real", "nonnegative") for s in problem.latents)
     few = size is not None and size <= SUPPORTS
     proved = few and everywhere and all(p.counts for p in penalties)
@@ -103,13 +116,39 @@ def consider(problem: Problem) -> Decision | Refusal:
         f"proximal gradient (thresholding) from {start}, then Newton's method on the support, greedy coordinate "
         "descent and exchanges of entries, the best kept"
     )
-    if convex:
-        facts.append("the energy is convex, and what is not smooth falls apart by entry: no entry alone can lower it "
-                     "only at the minimum")  # fmt: skip
     return Decision(
-        NAME, f"min over {problem.names}", algorithm, "global" if convex or proved else "local",
+        NAME, f"min over {problem.names}", algorithm, "global" if proved else "local",
         "n² a step, n³ once on the support", tuple(facts), (), Coordinates(problem.latents, form, penalties, False),
     )  # fmt: skip
+
+
+def _by_gradient(
+    problem: Problem, smooth: Node, form: Joint | None, penalties: tuple[Sizes, ...], convex: bool, facts: list[str]
+) -> Decision:
+    """Accelerated proximal gradient with scalar proximal operators; ``form`` where the rest is quadratic."""
+    gram = form is not None and form.shared
+    how = "Gram matrix formed once; step from the largest eigenvalue" if gram else "step by backtracking"
+    each = "each group" if any(p.within for p in penalties) else "each entry"
+    algorithm = f"accelerated proximal gradient with restart ({each} by its scalar proximal operator; {how})"
+    if convex:
+        facts.append("the energy is convex: one start is enough")
+    else:
+        algorithm += ", from the lowest of zero, least squares and a path of L1 penalties, mixed and thresholded"
+        facts.append("at its start no group alone lowers the energy, by the curvature of its own block")
+    payload = Proximal(
+        problem.latents, smooth, (), None, gram, form is not None, "iterate", together=form if gram else None
+    )
+    return Decision(
+        NAME, f"min over {problem.names}", algorithm, "global" if convex else "local",
+        "n² a step" if gram else "a gradient a step", tuple(facts), (),
+        Coordinates(problem.latents, form, penalties, gradient=payload, convex=convex),
+    )  # fmt: skip
+
+
+def _uneven(form: Joint, penalties: tuple[Sizes, ...]) -> bool:
+    """Whether the curvature differs inside of a group: then its direction turns."""
+    (((bend,),), (at,)) = form.second.blocks, form.second.at
+    return any(at[k] in bend.free for p in penalties for k in p.within)
 
 
 def _operator(s: Sizes) -> str:
