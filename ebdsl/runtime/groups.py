@@ -1,7 +1,7 @@
 """A convex quadratic plus functions of the norms of groups: thresholding, and one group after the other.
 
-Torch only; copied into generated files by name. ``prox(v, t)`` is that of all groups on ``(B, n)``, ``penalty(x)`` gives
-their values ``(B, groups)``.
+Torch only; copied into generated files by name. ``prox(v, t)`` is that of all groups on ``(B, n)``, and ``penalty(x)``
+gives their values ``(B, groups)``.
 """
 
 from __future__ import annotations
