@@ -10,7 +10,7 @@ from ebdsl.facts.gauges import GAUGES, gauge
 from ebdsl.facts.normal import is_smooth, parts, split
 from ebdsl.model.algebra import contract, degree, freshen, rename, transform
 from ebdsl.model.build import add, fresh, mul, neg, power, sub
-from ebdsl.model.ir import Add, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
+from ebdsl.model.ir import Add, Apply, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,9 @@ def _piece(addend: Node, held: frozenset[Symbol]) -> Piece | str:
         if any(a in weight.free for m in maps for a in m.within):
             return "the weight differs inside a norm"
         return Piece("group", axes, tuple(maps), weight)
+    rows = _longest(core, held)
+    if rows is not None:
+        return Piece("longest", axes, (rows,), weight)
     found = gauge(core)
     if found is not None:
         kind, inside, within = found
@@ -181,6 +184,17 @@ def _piece(addend: Node, held: frozenset[Symbol]) -> Piece | str:
             return f"what stands in it is not linear in {names}"
         return Piece(kind, axes, (Map(inside, within),), weight)
     return "it is neither an absolute value, nor a positive part, nor a norm"
+
+
+def _longest(core: Node, held: frozenset[Symbol]) -> Map | None:
+    """The rows of which ``max_i √(Σ_k (affine)²)`` is the greatest norm."""
+    if not (isinstance(core, Apply) and core.function == "maximum" and len(core.args[0].axes) == 1):
+        return None
+    root, outer = core.args[0].body, core.args[0].axes
+    if not (isinstance(root, Pow) and root.exponent == Lit(0.5)):
+        return None
+    found = _square(root.base, held)
+    return None if found is None or len(found.within) != 1 else Map(found.node, (*outer, *found.within))
 
 
 def _square(node: Node, held: frozenset[Symbol]) -> Map | None:

@@ -27,6 +27,13 @@ GAUGES = {
     ),
     "max": Gauge("greatest entries", "cut of the greatest entries", "prox_maximum", "{x}.amax(-1)"),
     "inf": Gauge("greatest sizes", "cut of the greatest sizes", "prox_norm_inf", "{x}.abs().amax(-1)"),
+    "longest": Gauge(
+        "longest rows",
+        "cut of the longest rows",
+        "prox_longest",
+        "torch.linalg.vector_norm({x}, dim=-1).amax(-1)",
+        True,
+    ),
     "nuclear": Gauge(
         "nuclear norms",
         "soft threshold of singular values",

@@ -22,7 +22,7 @@ def promising_points(
 
     Up to three entries are ``tried``: the lowest local minima of ``energy(x, *given)`` ``(B,)`` on grids of ``count``
     points; more: the lowest of as many points drawn. They lie between ``ends``, least and most; where these are
-    infinite, at eight distances from 0, so that data in other units are found, half of them within 3.
+    infinite, at eight distances from 0, so that data in other units are found, a third of them within 3.
     ``place(x, *given)`` puts points into the domain, and may set the other entries to their best (variable projection:
     Golub & Pereyra 1973).
     """
@@ -46,7 +46,7 @@ def promising_points(
         return torch.cat(blocks)
     each = tuple(a.repeat_interleave(len(unit), 0) for a in given)
 
-    def best_at(distances: list[float], number: int) -> Tensor:
+    def best_at(distances: tuple[float, ...], number: int) -> Tensor:
         best, lowest = like[:, None], torch.full_like(like[:, :1], torch.inf)
         for far in distances:
             left = torch.where(low.isfinite(), low, torch.where(high.isfinite(), high - far, -far))
@@ -63,9 +63,10 @@ def promising_points(
         return torch.where(lowest[..., None].isfinite(), best, like[:, None])
 
     if bool((low.isfinite() & high.isfinite()).all()):
-        return torch.cat((like[:, None], best_at([1.0], keep - 1)), 1).reshape(-1, n)
-    near, far = best_at([3.0, 3 / 16, 3 / 256], keep // 2), best_at([3 * 4.0**k for k in range(1, 6)], (keep - 1) // 2)
-    return torch.cat((like[:, None], near, far), 1).reshape(-1, n)
+        return torch.cat((like[:, None], best_at((1.0,), keep - 1)), 1).reshape(-1, n)
+    shares = {(3.0,): keep // 3, (12.0,): keep // 4, (3 / 16, 3 / 256): keep // 6}
+    shares[48.0, 192.0, 768.0, 3072.0] = keep - 1 - sum(shares.values())
+    return torch.cat((like[:, None], *(best_at(d, number) for d, number in shares.items())), 1).reshape(-1, n)
 
 
 def lowest_near(energy: Tensor, side: int, n: int) -> Tensor:

@@ -161,6 +161,16 @@ def prox_norm_inf(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-1,)) -
     return v.clamp(-size, size)
 
 
+def prox_longest(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+    """Prox of the greatest Euclidean norm of the rows of matrices over ``axes``: lengths cut off at a level.
+
+    Directions stay, since it grows with each length (Combettes & Pesquet 2011).
+    """
+    length = torch.linalg.vector_norm(v, dim=axes[-1], keepdim=True)
+    new = prox_maximum(length, t, axes).clamp_min(0)
+    return v * (new / length.clamp_min(torch.finfo(v.dtype).tiny)).clamp_max(1)
+
+
 def prox_nuclear(v: Tensor, t: Tensor | float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
     """Prox of the sum of singular values of the matrices over ``axes``: soft threshold (Cai, Candès & Shen 2010).
 

@@ -77,7 +77,7 @@ def consider(problem: Problem) -> Decision | Refusal:
     size = replace(problem, latents=free).elements()
     grid = size is not None and size <= (3 if wide else 2)
     if wide:
-        starts, keep = {1: 129, 2: 441, 3: 729}.get(size or 0, 128), 10
+        starts, keep = {1: 129, 2: 441, 3: 729}.get(size or 0, 128), 12
         names = ", ".join(s.name for s in free)
         place = f"the {'lowest local minima' if grid else 'lowest'} of {starts} points{' of a grid' * grid} in {names}"
         if solved is not None:
