@@ -20,7 +20,7 @@ ITEMS = {
     "argmin": "the gradient of a loss of sparse codes in their dictionary, against two ways by hand",
     "langevin": "a step of Langevin dynamics on a network's energy against torchebm and by hand",
     "conv_codes": "convolutional codes of a 256 x 256 photograph against sporco and by hand",
-    "targets": "fused steps through Inductor against the same plan eager; cold and warm start",
+    "targets": "Inductor and kernels in C++ against the same plan eager; cold and warm starts",
     "regressions": "batches of elastic nets, group lassos, nonnegative and total variation fits",
     "factorisation": "nonnegative factorisation to the best peer's energy against scikit-learn and by hand",
     "compile_time": "check, plan and emit for 10 to 1,000 terms",

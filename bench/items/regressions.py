@@ -31,7 +31,7 @@ FEW, FEWEST = 200, 4  # problems of a method that takes them one by one
 FINE = [t * t for t in TOLERANCES]
 WIDE = [f"{t:g} in float64" for t in (3e-5, 1e-5, 3e-6, 1e-6, 1e-7)]
 FINER = [*TOLERANCES[:-2], *WIDE]
-SOME, SLOW = 500, 10  # samples on which settings are tried first; seconds above which a round is one
+SOME, SLOW = 500, 3  # samples on which settings are tried first; seconds above which a round is one
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def compare(p: Problem, quick: bool, threads: int, more: dict[str, Any]) -> list
                 continue
             scale = len(p.y) / count
             slow = quick or scale > 1 or known[name, found][1] > SLOW
-            times = interleave(once(ours, mine, p.y), once(method, found, p.y), 1 if slow else 5, clock(threads))
+            times = interleave(once(ours, mine, p.y), once(method, found, p.y), 1 if slow else 3, clock(threads))
             shown = f"{name} at {found}" if scale == 1 else f"{name} at {found}, {count} scaled"
             theirs = tuple(scale * t for t in times[1])
             rows.append(Row(f"{p.name}, gap {target:g}", times[0], theirs, shown, limit=1.0))

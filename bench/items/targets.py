@@ -1,4 +1,4 @@
-"""The same plan through Inductor and as PyTorch runs it: one step, whole inference, and what a first run pays.
+"""The same plan through Inductor, with kernels in C++, and as PyTorch runs it: steps, inference, and a first run.
 
 Both have the same float64 energies before a clock starts. Starts are whole processes, from nothing to the first codes:
 a cold one finds no compiled code, a warm one that of the run before.
@@ -92,12 +92,26 @@ def compare(name: str, quick: bool, threads: int, compiled: bool, more: dict[str
         rounds,
         clock(threads),
     )
+    rows = []
+    if compiled:
+        _, _, plan = texts(name, quick)
+        native = load(driver.emit(plan, "native")).build(seed=0)
+        found = native.infer(y, tolerance=TOLERANCE)
+        torch.testing.assert_close(found.energy.double(), theirs.energy.double(), rtol=1e-4, atol=1e-4)
+        times = interleave(
+            lambda _: native.infer(y, tolerance=TOLERANCE),
+            lambda _: peer.infer(y, tolerance=TOLERANCE),
+            rounds,
+            clock(threads),
+        )
+        rows.append(Row(f"{name}, inference, C++", *times, "eager kernel"))
     mine, plain = steps_of(ours, y, loop)
     mine(0), plain(0)
     one = interleave(mine, plain, 2 if quick else 40, clock(threads))
     words = "Inductor" if compiled else "not compiled"
     return [
         Row(f"{name}, inference, {words}", *whole, "eager kernel"),
+        *rows,
         Row(f"{name}, {loop.every} steps of {loop.tile} samples, {words}", *one, "the same text, eager"),
     ]
 
@@ -154,25 +168,28 @@ file.build(seed=0).infer(y, tolerance={tolerance})
 def starts(quick: bool, threads: int) -> list[Row]:
     """Whole processes up to the first codes."""
     m, _, count = SIZES[quick]
-    eager, fused, _ = texts("lasso", quick)
+    eager, fused, plan = texts("lasso", quick)
+    native = driver.emit(plan, "native")
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for which, text in (("eager", eager), ("inductor", fused)):
+        for which, text in (("eager", eager), ("inductor", fused), ("native", native)):
             (Path(folder) / f"file_{which}.py").write_text(text, encoding="utf-8")
 
         def fresh(which: str, cache: str) -> None:
             code = START.format(threads=threads, which=which, count=count, m=m, tolerance=TOLERANCE)
             path = os.pathsep.join((str(ROOT), folder))
-            environment = {**os.environ, "PYTHONPATH": path, "TORCHINDUCTOR_CACHE_DIR": str(Path(folder) / cache)}
+            kept = dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "EBDSL_CACHE_DIR"), str(Path(folder) / cache))
+            environment = {**os.environ, "PYTHONPATH": path, **kept}
             subprocess.run([sys.executable, "-c", code], check=True, cwd=folder, env=environment)
 
         fresh("eager", "none")  # byte code is cached
-        cold = interleave(
-            lambda k: fresh("inductor", f"cold{k}"), lambda _: fresh("eager", "none"), 1, time.perf_counter
-        )
-        warm = interleave(
-            lambda _: fresh("inductor", "cold0"),
-            lambda _: fresh("eager", "none"),
-            1 if quick else 3,
-            time.perf_counter,
-        )
-    return [Row("lasso, cold start, Inductor", *cold, "eager"), Row("lasso, warm start, Inductor", *warm, "eager")]
+        for which, words in (("inductor", "Inductor"), ("native", "C++")):
+            for state, rounds in (("cold", 1), ("warm", 1 if quick else 3)):
+                times = interleave(
+                    lambda _, which=which: fresh(which, which),
+                    lambda _: fresh("eager", "none"),
+                    rounds,
+                    time.perf_counter,
+                )
+                rows.append(Row(f"lasso, {state} start, {words}", *times, "eager"))
+    return rows
