@@ -236,8 +236,8 @@ def _step_lines(plan: Plan) -> list[str]:
     lines += [end] if end else []
     if looks_at_changes(plan):
         lines.append(
-            "a step on the samples of the last one looks at what changes alone: bounds tell which samples may change "
-            "their state (Elkan 2003), and sums gain and lose those that do"
+            "a step on the samples of the last one looks at what changes: sums gain and lose the samples that change "
+            "their state, and of many states only those are compared whose bounds leave it open (Elkan 2003)"
         )
     if keeps_answers(plan):
         lines.append(

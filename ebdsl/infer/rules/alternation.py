@@ -56,10 +56,11 @@ def consider(problem: Problem) -> Decision | Refusal:
     plain = replace(finish.payload, solved=None)  # the turns find what the others determine
     how = ", ".join(f"{' and '.join(s.name for s in held)} by {d.rule}" for held, d in blocks)
     facts = [f"given the others, {', '.join(s.name for s in held)}: {d.algorithm}" for held, d in blocks]
+    squares = "alternating least squares: " * all(d.rule == "closed form" for _, d in blocks)
     return Decision(
         NAME, f"min over {problem.names}",
-        f"each block at its minimum given the others, in turn ({how}), from {finish.payload.keep} starts, the best "
-        "kept; then downhill in all together", "local",
+        f"{squares}each block at its minimum given the others, in turn ({how}), from {finish.payload.keep} starts, the "
+        "best kept; then downhill in all together", "local",
         f"{finish.payload.keep} starts, some rounds each", tuple(facts), (), Alternation(tuple(blocks), plain),
     )  # fmt: skip
 
