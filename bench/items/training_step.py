@@ -94,7 +94,7 @@ def sparse_steps(quick: bool, words: str, now: Any) -> list[Row]:
     W = model.W.detach()
     alone = interleave(
         lambda k: model.infer(ahead[k], tolerance=tolerance),
-        lambda k: sparse_coding.codes(W, ahead[k], peer.lam, tolerance),
+        lambda k: sparse_coding.codes(W, ahead[k], peer.lam, tolerance, each=True),
         rounds,
         now,
     )
@@ -114,7 +114,8 @@ def generated(source: Source) -> tuple[str, float]:
 
 def peer_of(ours: Any, tolerance: float, dtype: torch.dtype = torch.float32) -> sparse_coding.Learner:
     """The peer, as far as ours has come."""
-    peer = sparse_coding.Learner(ours.model.W.detach().to(dtype, copy=True), float(ours.model.lam), tolerance)
+    W, lam = ours.model.W.detach().to(dtype, copy=True), float(ours.model.lam)
+    peer = sparse_coding.Learner(W, lam, tolerance, each=True)
     peer.steps = ours.steps
     peer.second.copy_(ours.statistics["W_matrix"] / 2)
     peer.first.copy_(ours.statistics["W_linear"].T / -2)

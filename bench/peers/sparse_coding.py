@@ -25,17 +25,20 @@ BLOCK = 32
 
 
 @torch.no_grad()
-def codes(W: Tensor, y: Tensor, lam: float, tolerance: float, max_steps: int = 5000) -> tuple[Tensor, Tensor]:
+def codes(
+    W: Tensor, y: Tensor, lam: float, tolerance: float, max_steps: int = 5000, each: bool = False
+) -> tuple[Tensor, Tensor]:
     """``argmin_z`` for each row of ``y`` ``(B, m)``: ``(B, n)``, and steps ``(B,)``.
 
-    ``tolerance`` is relative to the largest entry of ``2 y W``.
+    ``tolerance`` is relative to the largest entry of ``2 y W``, for ``each`` sample to that of its own.
     """
     small = W @ W.T if W.shape[0] < W.shape[1] else W.T @ W
     L = 2 * float(torch.linalg.eigvalsh(small)[-1]) * (1 + 1e-6)
     shift = (y @ W).mul_(2 / L)
     matrix = (W.T @ W).mul_(-2 / L)
     matrix.diagonal().add_(1)
-    goal = tolerance * max(1.0, L * float(shift.abs().max())) / L
+    size = shift.abs().amax(1)
+    goal = tolerance * (size if each else size.max()).clamp_min(1 / L).expand(len(y))
     threshold = lam / L
 
     rows = torch.arange(len(y), device=y.device)
@@ -64,8 +67,8 @@ def codes(W: Tensor, y: Tensor, lam: float, tolerance: float, max_steps: int = 5
                 steps.index_fill_(0, rows, step)
                 if last:
                     break
-                rows, shift, z, move, since, momentum, down, ahead = (
-                    a.index_select(0, busy) for a in (rows, shift, z, move, since, momentum, down, ahead)
+                rows, goal, shift, z, move, since, momentum, down, ahead = (
+                    a.index_select(0, busy) for a in (rows, goal, shift, z, move, since, momentum, down, ahead)
                 )
     return answer, steps
 
@@ -96,8 +99,8 @@ def update_columns(W: Tensor, second: Tensor, first: Tensor) -> None:
 class Learner:
     """Online dictionary learning. ``W`` ``(m, n)`` is changed in place."""
 
-    def __init__(self, W: Tensor, lam: float, tolerance: float) -> None:
-        self.W, self.lam, self.tolerance = W, lam, tolerance
+    def __init__(self, W: Tensor, lam: float, tolerance: float, each: bool = False) -> None:
+        self.W, self.lam, self.tolerance, self.each = W, lam, tolerance, each
         self.steps = 0
         self.second = W.new_zeros(W.shape[1], W.shape[1])
         self.first = W.new_zeros(W.shape[1], W.shape[0])
@@ -105,7 +108,7 @@ class Learner:
     @torch.no_grad()
     def step(self, y: Tensor) -> dict[str, Tensor]:
         """One update from a batch ``(B, m)``: the mean energy before it, and that of both terms."""
-        z, _ = codes(self.W, y, self.lam, self.tolerance)
+        z, _ = codes(self.W, y, self.lam, self.tolerance, each=self.each)
         self.steps += 1
         squared = (y - z @ self.W.T).square_().sum() / len(y)
         sparse = z.abs().sum() * (self.lam / len(y))

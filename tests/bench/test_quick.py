@@ -45,8 +45,8 @@ def test_steps_agree_with_the_peer(steps: Callable[..., list[Row]]) -> None:
 def test_a_peer_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = sparse_coding.codes
 
-    def other(*args: Any) -> tuple[torch.Tensor, Any]:
-        z, more = exact(*args)
+    def other(*args: Any, **options: Any) -> tuple[torch.Tensor, Any]:
+        z, more = exact(*args, **options)
         return z + 0.01, more
 
     monkeypatch.setattr(sparse_coding, "codes", other)
