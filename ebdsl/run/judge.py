@@ -17,7 +17,7 @@ from ebdsl.emit.context import make_context
 from ebdsl.infer.core import Problem
 from ebdsl.infer.rules.enumeration import States
 from ebdsl.model.algebra import with_batch
-from ebdsl.model.ir import BATCH, Axis, Node, Symbol
+from ebdsl.model.ir import BATCH, Apply, Axis, Node, Symbol, nodes_of
 from ebdsl.model.reference import points, table
 from ebdsl.plan import Plan
 
@@ -92,7 +92,8 @@ class Judge:
         self.tolerance = tolerance or settings.tolerances(plan)[0 if single else 1]
         self.rounding = 64 * torch.finfo(dtype).eps
         coupled = any(s.domain.kind not in ("real", "nonnegative", "box") for s in self.model.role("latent"))
-        self.share = max(1e-5, torch.finfo(dtype).eps ** 0.4) if coupled else 1e-5  # a projection rounds all entries
+        coupled |= any(isinstance(n, Apply) and n.function in ("nuclear", "spectral") for n in nodes_of(plan.energy))
+        self.share = max(1e-5, torch.finfo(dtype).eps ** 0.4) if coupled else 1e-5  # all entries are rounded
         self.probed = settings.inference_rule(plan) in settings.LOCAL
         # the least element of a subdifferential may have a larger entry than others
         self.slack = 2.0 if coupled or self.probed else 1.01
