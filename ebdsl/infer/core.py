@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ebdsl.facts.convexity import bounds, curvature
+from ebdsl.facts.monotone import falls_without_end
 from ebdsl.facts.normal import normal
 from ebdsl.model.algebra import addends
 from ebdsl.model.build import add
@@ -75,6 +76,8 @@ class Problem:
                 and bounds(held).low == -math.inf
             ):
                 return f"the energy has no minimum: it falls without end as {z.name} grows"
+            if falls_without_end(self.energy, z):
+                return f"the energy has no minimum: its logarithm falls without end as {z.name} grows"
         return None
 
 

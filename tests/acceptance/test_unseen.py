@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from ebdsl import driver
+from ebdsl.diagnostics import Source
 from ebdsl.run.certify import Certifier
 from tests.emit.compiled import compile_spec
 
@@ -300,3 +302,13 @@ def test_what_has_no_minimum_has_not_converged() -> None:
         c = compile_spec(text)
         found = c.build().infer(*c.observed(5, seed=1).values())
         assert not bool(found.converged.any())
+
+
+@pytest.mark.parametrize("energy, codes", [
+    ("y[0] - Σ_i log z[i]", {"EB0501"}),
+    ("Σ_i (exp(-z[i]) + y[i]^2 / z[i]) - 0.5 Σ_i log(2 z[i] + 1)", {"EB0501"}),
+    ("Σ_i z[i] - Σ_i log z[i] + y[0]", set()),
+])  # fmt: skip
+def test_a_logarithm_that_nothing_holds_is_refused(energy: str, codes: set[str]) -> None:
+    text = f"model m\nobserved y : R[4]\nlatent z : R[4], > 0\nF(y) = min_z {energy}"
+    assert {d.code for d in driver.plan_source(Source("m.ebm", text)).diagnostics if d.severity == "error"} == codes
