@@ -25,8 +25,8 @@ def straight_entries(
     """About the minimum of ``½ x' matrix x + linear' x + Σ weight |x|`` on ``low <= x <= high`` for each row.
 
     ``matrix`` ``(n, n)`` is positive semidefinite; ``weight >= 0``, ``low`` and ``high`` are numbers or ``(n,)``;
-    ``linear`` and ``start`` ``(B, n)``. The largest entry of the least subgradient is at most a tenth of ``goal``
-    ``(B,)``, mostly: the caller has to look. ``start`` itself comes back where C++ does not serve: on a GPU, in other
+    ``linear`` and ``start`` ``(B, n)``. The largest entry of the least subgradient is at most ``goal`` ``(B,)``,
+    mostly: the caller has to look. ``start`` itself comes back where C++ does not serve: on a GPU, in other
     types than single and double, without a compiler, and where something is not finite.
     """
     count, n = start.shape
@@ -40,7 +40,7 @@ def straight_entries(
     if not bool((matrix.sum() + linear.sum() + start.sum() + given[0].sum()).isfinite()):
         return start
     shared = (matrix.contiguous(), given.clamp(-most, most))
-    rows = (linear.contiguous(), (0.1 * goal).to(start.dtype).expand(count).contiguous())
+    rows = (linear.contiguous(), goal.to(start.dtype).expand(count).contiguous())
     answer = start.clone(memory_format=torch.contiguous_format)
     solve = library.single if start.dtype == torch.float32 else library.twice
     places = [ctypes.c_void_p(x.data_ptr()) for x in (*shared, *rows, answer)]

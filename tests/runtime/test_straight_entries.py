@@ -65,7 +65,7 @@ def test_the_splitting_takes_it_for_its_answer(weights: Tensor | float) -> None:
         return v.sign() * (v.abs() - t * weights).clamp_min(0)
 
     given = prox, lambda x: x != 0, matrix, linear
-    start = straight_entries(matrix, weights, -INF, INF, linear, linear.new_zeros(linear.shape), goal)
+    start = straight_entries(matrix, weights, -INF, INF, linear, linear.new_zeros(linear.shape), 0.01 * goal)
     x, left, steps = quadratic_splitting(*given, start, goal, 5000)
     y, _, others = quadratic_splitting(*given, torch.zeros_like(start), goal, 5000)
     assert int(steps.max()) == 0 < int(others.min()) and bool((left <= goal).all())
