@@ -393,15 +393,14 @@ def coordinate_minimum(
     Of at most twelve entries the least squares on all supports are tried, which for ``φ`` a number of entries holds the
     minimum; of more, ``start``, zero, least squares and a path of L1 penalties, each thresholded and lowered entry by
     entry. The lowest go down by :func:`lower_pairs`; of more than twelve entries the best then loses a part of its
-    support, ``kicks`` times at random, and goes down again (iterated local search), unless at most thirty rounds are
-    asked for. The lowest is kept.
+    support, ``kicks`` times at random, and goes down again (iterated local search), unless all of a row meet at one
+    energy or at most thirty rounds are asked for. The lowest is kept.
     """
     n = linear.shape[1]
     low, high = (torch.as_tensor(e, dtype=linear.dtype, device=linear.device).expand(n) for e in (low, high))
     few, shared = n <= 12, matrix.ndim == 2
     each = (2**n if few else 8) * (n if shared else n * n)
     tile = max(1, 2**21 // each)
-    generator = torch.Generator().manual_seed(0)
     found = [torch.zeros_like(linear[:0])], [goal[:0]], [torch.zeros_like(goal[:0], dtype=torch.int64)]
     for k in range(0, len(linear), tile):
         own, given, wanted = matrix if shared else matrix[k : k + tile], linear[k : k + tile], goal[k : k + tile]
@@ -435,15 +434,22 @@ def coordinate_minimum(
             prox, penalty, slopes, square, right, lowest(points, energy, keep), low, high, aim, max_steps
         )
         most = rounds.reshape(-1, keep).amax(1)
-        for _ in range(0 if few or max_steps <= 30 else kicks):
-            best = lowest(x, energy.reshape(-1, keep), 1).repeat_interleave(keep, 0)
+        each_energy = energy.reshape(-1, keep)
+        x, least = lowest(x, each_energy, 1), each_energy.amin(1)
+        apart = ~(each_energy.amax(1) - least <= 1e-5 * least.abs())
+        rows = torch.arange(len(given), device=x.device)[apart & (not few and max_steps > 30)]
+        generator = torch.Generator().manual_seed(0)  # the same for all rows
+        for _ in range(kicks if len(rows) else 0):
             share = torch.linspace(0, 0.7, keep, dtype=x.dtype)[:, None]
-            drop = (torch.rand(keep, n, generator=generator, dtype=x.dtype) < share).to(x.device).repeat(len(given), 1)
-            x, energy, rounds = lower_pairs(
-                prox, penalty, slopes, square, right, torch.where(drop, 0.0, best), low, high, aim, max_steps
-            )
-            most = most + rounds.reshape(-1, keep).amax(1)
-        x = lowest(x, energy.reshape(-1, keep), 1)
+            drop = (torch.rand(keep, n, generator=generator, dtype=x.dtype) < share).to(x.device).repeat(len(rows), 1)
+            square, right, aim = several(keep, own if shared else own[rows], given[rows], wanted[rows])
+            kicked = torch.where(drop, 0.0, x[rows].repeat_interleave(keep, 0))
+            tried, energy, rounds = lower_pairs(prox, penalty, slopes, square, right, kicked, low, high, aim, max_steps)
+            energy = energy.reshape(-1, keep)
+            better = energy.amin(1) < least[rows]
+            x[rows] = torch.where(better[:, None], lowest(tried, energy, 1), x[rows])
+            least[rows] = torch.where(better, energy.amin(1), least[rows])
+            most[rows] += rounds.reshape(-1, keep).amax(1)
         found[0].append(x)
         found[1].append(left_to_lower(prox, penalty, slopes, own, given, x, low, high))
         found[2].append(most)
