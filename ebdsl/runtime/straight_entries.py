@@ -129,7 +129,10 @@ template <class T> struct Solver {
         return to < low ? low : to > high ? high : to;
     }
 
-    bool free(int64_t i) const { return x[i] != 0 && x[i] > p.low[i] && x[i] < p.high[i]; }
+    // inside of a straight piece; without a weight there is no kink at 0
+    bool free(int64_t i) const {
+        return (x[i] != 0 || (p.weight[i] == 0 && p.inverse[i] > 0)) && x[i] > p.low[i] && x[i] < p.high[i];
+    }
 
     // the largest entry of the smallest subgradient
     T residual() const {
@@ -246,8 +249,8 @@ template <class T> struct Solver {
         std::copy(x.begin(), x.end(), next.begin());
         for (int64_t r = 0; r < k; ++r) {
             const int64_t i = at[r];
-            const T low = x[i] > 0 ? std::max(p.low[i], T(0)) : p.low[i];
-            const T high = x[i] < 0 ? std::min(p.high[i], T(0)) : p.high[i];
+            const T low = p.weight[i] > 0 && x[i] > 0 ? std::max(p.low[i], T(0)) : p.low[i];
+            const T high = p.weight[i] > 0 && x[i] < 0 ? std::min(p.high[i], T(0)) : p.high[i];
             const T to = x[i] + right[r];
             next[i] = std::min(std::max(to, low), high);
             if (to <= low || to >= high) {
