@@ -12,6 +12,7 @@ from ebdsl.emit.values import Value, bracket, number
 from ebdsl.facts.composite import Map, Piece
 from ebdsl.facts.gauges import GAUGES
 from ebdsl.facts.modes import COSINE, FOURIER
+from ebdsl.facts.quadratic import Quadratic
 from ebdsl.facts.stencils import Taps
 from ebdsl.infer.rules.splitting import Splitting
 from ebdsl.model.adjoint import gradient
@@ -217,8 +218,7 @@ class SplittingBody(ConvolutionalBody):
             if form is None:
                 self.line(f"{name} = torch.zeros({self._numel(z)}, dtype={self.like}.dtype, device={self.like}.device)")
                 continue
-            value = self.scope.tensor(form.matrix, form.at)
-            self.line(f"{name} = {value.atom}.reshape(-1)")
+            self.line(f"{name} = {self._curvatures(form)}")
         self.line("rho = float(curve.mean() / square.mean())")
         self.line("")
         self.line("def solve(right: Tensor, weight: Tensor) -> Tensor:")
@@ -262,6 +262,11 @@ class SplittingBody(ConvolutionalBody):
         self.line("def solve(right: Tensor, share: Tensor) -> Tensor:")
         self.line("    return divide_modes(right, share, shape, cosine, fourier, bases)")
         self.line("")
+
+    def _curvatures(self, form: Quadratic) -> str:
+        """Text of a diagonal as one row, of a number too."""
+        value = self.scope.tensor(form.matrix, form.at)
+        return f"{value.atom if value.axes else self.scope.constant(value)}.reshape(-1)"
 
     def _split_bound(self, p: Splitting, at: tuple[Axis, ...]) -> None:
         """``bound(r, x)``: how much lower the smooth part can lie where its slope is ``r``."""

@@ -195,6 +195,10 @@ CASES: dict[str, tuple[str, str, Sample, list[tuple[int, ...]], Oracle, str]] = 
         ) + 0.1 * cp.sum_squares(w),
         "Newton",
     ),
+    "one number": (
+        "observed y : R[20]\nlatent b : R", "min_b |y - b| + 0.1 b^2", {"y": T}, [()],
+        lambda s, b: cp.norm1(s["y"] - b) + 0.1 * cp.square(b), "splitting",
+    ),
     "steps and bends": (
         "observed y : R[20]\nlatent u, v : R[20]",
         "min_{u,v} ½||y - u - v||^2 + 0.4 Σ_t |u[t+1] - u[t]| + 0.8 Σ_t |v[t+1] - 2v[t] + v[t-1]|", {"y": WALKS},
