@@ -85,7 +85,7 @@ def _at_signs(line: str) -> list[str]:
 
 
 def _outside(line: str) -> list[int]:
-    """The places outside of brackets and strings."""
+    """The places outside of brackets, strings and comments."""
     places, depth, quote = [], 0, ""
     for k, c in enumerate(line):
         if quote:
@@ -93,6 +93,8 @@ def _outside(line: str) -> list[int]:
                 quote = ""
         elif c in "\"'":
             quote = c
+        elif c == "#":  # a comment is no code
+            break
         elif c in OPEN:
             depth += 1
         elif c in CLOSE:
@@ -103,7 +105,7 @@ def _outside(line: str) -> list[int]:
 
 
 def _groups(line: str) -> list[tuple[int, int]]:
-    """Outermost bracket pairs, outside strings."""
+    """Outermost bracket pairs, outside of strings and comments."""
     pairs, stack, quote = [], [], ""
     for k, c in enumerate(line):
         if quote:
@@ -111,6 +113,8 @@ def _groups(line: str) -> list[tuple[int, int]]:
                 quote = ""
         elif c in "\"'":
             quote = c
+        elif c == "#":  # a comment is no code
+            break
         elif c in OPEN:
             stack.append(k)
         elif c in CLOSE and stack:

@@ -162,7 +162,47 @@ OWN = [
     "tables",
     "ways",
 ]
-RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | frozenset(OWN)
+MODULE = [
+    "T_destination",
+    "add_module",
+    "bfloat16",
+    "call_super_init",
+    "compile",
+    "dump_patches",
+    "extra_repr",
+    "get_buffer",
+    "get_extra_state",
+    "get_parameter",
+    "get_submodule",
+    "ipu",
+    "mtia",
+    "named_buffers",
+    "named_children",
+    "named_modules",
+    "named_parameters",
+    "register_backward_hook",
+    "register_buffer",
+    "register_forward_hook",
+    "register_forward_pre_hook",
+    "register_full_backward_hook",
+    "register_full_backward_pre_hook",
+    "register_load_state_dict_post_hook",
+    "register_load_state_dict_pre_hook",
+    "register_module",
+    "register_parameter",
+    "register_state_dict_post_hook",
+    "register_state_dict_pre_hook",
+    "requires_grad_",
+    "set_extra_state",
+    "set_submodule",
+    "share_memory",
+    "to_empty",
+    "xpu",
+    "zero_grad",
+]
+"""What else torch's modules call their own: a parameter of that name would take its place."""
+
+RESERVED = frozenset([*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *OWN, *MODULE])
 
 
 def python_name(name: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from ebdsl import driver
 from ebdsl.diagnostics import Source
+from ebdsl.emit.names import RESERVED
 from tests.emit.compiled import case, compile_spec, planned
 from tests.emit.corpus import CORPUS
 
@@ -47,6 +48,16 @@ def test_a_long_comprehension_is_broken_at_its_loops() -> None:
         F(y, w) = min_z w Σ_k z[k] ||y - C[k]||^2
     """)
     assert "                        for y, w in tiles(" in c.text
+
+
+def test_names_of_any_length_leave_comments_whole() -> None:
+    for length in (60, 75, 200):
+        m = "m" * length
+        text = f"model {m}\nobserved y : R[6]\nlatent {m}z : R[4]\nparam W : R[6, 4], unit columns\n"
+        text += f"F(y) = min_{{{m}z}} ||y - W {m}z||^2 + 0.1 |{m}z|\n"
+        found = driver.compile_source(Source("s.ebm", text))
+        assert found.value is not None
+        ast.parse(found.value)
 
 
 def test_the_same_in_another_process(tmp_path: Path) -> None:
@@ -123,6 +134,12 @@ def test_stands_alone(folder: Path) -> None:
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)], capture_output=True, text=True, cwd=folder
     )
     assert done.stdout == "fine\n", done.stderr
+
+
+def test_no_parameter_takes_the_place_of_what_a_module_does() -> None:
+    from torch import nn
+
+    assert {n for n in dir(nn.Module) if not n.startswith("_")} <= RESERVED
 
 
 AWKWARD = [
