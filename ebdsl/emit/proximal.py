@@ -115,11 +115,12 @@ class ProximalBody(LoopBody):
         call = "quadratic_proximal_gradient" if p.gram else "proximal_gradient"
         self.context.runtime.add(call)
         given = [] if p.gram else self._written_gradient(p)
-        scale = self._folded_gradient(p) if p.gram else f"gradient({', '.join([self._cold('begin'), *given])})"
+        system = self._folded_gradient(p) if p.gram else None
+        scale = system[1].atom if system else f"gradient({', '.join([self._cold('begin'), *given])})"
         prox = prox or self._prox_lines(p.penalties, latents) or "lambda point, step: point"
         self.line(f"begin = {start}")
-        if improve is not None:
-            improve(*self._gram_and_linear(p))
+        if improve is not None and system is not None:
+            improve(*system)
         self._goal(scale)
         self.line(f"point, residual, iterations = {call}(")
         if p.gram:
@@ -258,10 +259,10 @@ class ProximalBody(LoopBody):
         back = f".T.reshape({self.name(z)}.shape)" if others else ".T"
         self.line(f"return minimise_entries({point}, {gram.code}, {lines}, prox, {passes}){back}")
 
-    def _folded_gradient(self, p: Proximal) -> str:
+    def _folded_gradient(self, p: Proximal) -> tuple[Value, Value]:
         """Define ``forward``, a whole step down a quadratic: the point times one matrix, plus each sample's ``shift``.
 
-        Gives the slope at zero.
+        Gives the matrix and the linear part, the slope at zero.
         """
         form = p.form
         self.context.runtime.add("largest_eigenvalue")
@@ -284,7 +285,7 @@ class ProximalBody(LoopBody):
                 product = f"{product}.movedim(-1, {k + 1})"
             self.line(f"    return {product}{flat} + shift")
         self.line("")
-        return linear.atom
+        return gram, linear
 
     def _written_gradient(self, p: Proximal) -> list[str]:
         """Define ``gradient`` of the smooth part from its derivative, or through autograd where there is none.

@@ -65,10 +65,11 @@ def consider(problem: Problem) -> Decision | Refusal:
         why = f"a matrix of more than {GRAM_LIMIT} rows costs more than gradients"
     elif grouped and not (convex or form.shared or form.second.diagonal):
         why = "its matrix differs from sample to sample"
+    single = "groups" if grouped else "entries"
     facts = [
         f"no steps entry by entry: {why}"
         if why
-        else f"but for functions of single entries the energy is quadratic and convex in {problem.names}"
+        else f"but for functions of single {single} the energy is quadratic and convex in {problem.names}"
     ]
     for p in penalties:
         things, size_ = ("groups", "group's norm") if p.within else ("entries", "entry's size")
