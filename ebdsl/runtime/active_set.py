@@ -139,7 +139,8 @@ def quadratic_splitting(
             better = ~(residual >= previous)  # a row that is not a number leaves
             answer.index_copy_(0, rows, torch.where(better[:, None], x, answer.index_select(0, rows)))
             residuals.index_copy_(0, rows, torch.where(better, residual, previous))
-            slow = residual * (residual / previous).clamp(0.1, 1) > goal[rows]  # not done in as many steps again
+            fall = (residual / previous).clamp(0.1, 1) if count > length else 0.1  # a start's residual tells no pace
+            slow = residual * fall > goal[rows]  # not done in as many steps again
             if free is None or not bool(slow.any()):
                 continue
             size = changed = free(x).sum(1)
