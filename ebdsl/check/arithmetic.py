@@ -10,7 +10,7 @@ from ebdsl.check.functions import unfold
 from ebdsl.check.scope import Env, Value
 from ebdsl.diagnostics import Span
 from ebdsl.model import build
-from ebdsl.model.ir import Lit
+from ebdsl.model.ir import Lit, Pow
 from ebdsl.syntax import ast
 
 
@@ -27,7 +27,14 @@ def _(e: ast.Number, env: Env) -> Value | None:
 
 def finite(value: Value, env: Env) -> Value | None:
     """``value``; None, and a finding, for a number that no computer holds."""
-    if isinstance(value.body, Lit) and not math.isfinite(value.body.value):
+    match value.body:
+        case Lit(number):
+            good = math.isfinite(number)
+        case Pow(Lit(0.0), Lit(exponent)):
+            good = exponent >= 0
+        case _:
+            good = True
+    if not good:
         env.report.add(
             "EB0216", f"{env.ctx.text(value.span)} has no finite value", (value.span, "this has no finite value")
         )
@@ -76,6 +83,10 @@ def _(e: ast.Product, env: Env) -> Value | None:
     values = [(op, lower(f, env)) for op, f in factors]
     known = [(op, v) for op, v in values if v is not None]
     if len(known) < len(values):
+        return None
+    zero = next((v for op, v in known if op == "/" and v.body == Lit(0.0)), None)
+    if zero is not None:
+        env.report.add("EB0216", f"{env.ctx.text(e.span)} has no finite value", (zero.span, "this is 0"))
         return None
     return products.product(known, e.span, env)
 

@@ -356,6 +356,11 @@ def test_infer_in_several_batches_is_infer_at_once(cli, run, data, tmp_path, mon
     assert np.allclose(once["z"], often["z"], atol=5e-3) and np.allclose(once["energy"], often["energy"], rtol=1e-4)
 
 
+@pytest.mark.parametrize("word", ["nan", "inf", "0", "-1"])
+def test_tolerances_that_are_none(cli, word) -> None:
+    assert cli("infer", "r", "-o", "z.npz", "--tolerance", word).code == 2
+
+
 def test_infer_as_json(cli, run) -> None:
     answer = json.loads(cli("infer", run, "-o", "z.npz", "--format", "json").out)
     assert answer["samples"] == 90 and answer["latents"] == {"z": [3]}

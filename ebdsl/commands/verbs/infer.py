@@ -44,6 +44,8 @@ def command(
     from ebdsl.run.files import refuse
     from ebdsl.run.folder import Folder
 
+    if tolerance is not None and not tolerance < float("inf"):  # NaN is within any range
+        raise click.BadParameter(f"{tolerance} is no tolerance", param_hint="--tolerance")
     with answering(form):
         Folder(Path(run)).facts()  # what is no run is told before torch is imported
         if data is not None and Path(data).exists() and Path(output).exists() and Path(data).samefile(output):
