@@ -270,7 +270,7 @@ def _learning(
         moments = [m for _, d in first for m in getattr(d.payload, "moments", ())]
         found = sums(contract(with_batch(energy), (BATCH,)), params, terms, [s.symbol for s in statistics], moments)
         if found is not None:
-            again = [(b.symbol, learn.decide(replace(b, total=found.block(b.symbol)))) for b in blocks]
+            again = [(b.symbol, learn.decide(replace(b, total=found.block(b.symbol), sums=found))) for b in blocks]
             if all(LEARN_RULES[d.rule].exact for _, d in again):
                 return tuple(again), "full", found
     if not encoder and not all(LEARN_RULES[d.rule].exact for _, d in first):

@@ -32,9 +32,25 @@ def seed(plan: Plan) -> int:
     return int(setting(plan, "seed", 0))
 
 
+TRIES, MOST_STATES = 8, 32
+"""Starts that are tried without being asked for, where a finite latent takes no more values than that."""
+
+
 def starts(plan: Plan) -> int:
-    """Starts of learning, of which the lowest goes on."""
-    return int(setting(plan, "starts", 1))
+    """Starts of learning, of which the lowest goes on: several where states can settle on the wrong samples."""
+    return int(setting(plan, "starts", TRIES if _states_settle(plan) else 1))
+
+
+def _states_settle(plan: Plan) -> bool:
+    if plan.schedule != "full" or plan.strategy is not None:
+        return False
+    values = [
+        2 if z.domain.kind in ("binary", "spin") else plan.model.shape(z)[-1] or 1
+        for e in plan.model.eliminations
+        for z in e.latents
+        if z.domain.row.finite
+    ]
+    return bool(values) and max(values) <= MOST_STATES
 
 
 def tolerances(plan: Plan) -> tuple[float, float]:

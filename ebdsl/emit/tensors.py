@@ -19,6 +19,7 @@ from ebdsl.emit.stems import signature_axes, stem
 from ebdsl.emit.symmetric import as_symmetric
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, padded, stretched, union
+from ebdsl.facts.convexity import sign
 from ebdsl.model.canonical import signature
 from ebdsl.model.ir import (
     BATCH,
@@ -282,6 +283,8 @@ class Scope:
             square = "square_()" if b.code.startswith("add_product(") else "square()"  # nothing else holds that
             methods = {2.0: square, 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: "rsqrt()"}
             method = methods.get(exponent.value, f"pow({number(exponent.value)})")
+            if method == "rsqrt()" and isinstance(base, Sum) and sign(base) != "positive":
+                method = "clamp_min(1e-30).rsqrt()"  # of a norm at 0, whose slope there is 0
             return Value(f"{b.atom}.{method}", b.axes, last=b.last)
         e = self._emit(exponent)
         axes = union(b.axes, e.axes)

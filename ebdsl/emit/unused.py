@@ -264,7 +264,7 @@ def refit_full_lines(c: Context, width: str) -> list[str]:
     c.runtime.add("worst_samples")
     args = c.args(c.observed)
     same = _same_lines(c)
-    tile = f"({args},)" if len(c.observed) == 1 else args
+    tile = f"({args},)" if len(c.observed) == 1 else f"({args})"
     return template(
         f'''
         @torch.no_grad()

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ebdsl.emit.context import Context, called
-from ebdsl.emit.systems import solve_code, symmetric_code
+from ebdsl.emit.systems import count_text, solve_code, symmetric_code
 from ebdsl.emit.tensors import Scope
 from ebdsl.emit.text import tuple_text, uses
-from ebdsl.emit.values import Value, bracket, is_product, number
+from ebdsl.emit.values import Value, aligned, bracket, is_product, number
 from ebdsl.facts.quadratic import Quadratic
 from ebdsl.learn.sums import before
-from ebdsl.model.build import neg
+from ebdsl.model.build import add, neg
 from ebdsl.model.canonical import signature
 from ebdsl.model.domains import REAL
 from ebdsl.model.ir import ZERO, Axis, Get, Lit, Node, Symbol
@@ -20,9 +20,11 @@ from ebdsl.model.ir import ZERO, Axis, Get, Lit, Node, Symbol
 if TYPE_CHECKING:
     from ebdsl.learn.rules.convex import Program
     from ebdsl.learn.rules.gradient import Gradient
+    from ebdsl.learn.rules.joint import Together
     from ebdsl.learn.rules.level import Moment
     from ebdsl.learn.rules.logarithm import Barrier
     from ebdsl.learn.rules.medians import Medians
+    from ebdsl.learn.rules.odds import Odds
     from ebdsl.learn.rules.quasi_newton import Descent
     from ebdsl.learn.rules.spectral import Subspace
     from ebdsl.learn.rules.sphere import Spheres
@@ -133,6 +135,47 @@ class LearnBody:
         code = solve_code(scope, form, per_sample=False, keep=f"model.{name}")
         self.lines += scope.lines
         self._copy(form.symbol, code)
+
+    def joint_block(self, t: Together) -> None:
+        j = t.joint
+        if self.fitted:
+            self.solve_block(t.form)
+            return
+        if j.symbols in self.together:
+            return
+        self.together.add(j.symbols)
+        self.context.runtime |= {"solve_together"}
+        scope = self.scope()
+        scope.count(*(b for row in j.blocks for b in row), *j.linear)
+        n = len(j.symbols)
+
+        def sizes(axes: tuple[Axis, ...]) -> list[str]:
+            return [scope.dim(a.dim) for a in axes]
+
+        def part(node: Node, rows: tuple[Axis, ...], columns: tuple[Axis, ...]) -> str:
+            """A matrix ``(*lead, rows, columns)`` of the axes of each."""
+            code = scope.tensor(node, (*j.lead, *rows, *columns))
+            if not code.axes and not scope.is_tensor(node):  # a number, as 2 * samples is
+                code = Value(scope.constant(code))
+            shape = [*sizes(j.lead), count_text(scope, rows), count_text(scope, columns)]
+            return code.code if len(rows) == len(columns) == 1 else f"{code.atom}.reshape({', '.join(shape)})"
+
+        blocks = [
+            f"[{', '.join(part(j.blocks[i][k], j.coupled[i], j.twin[k]) for k in range(i + 1))}]" for i in range(n)
+        ]
+        right = [part(neg(j.linear[i]), j.coupled[i], j.rest) for i in range(n)]
+        self.lines += scope.lines
+        names, old = [self.context.name(s) for s in j.symbols], []
+        for i, name in enumerate(names):
+            axes = (*j.lead, *j.coupled[i], *j.rest)
+            shape = [*sizes(j.lead), count_text(scope, j.coupled[i]), count_text(scope, j.rest)]
+            old.append(f"{aligned(Value(f'model.{name}', j.at[i]), axes)}.reshape({', '.join(shape)})")
+        blocks_text, right_text = ", ".join(blocks), ", ".join(right)
+        self.lines.append(f"solved = solve_together([{blocks_text}], [{right_text}], [{', '.join(old)}])")
+        for i, name in enumerate(names):
+            axes = (*j.lead, *j.coupled[i], *j.rest)
+            code = f"solved[{i}].reshape({', '.join(sizes(axes)) or '()'})"
+            self.lines.append(f"model.{name}.copy_({aligned(Value(code, axes), j.at[i])})")
 
     def slice_block(self, form: Quadratic) -> None:
         self.context.runtime.add("minimise_slices")
@@ -281,10 +324,20 @@ class LearnBody:
         slope = scope.assign("slope", scope.tensor(b.linear, b.at))
         self.lines += scope.lines
         if b.inverse:
-            ratio = f"{slope.code} / {held.code}.clamp_min(1e-12)"
+            ratio = f"({slope.code} / {held.code}.clamp_min(1e-12)).clamp_min(1e-12)"  # of one sample the variance is 0
             self._copy(b.symbol, f"torch.where({held.code} > 0, {ratio}, model.{name})")
             return
         self._copy(b.symbol, f"torch.where({held.code} > 0, {held.code} / {slope.code}.clamp_min(1e-12), model.{name})")
+
+    def odds_block(self, o: Odds) -> None:
+        name, scope = self.context.name(o.symbol), self.scope()
+        scope.count(o.yes, o.no)
+        yes = scope.assign("yes", scope.tensor(o.yes, o.at))
+        both = scope.assign("both", scope.tensor(add(o.yes, o.no), o.at))
+        self.lines += scope.lines
+        low, high = o.symbol.domain.args
+        share = f"({yes.code} / {both.code}.clamp_min(1e-12)).clamp({max(low, 1e-6)!r}, {min(high, 1 - 1e-6)!r})"
+        self._copy(o.symbol, f"torch.where({both.code} > 0, {share}, model.{name})")
 
     def subspace_block(self, s: Subspace) -> None:
         self.context.runtime.add("leading_subspace")

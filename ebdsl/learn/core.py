@@ -15,6 +15,7 @@ from ebdsl.model.model import Model
 
 if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
+    from ebdsl.learn.sums import Sums
 
 
 QUICK = (
@@ -51,7 +52,7 @@ class Block:
     ``energy``: the energy of one sample with latents at their answers (``weights`` the responsibilities, where
     latents were enumerated). ``total``: the same summed over the batch axis, written out.
     ``inference``: the decisions by which latents leave, none where there are no latents. ``pointwise``: the energy at
-    given latents, of which ``energy`` may be an expectation.
+    given latents, of which ``energy`` may be an expectation. ``sums``: in which ``total`` is written, if it is.
     """
 
     model: Model
@@ -60,11 +61,19 @@ class Block:
     total: Node
     inference: tuple[Decision, ...] = ()
     pointwise: Node | None = None
+    sums: Sums | None = None
 
     @property
     def convex(self) -> bool:
-        """Whether the energy is convex in the block: a convex function of it at all latents stays so on average."""
-        held = frozenset({self.symbol})
+        """Whether the energy is convex in the block."""
+        return self.convex_in(frozenset({self.symbol}))
+
+    def total_in(self, symbols: tuple[Symbol, ...]) -> Node:
+        """``total`` with all that it says of these symbols written out."""
+        return self.total if self.sums is None else self.sums.block(*symbols)
+
+    def convex_in(self, held: frozenset[Symbol]) -> bool:
+        """Whether the energy is convex in symbols: a convex function of them at all latents stays so on average."""
         kinds = ("convex", "affine", "constant")
         return curvature(self.energy, held) in kinds or (
             self.pointwise is not None and curvature(self.pointwise, held) in kinds

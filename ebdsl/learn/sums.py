@@ -43,12 +43,15 @@ class Sums:
     held: tuple[Held, ...]
     steps: dict[Symbol, Symbol]
 
-    def block(self, param: Symbol) -> Node:
-        """``total`` with the step of ``param`` written out, ``W - W₀``."""
-        step = self.steps.get(param)
-        if step is None:
-            return self.total
-        return replace_symbol(self.total, step, lambda index: sub(Get(param, index), Get(before(param), index)))
+    def block(self, *params: Symbol) -> Node:
+        """``total`` with the steps of ``params`` written out, ``W - W₀``."""
+        total = self.total
+        for w in params:
+            step = self.steps.get(w)
+            if step is not None:
+                moved = lambda index, w=w: sub(Get(w, index), Get(before(w), index))  # noqa: E731
+                total = replace_symbol(total, step, moved)
+        return total
 
 
 def before(param: Symbol) -> Symbol:

@@ -59,8 +59,9 @@ def sweeps(blocks: list[Block], inference: tuple[Decision, ...]) -> Sweeps | Non
     found = sums(blocks[0].total, learned)
     if found is None:
         return None
-    learning = tuple((b.symbol, learn.decide(replace(b, total=found.block(b.symbol)))) for b in blocks)
-    if not all(RULES[d.rule].exact and RULES[d.rule].streams for _, d in learning):
+    allowed = [name for name, rule in RULES.items() if rule.streams or not rule.exact]
+    learning = tuple((b.symbol, learn.decide(replace(b, total=found.block(b.symbol)), allowed)) for b in blocks)
+    if not all(RULES[d.rule].exact for _, d in learning):
         return None
     return Sweeps(payload, learning, found, *_price(blocks[0], payload, found))
 

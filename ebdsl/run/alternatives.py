@@ -150,7 +150,7 @@ def _other(over: Symbol, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _beside(over: Symbol, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One flip for entries 0 and 1, the next state (round a random number of steps) for a choice."""
     if over.domain.kind == "binary":
-        flat = y.reshape(len(y), -1).copy()
+        flat = y.reshape(len(y), int(np.prod(y.shape[1:]))).copy()
         at = rng.integers(flat.shape[1], size=len(flat))
         rows = np.arange(len(flat))
         flat[rows, at] = 1 - flat[rows, at]

@@ -27,10 +27,10 @@ from ebdsl.run.load import digest
 from ebdsl.run.loop import Learner, Position
 from ebdsl.run.options import Options
 from ebdsl.run.program import Program, renamed
-from ebdsl.run.starts import learner_of, try_starts
+from ebdsl.run.starts import LEAST, learner_of, try_starts
 
-START_ROWS = 65_536
-"""Samples a learner is started on where the data does not fit in memory."""
+START_ROWS, TRIED_ROWS = 65_536, 4096
+"""Samples a learner is started on where the data does not fit in memory, and where starts are tried unasked."""
 
 
 @dataclass
@@ -122,12 +122,14 @@ def session(
 
 
 def begin(s: Session) -> None:
-    """The data-driven start of a fresh run, the best of several where the spec asks for them. Raises as there."""
-    small = s.data.tensors is not None or len(s.data) <= START_ROWS
-    rows = s.data.all() if small else s.data.take(samples.permutation(len(s.data), s.options.seed, -2)[:START_ROWS])
+    """The data-driven start of a fresh run, the best of several where that is wise or asked for. Raises as there."""
     count = settings.starts(s.program.plan)
+    asked = s.program.model.setting("starts") is not None
+    most = TRIED_ROWS if count > 1 and not asked else len(s.data) if s.data.tensors is not None else START_ROWS
+    order = samples.permutation(len(s.data), s.options.seed, -2)
+    rows = s.data.all() if len(s.data) <= most else s.data.take(order[:most])
     if count > 1:
-        try_starts(s, rows, count)
+        try_starts(s, rows, count, 0.0 if asked else LEAST)
     else:
         s.learner.start(rows)
     spread = s.contrast().contrast.spread

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 STEPS, BATCHES = 10, 100
 """Steps of a try: on all samples at once, or from batches."""
+LEAST = 0.05
+"""Share of the samples whose energies count as no lower than that of the next, where tries were not asked for: a state
+that has shrunk to a few samples, whose likelihood has no bound, is no better start.
+"""
 
 
 def learner_of(namespace: Any, network: nn.Module, data: Batches, options: Options, seed: int) -> Learner:
@@ -33,11 +37,12 @@ def learner_of(namespace: Any, network: nn.Module, data: Batches, options: Optio
     return namespace.learner(network, len(data), lr=options.lr, seed=seed)
 
 
-def try_starts(s: Session, rows: dict[str, Tensor], count: int) -> None:
+def try_starts(s: Session, rows: dict[str, Tensor], count: int, least: float = 0.0) -> None:
     """Start ``count`` times on ``rows`` ``(n, *shape)``, from as many seeds, and leave the best in the session.
 
-    Measured is the mean free energy after the steps. What happens is decided by the seed, before the first step that
-    counts, so that a resumed run has nothing of it to know. Raises :class:`SpecError` (EB0727) with a strategy.
+    Measured is the mean free energy after the steps, the lowest ones cut off at their quantile ``least``. What happens
+    is decided by the seed, before the first step that counts, so that a resumed run has nothing of it to know.
+    Raises :class:`SpecError` (EB0727) with a strategy.
     """
     if s.program.plan.strategy is not None:
         word = s.program.plan.strategy.method.name
@@ -51,7 +56,7 @@ def try_starts(s: Session, rows: dict[str, Tensor], count: int) -> None:
         learner.start(rows)
         for batch in _batches(s, rows, seed) if not learner.full_batch else [rows] * STEPS:
             learner.step(batch)
-        energy = _mean_energy(s, rows)
+        energy = _mean_energy(s, rows, least)
         if energy < best or kept is None:
             state = {name: value.clone() for name, value in s.network.state_dict().items()}
             best, kept = energy, (state, learner.state_dict(), seed)
@@ -72,11 +77,11 @@ def _batches(s: Session, rows: dict[str, Tensor], seed: int) -> Iterator[dict[st
                 return
 
 
-def _mean_energy(s: Session, rows: dict[str, Tensor]) -> float:
-    n = len(next(iter(rows.values())))
+def _mean_energy(s: Session, rows: dict[str, Tensor], least: float) -> float:
     network: Any = s.network
-    total = 0.0
     with torch.no_grad():
-        for part in zip(*(value.split(8192) for value in rows.values()), strict=True):
-            total += float(network.free_energy(**dict(zip(rows, part, strict=True))).double().sum())
-    return total / n
+        parts = zip(*(value.split(8192) for value in rows.values()), strict=True)
+        energies = torch.cat([network.free_energy(**dict(zip(rows, p, strict=True))).double() for p in parts])
+    if least:
+        energies = energies.maximum(energies.kthvalue(1 + int(least * len(energies))).values)
+    return float(energies.mean())
