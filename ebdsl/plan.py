@@ -273,15 +273,16 @@ def _learning(
             again = [(b.symbol, learn.decide(replace(b, total=found.block(b.symbol), sums=found))) for b in blocks]
             if all(LEARN_RULES[d.rule].exact for _, d in again):
                 return tuple(again), "full", found
-    if not encoder and not all(LEARN_RULES[d.rule].exact for _, d in first):
+    allowed = [name for name, rule in LEARN_RULES.items() if (rule.streams or not rule.exact) and not rule.joint]
+    of_batches = tuple((b.symbol, learn.decide(b, allowed)) for b in blocks)
+    by_batches = all(LEARN_RULES[d.rule].exact for _, d in of_batches)
+    if not encoder and not passes and not by_batches:
         joint = [name for name, rule in LEARN_RULES.items() if rule.joint]
-        others = "not every block has an exact minimum, and together they go down sooner than in turn"
+        others = "not every block has an exact minimum in each step, and together they go down sooner than in turn"
         together = tuple((b.symbol, learn.decide(b, [*joint, "stochastic gradient"], others)) for b in blocks)
         if all(d.rule in joint for _, d in together):
             return together, "together", None
-    allowed = [name for name, rule in LEARN_RULES.items() if (rule.streams or not rule.exact) and not rule.joint]
-    of_batches = tuple((b.symbol, learn.decide(b, allowed)) for b in blocks)
-    if passes and not all(LEARN_RULES[d.rule].exact for _, d in of_batches):
+    if passes and not by_batches:
         return tuple(first), "full", None  # a minimum that takes all samples at once
     return of_batches, "batches", None
 

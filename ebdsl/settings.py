@@ -65,8 +65,8 @@ def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
     The envelope theorem's gradient is off by no more than the answer is, and the next step moves the parameters
     further than that; a descent through learned functions is cut short.
     """
-    if plan.answers:
-        return None  # a derivative through an answer is off by as much as the answer
+    if plan.answers or plan.schedule == "together":
+        return None  # a derivative through an answer is off by as much as the answer, and so are steps along a line
     rule = inference_rule(plan)
     if rule == "coordinate descent":
         return (max(1e-3, tolerances(plan)[0]), min(30, max_steps(plan)))

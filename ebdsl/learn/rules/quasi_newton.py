@@ -6,6 +6,7 @@ inference finds exactly and quickly are eliminated from what the steps see.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
 
 NAME = "quasi-Newton"
+SMALL = 32
+"""Numbers in a latent for which Newton's method has a factor."""
 BOUNDS = ("real", "nonnegative", "positive", "box")
 
 
@@ -55,7 +58,7 @@ def consider(block: Block) -> Decision | Refusal:
             return Refusal(NAME, f"the spec sets {key}, which stochastic gradient has")
     if modules_in(total):
         return Refusal(NAME, "a learned function has weights of its own, which go by batches")
-    if not quick(block.inference):
+    if not quick(block.inference) and not _few_steps(block):
         return Refusal(NAME, f"answers of all samples by {block.inference[0].rule} are dear: batches move on sooner")
     for s in params:
         held = frozenset({s})
@@ -83,6 +86,13 @@ def consider(block: Block) -> Decision | Refusal:
         how += ", entries held at a bound kept out of the curvature (two-metric projection)"
     cost = "a step is about one pass over the data"
     return Decision(NAME, f"learn {w.name}", how, "local", cost, tuple(facts), (), Descent(w, products))
+
+
+def _few_steps(block: Block) -> bool:
+    """Whether a few steps of Newton's method with a small factor for each sample find the one minimum."""
+    (d,) = block.inference if len(block.inference) == 1 else (None,)
+    numbers = sum(math.prod(n or SMALL for n in block.model.shape(z)) for z in block.model.role("latent"))
+    return d is not None and d.rule == "Newton" and d.guarantee == "global" and numbers <= SMALL
 
 
 def met(block: Block) -> Products | None:
