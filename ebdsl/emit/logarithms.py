@@ -56,3 +56,8 @@ def _log(scope: Scope, node: Node) -> Value:
 
 def _never_negative(node: Node) -> bool:
     return sign(node) in ("nonnegative", "positive")
+
+
+def inverse_root(base: Node) -> str:
+    """The method that takes ``base^(-½)``: where a norm is 0 it is finite, so that the slope of the norm there is 0."""
+    return "clamp_min(1e-30).rsqrt()" if isinstance(base, Sum) and sign(base) != "positive" else "rsqrt()"

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from ebdsl.emit.channels import CHANNELS, are_channels, convolved
 from ebdsl.emit.economy import economical
-from ebdsl.emit.logarithms import log_of_sum
+from ebdsl.emit.logarithms import inverse_root, log_of_sum
 from ebdsl.emit.products import contracted, fused
 from ebdsl.emit.stems import signature_axes, stem
 from ebdsl.emit.symmetric import as_symmetric
 from ebdsl.emit.text import tuple_text
 from ebdsl.emit.values import Value, aligned, bracket, is_number, is_product, is_tight, number, padded, stretched, union
-from ebdsl.facts.convexity import sign
 from ebdsl.model.canonical import signature
 from ebdsl.model.ir import (
     BATCH,
@@ -281,10 +280,8 @@ class Scope:
             if not b.axes and not self.is_tensor(base):
                 return Value(f"{b.atom}**{number(exponent.value)}", (), False)
             square = "square_()" if b.code.startswith("add_product(") else "square()"  # nothing else holds that
-            methods = {2.0: square, 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: "rsqrt()"}
+            methods = {2.0: square, 0.5: "sqrt()", -1.0: "reciprocal()", -0.5: inverse_root(base)}
             method = methods.get(exponent.value, f"pow({number(exponent.value)})")
-            if method == "rsqrt()" and isinstance(base, Sum) and sign(base) != "positive":
-                method = "clamp_min(1e-30).rsqrt()"  # of a norm at 0, whose slope there is 0
             return Value(f"{b.atom}.{method}", b.axes, last=b.last)
         e = self._emit(exponent)
         axes = union(b.axes, e.axes)
