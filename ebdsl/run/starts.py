@@ -40,8 +40,9 @@ def learner_of(namespace: Any, network: nn.Module, data: Batches, options: Optio
 def try_starts(s: Session, rows: dict[str, Tensor], count: int, least: float = 0.0) -> None:
     """Start ``count`` times on ``rows`` ``(n, *shape)``, from as many seeds, and leave the best in the session.
 
-    Measured is the mean free energy after the steps, the lowest ones cut off at their quantile ``least``. What happens
-    is decided by the seed, before the first step that counts, so that a resumed run has nothing of it to know.
+    Measured is the mean free energy after the steps, the lowest ones cut off at their quantile ``least``: then it is
+    where the best began that is left, so that a run shows all of its way. What happens is decided by the seed, before
+    the first step that counts, so that a resumed run has nothing of it to know.
     Raises :class:`SpecError` (EB0727) with a strategy.
     """
     if s.program.plan.strategy is not None:
@@ -54,16 +55,21 @@ def try_starts(s: Session, rows: dict[str, Tensor], count: int, least: float = 0
             s.network.load_state_dict(s.program.namespace.build(seed=seed).state_dict())
         learner = learner_of(s.program.namespace, s.network, s.data, s.options, seed)
         learner.start(rows)
+        begun = _now(s, learner) if least else None
         for batch in _batches(s, rows, seed) if not learner.full_batch else [rows] * STEPS:
             learner.step(batch)
         energy = _mean_energy(s, rows, least)
-        if energy < best or kept is None:
-            state = {name: value.clone() for name, value in s.network.state_dict().items()}
-            best, kept = energy, (state, learner.state_dict(), seed)
+        if kept is None or energy < best or math.isnan(best):
+            best, kept = energy, begun or _now(s, learner)
     assert kept is not None
     s.network.load_state_dict(kept[0])
     s.learner = learner_of(s.program.namespace, s.network, s.data, s.options, s.options.seed)
     s.learner.load_state_dict(kept[1])
+
+
+def _now(s: Session, learner: Learner) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    network = {name: value.clone() for name, value in s.network.state_dict().items()}
+    return network, {name: value.clone() for name, value in learner.state_dict().items()}
 
 
 def _batches(s: Session, rows: dict[str, Tensor], seed: int) -> Iterator[dict[str, Tensor]]:
