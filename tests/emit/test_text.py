@@ -181,4 +181,4 @@ def test_any_name_in_any_role(word: str, role: str) -> None:
     energy = learner.step({compiled.python(observed): y})["energy"]
     again = compiled.module.build(**{compiled.python(free): 7}, dtype=torch.float64)
     assert torch.isfinite(energy)
-    assert energy == pytest.approx(float(again.infer(y).energy.mean()), rel=1e-3)
+    assert energy == pytest.approx(float(again.infer(y, tolerance=0.03).energy.mean()), rel=1e-6)  # as in training
