@@ -72,6 +72,8 @@ def training_accuracy(plan: Plan) -> tuple[float, int | None] | None:
         return (max(1e-3, tolerances(plan)[0]), min(30, max_steps(plan)))
     if rule in ITERATIVE:
         split = getattr(plan.inference[0].payload, "split", False)  # answers lie closer than their residuals say
+        if any(n.chosen.algorithm.learned for n in plan.named):
+            return None  # steps that learn from answers cannot come closer to the truth than these
         looser = 300 if split else 100 if rule == "proximal gradient" else 10  # by a dictionary's held-out energy
         return (looser * tolerances(plan)[0], None) if plan.model.setting("tolerance") is None else None
     if rule in LOCAL:

@@ -184,7 +184,7 @@ def starts(quick: bool, threads: int) -> list[Row]:
 
         fresh("eager", "none")  # byte code is cached
         for which, words in (("inductor", "Inductor"), ("native", "C++")):
-            for state, rounds in (("cold", 1), ("warm", 1 if quick else 3)):
+            for state, rounds in (("cold", 1),) if quick else (("cold", 1), ("warm", 3)):
                 times = interleave(
                     lambda _, which=which: fresh(which, which),
                     lambda _: fresh("eager", "none"),

@@ -88,6 +88,7 @@ def quadratic_splitting(
     mean eigenvalue times its share in their root mean square, so less where a few are large, and up to twice that where
     few digits are wanted; for rows not done after 50, 100, 200 … steps it is balanced (Wohlberg 2017). Residuals are
     looked at when half of the rows should be done, by seven steps for each digit that is missing, at first 12 at most.
+    On a GPU, where a step is a few launches and a try hundreds, looks and tries are rarer.
 
     With ``free`` a row tries :func:`newton_on_pieces` when that costs no more than its steps so far have, and again for
     as long as fewer and fewer entries change pieces (Júdice & Pires 1994); after that, not before it has taken twice as
@@ -121,7 +122,7 @@ def quadratic_splitting(
             shift.index_copy_(0, pending, linear.index_select(0, pending) @ inverse)
             forward = inverse.mul_(-rho)
             forward.diagonal().sub_(relaxed / 2)
-        length = min(max(int((7 * digits).clamp(4, 12)), count // 4), max_steps - count)
+        length = min(max(24 if start.is_cuda else int((7 * digits).clamp(4, 12)), count // 4), max_steps - count)
         count += length
         steps[pending] = count
         for rows in pending.split(max(1, tile)):
@@ -144,7 +145,8 @@ def quadratic_splitting(
             if free is None or not bool(slow.any()):
                 continue
             size = changed = free(x).sum(1)
-            cost = 2 + 325 * size.square() * (1 + size / 200) / (n * (n + 30))  # in steps, as measured on a processor
+            cost = 325 * size.square() * (1 + size / 200) / (n * (n + 30))  # in steps, as measured on a processor
+            cost += 200 if start.is_cuda else 2
             busy = slow & (cost <= count) & (later[rows] <= count)
             later[rows[busy]] = 2 * count
             while bool(busy.any()):

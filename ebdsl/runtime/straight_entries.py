@@ -25,9 +25,10 @@ def straight_entries(
     """About the minimum of ``½ x' matrix x + linear' x + Σ weight |x|`` on ``low <= x <= high`` for each row.
 
     ``matrix`` ``(n, n)`` is positive semidefinite; ``weight >= 0``, ``low`` and ``high`` are numbers or ``(n,)``;
-    ``linear`` and ``start`` ``(B, n)``. The largest entry of the least subgradient is at most ``goal`` ``(B,)``,
-    mostly: the caller has to look. ``start`` itself comes back where C++ does not serve: on a GPU, in other
-    types than single and double, without a compiler, and where something is not finite.
+    ``linear`` and ``start`` ``(B, n)``. The largest entry of the least subgradient is at most ``goal`` ``(B,)``
+    unless many entries are free, where other ways are quicker: the caller has to look. ``start`` itself comes back
+    where C++ does not serve: on a GPU, in other types than single and double, without a compiler, and where something
+    is not finite.
     """
     count, n = start.shape
     library = None
@@ -68,9 +69,12 @@ def straight_entries_source() -> str:
 
 namespace {
 
-constexpr double BUDGET = 400;  // in squares of the number of entries: some hundred products with the matrix
+// cubes of the sizes of systems, in squares of the number of entries: of one, above which splitting is quicker; of all
+constexpr double DENSE = 2, BUDGET = 60;
+constexpr int64_t FEW = 128;  // entries below which systems are quick whatever their number
 constexpr double SHARE = 0.85;  // of the steepest step, from which on another is taken in the same pass
 constexpr int64_t LANES = 16;  // so that a reduction is one vector's
+constexpr int64_t whole(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 template <class T> using Place = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 
 // everything is padded to whole vectors by entries that stay at 0
@@ -79,7 +83,7 @@ template <class T> struct Problem {
     std::vector<T> matrix, weight, low, high, inverse, root;  // the last two: of the diagonal
 
     Problem(int64_t count, const T *m, const T *w, const T *lo, const T *hi)
-        : n((count + LANES - 1) / LANES * LANES), real(count), matrix(n * n), weight(n), low(n), high(n), inverse(n),
+        : n(whole(count)), real(count), matrix(n * n), weight(n), low(n), high(n), inverse(n),
           root(n) {
         for (int64_t i = 0; i < count; ++i) {
             std::copy(m + i * count, m + (i + 1) * count, &matrix[i * n]);
@@ -94,15 +98,18 @@ template <class T> struct Problem {
 };
 
 template <class T> struct Solver {
-    double spent;  // cubes of the sizes of systems, for this row
+    double spent;  // for this row
     static constexpr T EPS = std::numeric_limits<T>::epsilon();
     const Problem<T> &p;
     const int64_t n;
+    const double square;
+    const int64_t room;
     std::vector<T> linear, x, slope, block, right, next, next_slope;
     std::vector<int64_t> at;
 
     explicit Solver(const Problem<T> &problem)
-        : p(problem), n(problem.n), linear(n), x(n), slope(n), right(n), next(n), next_slope(n), at(n) {}
+        : p(problem), n(problem.n), square(std::pow(std::max(n, FEW), 2)), room(std::cbrt(DENSE * square)), linear(n),
+          x(n), slope(n), right(n), next(n), next_slope(n), at(n) {}
 
     void slope_at(const std::vector<T> &point, std::vector<T> &out) const {
         std::copy(linear.begin(), linear.end(), out.begin());
@@ -167,12 +174,14 @@ template <class T> struct Solver {
             }
     }
 
-    // steps in the steepest entries until the free ones have stood still for some; at most so many
-    void descend(int64_t most, int64_t still) {
+    // steps in the steepest entries until the free ones have stood still for some; at most so many, and no more than
+    // so many free ones
+    void descend(int64_t most, int64_t still, int64_t room) {
         T gain[LANES];
         Place<T> place[LANES];
-        int64_t same = 0;
-        for (int64_t count = 0; count < most && same < still;) {
+        int64_t same = 0, held = 0;
+        for (int64_t i = 0; i < n; ++i) held += free(i);
+        for (int64_t count = 0; count < most && same < still && held <= room;) {
             steepest(gain, place);
             const T top = *std::max_element(gain, gain + LANES);
             if (!(top > 0)) return;
@@ -183,50 +192,57 @@ template <class T> struct Solver {
                 const bool was = free(i);
                 add_row(to - x[i], i, slope.data());
                 x[i] = to;
+                held += free(i) - was;
                 same = was && free(i) ? same + 1 : 0;
                 ++count;
             }
         }
     }
 
-    // Cholesky of the block of the free entries, and its solution in `right`; false where it is singular
+    // Cholesky of the block of the free entries, and its solution in `right`; false where it is singular. Rows begin at
+    // whole vectors, and so do loops: what they leave below the diagonal is not read
     bool solve(int64_t k, T ridge) {
-        block.resize(std::max<size_t>(block.size(), k * k));
-        T *a = block.data();
+        const int64_t wide = whole(k);
+        if (int64_t(block.size()) < wide * (wide + 1)) block.resize(wide * (wide + 1));
+        T *a = block.data() + (64 - reinterpret_cast<uintptr_t>(block.data()) % 64) % 64 / sizeof(T);
         for (int64_t r = 0; r < k; ++r) {
             const T *row = &p.matrix[at[r] * n];
-            for (int64_t c = r; c < k; ++c) a[r * k + c] = row[at[c]];
-            a[r * k + r] *= 1 + ridge;
+            for (int64_t c = r; c < k; ++c) a[r * wide + c] = row[at[c]];
+            for (int64_t c = k; c < wide; ++c) a[r * wide + c] = 0;
+            a[r * wide + r] *= 1 + ridge;
         }
         for (int64_t r = 0; r < k; ++r) {  // rows of the upper factor; four of them leave the rest at once
-            T *mine = a + r * k;
+            T *mine = a + r * wide;
             const int64_t first = r / 4 * 4;
-            for (int64_t q = first; q < r; ++q) {
-                const T by = a[q * k + r];
-                for (int64_t c = r; c < k; ++c) mine[c] -= by * a[q * k + c];
-            }
+            for (int64_t q = first; q < r; ++q) subtract(mine, a[q * wide + r], a + q * wide, r, wide);
             if (!(mine[r] > 4 * k * EPS * p.matrix[at[r] * n + at[r]])) return false;
             const T scale = 1 / std::sqrt(mine[r]);
-            for (int64_t c = r; c < k; ++c) mine[c] *= scale;
+            for (int64_t c = r / LANES * LANES; c < wide; ++c) mine[c] *= scale;
             if (r % 4 == 3)
                 for (int64_t s = r + 1; s < k; ++s) {
-                    const T *f = a + first * k;
-                    const T b0 = f[s], b1 = f[k + s], b2 = f[2 * k + s], b3 = f[3 * k + s];
-                    T *other = a + s * k;
-                    for (int64_t c = s; c < k; ++c)
-                        other[c] -= b0 * f[c] + b1 * f[k + c] + b2 * f[2 * k + c] + b3 * f[3 * k + c];
+                    const T *f = a + first * wide, *f1 = f + wide, *f2 = f1 + wide, *f3 = f2 + wide;
+                    const T b = f[s], b1 = f1[s], b2 = f2[s], b3 = f3[s];
+                    T *__restrict__ other = a + s * wide;
+                    for (int64_t c = s / LANES * LANES; c < wide; c += LANES)
+                        for (int64_t j = c; j < c + LANES; ++j)
+                            other[j] -= b * f[j] + b1 * f1[j] + b2 * f2[j] + b3 * f3[j];
                 }
         }
         for (int64_t r = 0; r < k; ++r) {
-            right[r] /= a[r * k + r];
-            for (int64_t c = r + 1; c < k; ++c) right[c] -= right[r] * a[r * k + c];
+            right[r] /= a[r * wide + r];
+            for (int64_t c = r + 1; c < k; ++c) right[c] -= right[r] * a[r * wide + c];
         }
         for (int64_t r = k; r-- > 0;) {
             T sum = right[r];
-            for (int64_t c = r + 1; c < k; ++c) sum -= a[r * k + c] * right[c];
-            right[r] = sum / a[r * k + r];
+            for (int64_t c = r + 1; c < k; ++c) sum -= a[r * wide + c] * right[c];
+            right[r] = sum / a[r * wide + r];
         }
         return true;
+    }
+
+    static void subtract(T *__restrict__ row, T by, const T *other, int64_t from, int64_t wide) {
+        for (int64_t c = from / LANES * LANES; c < wide; c += LANES)
+            for (int64_t j = c; j < c + LANES; ++j) row[j] -= by * other[j];
     }
 
     // the minimum on the pieces that x is on, up to where entries change pieces; whether some did, or -1 if it failed
@@ -240,7 +256,7 @@ template <class T> struct Solver {
             }
         if (!k) return 0;
         spent += double(k) * k * k;
-        if (spent > BUDGET * n * n) return -1;
+        if (k > room || spent > BUDGET * square) return -1;
         // of a singular block a small ridge leaves a way down, along which some entry ends
         if (!solve(k, 0) && !solve(k, std::sqrt(EPS))) return -1;
         const T before = energy(x, slope);
@@ -278,7 +294,7 @@ template <class T> struct Solver {
         slope_at(x, slope);
         spent = 0;
         for (int64_t round = 0; round < 50 && residual() > goal; ++round) {
-            descend(round ? n : 4 * n, round ? 4 : 8);
+            descend(round ? n : 4 * n, round ? 4 : 8, room);
             int changed = 1;
             for (int64_t k = 0; changed > 0 && k < 20; ++k) changed = finish();
             if (changed < 0) break;

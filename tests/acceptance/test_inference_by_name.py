@@ -70,7 +70,7 @@ def test_momentum_is_faster_than_none(patches) -> None:
 
 @pytest.mark.parametrize(("name", "plain", "steps"), [("lista", "ista", 3), ("lcod", "cod", 20)])
 def test_trained_steps_are_worth_more_than_those_they_start_as(name, plain, steps, patches) -> None:
-    spec = shipped(name, **SMALL, lr=0.005).fit(patches[:1000], epochs=8, batch=100, seed=0, device="cpu")
+    spec = shipped(name, **SMALL, lr=0.002).fit(patches[:1000], epochs=8, batch=100, seed=0, device="cpu")
     y = torch.as_tensor(patches[:200])
 
     def distance(network: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -188,15 +189,4 @@ def test_runtime_functions_stand_alone() -> None:
         assert piece.text.count('"""') >= 2, f"{name} has no docstring"
 
 
-STANDARD = {
-    "torch",
-    "bisect",
-    "collections",
-    "dataclasses",
-    "functools",
-    "heapq",
-    "itertools",
-    "math",
-    "typing",
-    "warnings",
-}
+STANDARD = {"torch", *sys.stdlib_module_names}
