@@ -153,15 +153,13 @@ class FusedLoop:
         body._start(loop.latents)
         starts = [Let(c.symbol, c.axes, c.start) for c in loop.carried]
         wanted = frozenset(inputs((*starts, *loop.step, *loop.check, *loop.scale)))
-        before = [*needed(loop.once, wanted), *starts, *loop.scale]
+        before = [*needed(loop.once, wanted), *starts]
         inner.count(*(with_batch(n) for s in before for n in _nodes(s)))
         for s in before:
             self.statement(body, s)
         body.once = {s.symbol.name: self.name(s.symbol) for s in before}
-        scale = ", ".join(f"float({self.name(s.symbol)}.abs().max())" for s in loop.scale)
-        like = self.context.like
-        like = self.context.like
-        body.line(f"goal = tolerance * max(1.0, {scale}) if {like}.numel() else tolerance")
+        self.context.runtime.add("residual_goals")
+        body.line(f"goal = residual_goals({self._slope(body)}, tolerance)")
         answers = tuple_text([self.context.name(s) for s in loop.latents])
         state, given, shared = (
             tuple_text([self.name(s) for s in group])
