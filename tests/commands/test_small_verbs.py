@@ -120,14 +120,16 @@ def test_interrupting_is_130(cli, good, monkeypatch) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupting_before_there_is_a_command(number, code, monkeypatch) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process in the background lacks
     monkeypatch.setattr(commands, "run", lambda _: signal.raise_signal(number))
     try:
         with pytest.raises(SystemExit) as left:
             commands.main([])
         assert left.value.code == code
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for s, handler in before.items():
+            signal.signal(s, handler)
 
 
 # ------------------------------------------------------------------ check
