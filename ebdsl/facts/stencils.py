@@ -69,7 +69,7 @@ def _read(node: Node, own: tuple[Axis, ...], z: Symbol) -> Stencil | str:
         return f"a map of {z.name} goes through steps whose derivative is not written out"
     for term in terms:
         axes, factors = flatten(term)
-        links = [_link(a, factors) for a in at]
+        links = [link(a, factors) for a in at]
         if axes or None in links:
             return f"a map is no sum of few entries of {z.name} for each place"
         followed = tuple(link[0] for link in links if link is not None)
@@ -93,7 +93,7 @@ def _read(node: Node, own: tuple[Axis, ...], z: Symbol) -> Stencil | str:
     return Stencil(tuple((k, scale * f) for k, f in factors_ if f is not None), weight, places)
 
 
-def _link(axis: Axis, factors: tuple[Node, ...]) -> tuple[Axis, int] | None:
+def link(axis: Axis, factors: tuple[Node, ...]) -> tuple[Axis, int] | None:
     """The axis that an entry's index follows, and how far ahead it is."""
     found = [f for f in factors if isinstance(f, Delta | Shift) and axis in f.free]
     if len(found) != 1:

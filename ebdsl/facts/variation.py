@@ -13,6 +13,7 @@ from ebdsl.facts.convexity import sign
 from ebdsl.facts.forms import flatten
 from ebdsl.facts.identity import proportional
 from ebdsl.facts.quadratic import Quadratic, quadratic
+from ebdsl.facts.stencils import link
 from ebdsl.model.algebra import expand, multiply, rename, zeroed
 from ebdsl.model.build import add, fresh, mul, neg
 from ebdsl.model.derivative import derivative, fresh_index
@@ -95,7 +96,7 @@ def _read(piece: Piece, z: Symbol) -> tuple[int | None, tuple[Axis, ...], Node] 
     taps: dict[tuple[tuple[Axis, int], ...], Node] = {}
     for term in expand(derivative(inside.node, z, at)):
         axes, factors = flatten(term)
-        links = [_link(a, factors) for a in at]
+        links = [link(a, factors) for a in at]
         if axes or None in links:
             return f"an entry of a penalised map holds more of {z.name} than two neighbours"
         rest = multiply(*(f for f in factors if not (isinstance(f, Delta | Shift) and f.free & set(at))))
@@ -120,18 +121,6 @@ def _read(piece: Piece, z: Symbol) -> tuple[int | None, tuple[Axis, ...], Node] 
     if proportional(taps[keys[1]], neg(taps[near])) != 1.0:
         return f"two neighbours in {z.name} have other factors"
     return place, own, mul(piece.weight, taps[keys[1]])
-
-
-def _link(axis: Axis, factors: tuple[Node, ...]) -> tuple[Axis, int] | None:
-    """The axis that an entry's index follows, and how far ahead it is."""
-    found = [f for f in factors if isinstance(f, Delta | Shift) and axis in f.free]
-    if len(found) != 1:
-        return None
-    (f,) = found
-    if isinstance(f, Shift):
-        return (f.left, f.offset) if f.right == axis else None
-    other = f.left if f.right == axis else f.right
-    return (other, 0) if isinstance(other, Axis) else None
 
 
 def _size(node: Node) -> Node:
