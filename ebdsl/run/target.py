@@ -35,28 +35,23 @@ def settled(
         return built, options, []
     eager = built if built.target == "eager" else replace(built, target="eager", text=driver.emit(built.plan))
     where = device(options.device)
+    auto = options.target == "auto"
     able: list[Program] = []
-    told: dict[str, Diagnostic] = {}
-    for target in ("native", "inductor") if options.target == "auto" else (options.target,):
+    told: list[Diagnostic] = []
+    for target in ("native", "inductor") if auto else (options.target,):
         other = replace(built, target=target, text=driver.emit(built.plan, target))
-        if other.text == eager.text:
-            reason = f"nothing in this plan is {'a fused loop' if target == 'inductor' else 'a kernel in C++'}"
-        else:
-            reason = unserved(target, where) or ""
-            if options.target == "auto" and reason:
-                told[target] = _told(target, reason)
-        if not reason:
+        nothing = other.text == eager.text
+        what = "a fused loop" if target == "inductor" else "a kernel in C++"
+        reason = f"nothing in this plan is {what}" if nothing else unserved(target, where)
+        if reason is None:
             able.append(other)
-        elif options.target != "auto":
-            told[target] = _told(target, reason)
-    chosen = eager
-    if options.target != "auto":
-        chosen = able[0] if able else eager
-    elif able:
+        elif not (auto and nothing):
+            told.append(_told(target, reason))
+    chosen, *_ = able or [eager]
+    if auto and able:
         fastest = faster([eager, *able], options, arrays, where, state)
         chosen = next(p for p in (eager, *able) if p.target == fastest)
-    said = [] if able else list(told.values())[:1]
-    return chosen, replace(options, target=chosen.target), said
+    return chosen, replace(options, target=chosen.target), [] if able else told[:1]
 
 
 def unserved(target: str, where: torch.device) -> str | None:
