@@ -31,7 +31,6 @@ class NewtonBody(ProximalBody):
         self.line(f"begin = {start}")
         if p.search:
             self._search(names)
-        if p.search:
             self.line(f"slope = gradient({', '.join(['torch.zeros_like(begin)', *names])})")
             self.line("defined = slope.isfinite().all(1, keepdim=True)")
             self.line(f"slope = torch.where(defined, slope, gradient({', '.join(['torch.ones_like(begin)', *names])}))")

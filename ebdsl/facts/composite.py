@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ebdsl.facts.convexity import sign
 from ebdsl.facts.gauges import GAUGES, gauge
 from ebdsl.facts.normal import is_smooth, parts, split
-from ebdsl.model.algebra import contract, degree, freshen, rename, transform
+from ebdsl.model.algebra import contract, degree, factors_of, freshen, rename, transform
 from ebdsl.model.build import add, fresh, mul, neg, power, sub
-from ebdsl.model.ir import Add, Apply, Axis, Fn, Get, Lit, Mul, Node, Pow, Sum, Symbol
+from ebdsl.model.ir import Add, Apply, Axis, Fn, Get, Lit, Node, Pow, Sum, Symbol
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _longest(core: Node, held: frozenset[Symbol]) -> Map | None:
 def _square(node: Node, held: frozenset[Symbol]) -> Map | None:
     """``Σ_within weight · (affine)²`` as the map ``√weight · affine``; a constant is the map itself."""
     body, within = (node.body, node.axes) if isinstance(node, Sum) else (node, ())
-    factors = body.factors if isinstance(body, Mul) else (body,)
+    factors = factors_of(body)
     weight = mul(*(f for f in factors if not f.symbols & held))
     inside = [f for f in factors if f.symbols & held]
     if sign(weight) not in ("nonnegative", "positive"):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ebdsl.facts.convexity import curvature, sign
 from ebdsl.facts.forms import is_definite
 from ebdsl.facts.quadratic import quadratic
-from ebdsl.model.algebra import addends
+from ebdsl.model.algebra import addends, factors_of
 from ebdsl.model.build import add
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
-from ebdsl.model.ir import Add, Get, Mul, Node, Symbol, Tensor
+from ebdsl.model.ir import Add, Get, Node, Symbol, Tensor
 from ebdsl.model.model import Model
 
 LARGEST = 400
@@ -72,7 +72,7 @@ def _strict(addend: Node, z: Symbol) -> bool:
 
 def _link(piece: Node) -> bool:
     """A positive number times an entry of a positive definite matrix."""
-    factors = piece.factors if isinstance(piece, Mul) else (piece,)
+    factors = factors_of(piece)
     links = [f for f in factors if is_definite(f) and (not isinstance(f, Get) or f.symbol.domain.row.definite)]
     return len(links) == 1 and all(sign(f) == "positive" for f in factors if f is not links[0])
 

@@ -13,7 +13,7 @@ from ebdsl.facts.forms import flatten
 from ebdsl.facts.normal import normal, through_module
 from ebdsl.facts.penalties import Penalty, match, merged
 from ebdsl.facts.quadratic import quadratic
-from ebdsl.model.algebra import addends, degree, expand, modules_in, zeroed
+from ebdsl.model.algebra import addends, degree, expand, factors_of, modules_in, zeroed
 from ebdsl.model.build import add
 from ebdsl.model.ir import ZERO, Add, Apply, Get, Lit, Mul, Node, Pow, Size, Symbol
 from ebdsl.model.like_terms import apart
@@ -219,7 +219,7 @@ def _is_kmeans(z: Symbol, y: Symbol, pieces: list[Node]) -> bool:
 def _only(piece: Node) -> Symbol | None:
     """The one constant that a term is proportional to."""
     weight, rest = apart(piece)
-    factors = weight.factors if isinstance(weight, Mul) else (weight,)
+    factors = factors_of(weight)
     held = [f.symbol for f in factors if isinstance(f, Get)]
     alone = len(held) == 1 and len(weight.symbols) == 1 and held[0] not in rest.symbols
     return held[0] if alone else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ebdsl.facts.bands import Piece, piece
 from ebdsl.facts.forms import flatten
 from ebdsl.model.adjoint import gradient
-from ebdsl.model.algebra import addends, contract, degree, expand, multiply, transform, zeroed
+from ebdsl.model.algebra import addends, contract, degree, expand, factors_of, multiply, transform, zeroed
 from ebdsl.model.build import add, mul
 from ebdsl.model.canonical import canonical
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
@@ -233,7 +233,7 @@ def _corner(node: Node, at: tuple[Axis, ...], twin: tuple[Axis, ...], p: int) ->
 
 def _scaled(node: Node) -> tuple[float, Node]:
     axes, body = (node.axes, node.body) if isinstance(node, Sum) else ((), node)
-    factors = body.factors if isinstance(body, Mul) else (body,)
+    factors = factors_of(body)
     scale = 1.0
     for f in factors:
         scale *= f.value if isinstance(f, Lit) else 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ebdsl.model.algebra import addends, contract, multiply, transform, varying
+from ebdsl.model.algebra import addends, contract, factors_of, multiply, transform, varying
 from ebdsl.model.build import add, lit, mul, neg, power
 from ebdsl.model.ir import ONE, ZERO, Apply, Axis, Fn, Get, Lit, Module, Mul, Node, Pow, Recurrence, Sum, Symbol
 from ebdsl.model.like_terms import apart
@@ -64,13 +64,13 @@ def _dead_zone(base: Node, exponent: float) -> Node | None:
     if not (isinstance(base, Fn) and base.atom == "relu" and exponent >= 2):
         return None
     terms = addends(normal(base.args[0]))
-    sizes = [t for t in terms if any(_is_size(f) for f in _factors(t))]
+    sizes = [t for t in terms if any(_is_size(f) for f in factors_of(t))]
     rest = add(*(t for t in terms if t not in sizes))
     if len(sizes) != 1 or sign(rest) not in ("nonpositive", "negative"):
         return None
-    (size,) = (f for f in _factors(sizes[0]) if _is_size(f))
+    (size,) = (f for f in factors_of(sizes[0]) if _is_size(f))
     assert isinstance(size, Fn)
-    weight = mul(*(f for f in _factors(sizes[0]) if f is not size))
+    weight = mul(*(f for f in factors_of(sizes[0]) if f is not size))
     if not _never_negative(weight):
         return None
     at = mul(weight, size.args[0])
@@ -79,10 +79,6 @@ def _dead_zone(base: Node, exponent: float) -> Node | None:
 
 def _is_size(node: Node) -> bool:
     return isinstance(node, Fn) and node.atom == "abs"
-
-
-def _factors(node: Node) -> tuple[Node, ...]:
-    return node.factors if isinstance(node, Mul) else (node,)
 
 
 def _entropy(node: Mul) -> Node | None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ebdsl.facts.orthonormal import with_grams
-from ebdsl.model.algebra import degree, expand, rename, zeroed
+from ebdsl.model.algebra import degree, expand, factors_of, rename, zeroed
 from ebdsl.model.build import add, mul
 from ebdsl.model.derivative import NoDerivative, derivative, fresh_index
-from ebdsl.model.ir import Axis, Delta, Mul, Node, Symbol
+from ebdsl.model.ir import Axis, Delta, Node, Symbol
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,16 @@ def not_quadratic(energy: Node, symbol: Symbol) -> str:
     return f"the energy is not quadratic in {symbol.name}"
 
 
-def _factors(node: Node) -> tuple[Node, ...]:
-    return node.factors if isinstance(node, Mul) else (node,)
-
-
 def has_delta(piece: Node, a: Axis, b: Axis) -> bool:
     """Whether a product is 0 except where the two indices are equal."""
-    return any(isinstance(f, Delta) and {f.left, f.right} == {a, b} for f in _factors(piece))
+    return any(isinstance(f, Delta) and {f.left, f.right} == {a, b} for f in factors_of(piece))
 
 
 def without_deltas(piece: Node, pairs: list[tuple[Axis, Axis]]) -> Node:
     """The piece without the deltas of ``pairs``, each twin renamed to its axis."""
     kept = [
-        f for f in _factors(piece) if not (isinstance(f, Delta) and any({f.left, f.right} == {a, b} for a, b in pairs))
+        f
+        for f in factors_of(piece)
+        if not (isinstance(f, Delta) and any({f.left, f.right} == {a, b} for a, b in pairs))
     ]
     return rename(mul(*kept), {b: a for a, b in pairs})

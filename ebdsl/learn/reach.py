@@ -8,7 +8,7 @@ from ebdsl.facts.normal import normal, split
 from ebdsl.facts.quadratic import quadratic
 from ebdsl.learn.limits import limited
 from ebdsl.learn.noisy_codes import judge_noise
-from ebdsl.model.algebra import addends, degree, modules_in
+from ebdsl.model.algebra import addends, degree, factors_of, modules_in
 from ebdsl.model.build import add
 from ebdsl.model.finding import Finding
 from ebdsl.model.ir import Add, Apply, Axis, Dim, Get, Module, Mul, Node, Pow, Sum, Symbol
@@ -69,7 +69,7 @@ def _numbers(count: int) -> str:
 
 def _entry(node: Node, y: Symbol) -> bool:
     """An entry of y, perhaps times a number."""
-    factors = node.factors if isinstance(node, Mul) else (node,)
+    factors = factors_of(node)
     return any(isinstance(f, Get) and f.symbol == y for f in factors)
 
 
@@ -214,7 +214,7 @@ def _bottleneck(model: Model, rest: list[Node], y: Symbol) -> tuple[int | None, 
         for c in n.children:
             go(c)
 
-    tops = {f for t in rest for f in (t.factors if isinstance(t, Mul) else (t,))}
+    tops = {f for t in rest for f in factors_of(t)}
     for t in rest:
         go(t)
     if widths:

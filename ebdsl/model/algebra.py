@@ -231,7 +231,7 @@ def _has_delta(node: Node, axes: tuple[Axis, ...]) -> bool:
     """Whether a delta over one of the axes, or a shift from one, stands in a factor of one of the addends."""
     terms = node.terms if isinstance(node, Add) else (node,)
     for t in terms:
-        for f in t.factors if isinstance(t, Mul) else (t,):
+        for f in factors_of(t):
             if isinstance(f, Delta) and (f.left in axes or f.right in axes):
                 return True
             if isinstance(f, Shift) and f.left in axes and f.right not in axes:
@@ -321,6 +321,11 @@ def functions_in(node: Node) -> tuple[Module | Recurrence, ...]:
 def is_number(node: Node) -> bool:
     """Whether the node is made of numbers, constants and sizes alone, the same for all entries."""
     return not node.free and all(s.role == "const" for s in node.symbols)
+
+
+def factors_of(node: Node) -> tuple[Node, ...]:
+    """The node as a product, of one factor where it is none."""
+    return node.factors if isinstance(node, Mul) else (node,)
 
 
 def addends(node: Node) -> tuple[Node, ...]:

@@ -7,7 +7,7 @@ take up; what comes out is the expression that one would write by hand.
 from __future__ import annotations
 
 from ebdsl.model import build
-from ebdsl.model.algebra import contract, freshen, multiply, rename, replace_symbol
+from ebdsl.model.algebra import contract, factors_of, freshen, multiply, rename, replace_symbol
 from ebdsl.model.build import add, lit, mul, power
 from ebdsl.model.deltas import delta
 from ebdsl.model.domains import REAL
@@ -130,7 +130,7 @@ def _divided(node: Node, log: Node) -> Node:
             return add(*(_divided(t, log) for t in terms))
         case Sum(body, axes):
             return contract(_divided(body, log), axes)
-    factors = node.factors if isinstance(node, Mul) else (node,)
+    factors = factors_of(node)
     sums = [f for f in factors if not isinstance(f, Fn) and has_exponential(f)]
     if sums:  # into one factor is enough
         return multiply(_divided(sums[0], log), *(f for f in factors if f is not sums[0]))

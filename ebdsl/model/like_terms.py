@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ebdsl.model.algebra import addends, is_number
+from ebdsl.model.algebra import addends, factors_of, is_number
 from ebdsl.model.build import add, mul, power
 from ebdsl.model.canonical import canonical
 from ebdsl.model.ir import ZERO, Mul, Node, Sum
@@ -27,7 +27,7 @@ def apart(node: Node) -> tuple[Node, Node]:
     if isinstance(node, Sum):
         weight, core = apart(node.body)
         return weight, Sum(core, node.axes)
-    factors = node.factors if isinstance(node, Mul) else (node,)
+    factors = factors_of(node)
     return mul(*(f for f in factors if is_number(f))), mul(*(f for f in factors if not is_number(f)))
 
 

@@ -18,7 +18,7 @@ from ebdsl.infer.core import Decision, Problem, Refusal, Rule, register
 from ebdsl.infer.posterior import Statistic
 from ebdsl.infer.rules.enumeration import LIMIT, count, in_words
 from ebdsl.model import build
-from ebdsl.model.algebra import contract, delta, expand, multiply, rename, replace_symbol
+from ebdsl.model.algebra import contract, delta, expand, factors_of, multiply, rename, replace_symbol
 from ebdsl.model.build import add
 from ebdsl.model.domains import Domain
 from ebdsl.model.ir import Axis, Dim, Get, Mul, Node, Shift, Sum, Symbol, extent
@@ -185,7 +185,7 @@ def _part(piece: Node, latents: tuple[Symbol, ...]) -> Part | str:
 
 def _neighbours(body: Node, places: set[Axis]) -> tuple[Node, dict[Axis, Ahead]]:
     """``shift(t, j, k)`` taken out where ``j`` is only the place of a latent, which is then ``k`` after t."""
-    factors = body.factors if isinstance(body, Mul) else (body,)
+    factors = factors_of(body)
     moved: dict[Axis, Ahead] = {}
     for f in factors:
         if not (isinstance(f, Shift) and isinstance(f.right, Axis) and f.right in places and f.right not in moved):

@@ -10,10 +10,10 @@ from ebdsl.facts.convexity import sign
 from ebdsl.facts.normal import Addend, parts, split
 from ebdsl.infer.core import Decision, Refusal
 from ebdsl.learn.core import Block, Rule, register
-from ebdsl.model.algebra import contract, rename
+from ebdsl.model.algebra import contract, factors_of, rename
 from ebdsl.model.build import add, mul, neg, sub
 from ebdsl.model.derivative import fresh_index
-from ebdsl.model.ir import ONE, Add, Axis, Fn, Get, Mul, Node, Symbol
+from ebdsl.model.ir import ONE, Add, Axis, Fn, Get, Node, Symbol
 
 if TYPE_CHECKING:
     from ebdsl.emit.updates import LearnBody
@@ -83,7 +83,7 @@ def _entry(node: Node, x: Symbol) -> Get | None:
 def _never_negative(count: Node) -> bool:
     """Whether a sum is at least 0, common factors like the share of a state in front: ``w - w y`` is ``w (1 - y)``."""
     terms = count.terms if isinstance(count, Add) else (count,)
-    factors = [list(t.factors) if isinstance(t, Mul) else [t] for t in terms]
+    factors = [factors_of(t) for t in terms]
     common = [f for f in factors[0] if all(f in other for other in factors)]
     rest = add(*(mul(*(f for f in other if f not in common)) for other in factors))
     return all(sign(n) in ("nonnegative", "positive") for n in (*common, rest))
